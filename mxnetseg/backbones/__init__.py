@@ -1,0 +1,22 @@
+"""Image to feature pyramid: every backbone behind one call.
+
+A backbone maps `(N, 3, H, W)` to four maps, shallow to deep, at strides 4, 8, 16, 32; the deep ones
+are held at the output stride by dilation. `.channels` and `.strides` say what they are.
+"""
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from mxnetseg.backbones.base import BACKBONES, create_backbone
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def list_backbones(pattern="*"):
+    """Registered backbone names matching a shell pattern."""
+    return BACKBONES.names(pattern)
+
+
+__all__ = ["BACKBONES", "create_backbone", "list_backbones"]

@@ -1,0 +1,42 @@
+"""Errors meant for the person who typed the command.
+
+The text of each is one line: what is wrong, where, what to do. The commands print it after
+`error:` and exit with status 2; a traceback reaching a user is a bug.
+"""
+from __future__ import annotations
+
+import difflib
+
+
+class MxnetsegError(Exception):
+    """Base of everything a user's input can cause."""
+
+    def __init__(self, message):
+        super().__init__(" ".join(str(message).split()))
+
+
+class ConfigError(MxnetsegError):
+    """A recipe or an option: unknown key, wrong type, value out of its limits."""
+
+
+class RegistryError(ConfigError):
+    """A name that no model, backbone, data set or loss has."""
+
+
+class DatasetError(MxnetsegError):
+    """A file or folder of a data set that is missing, damaged or not what it should be."""
+
+
+class CheckpointError(MxnetsegError):
+    """A weights file that is missing, damaged, or of another network."""
+
+
+class DeviceError(MxnetsegError):
+    """A device that was asked for and is not there, or cannot run MXNet."""
+
+
+def nearest(name, known, count=3):
+    """`known` names closest to `name`, best first: what an error message offers instead."""
+    lowered = {k.lower(): k for k in known}
+    found = difflib.get_close_matches(str(name).lower(), lowered, n=count, cutoff=0.4)
+    return [lowered[f] for f in found]

@@ -1,0 +1,42 @@
+"""FCN: Fully Convolutional Networks for Semantic Segmentation (Long et al., CVPR 2015, arXiv 1411.4038).
+
+A classifier over the last backbone map, resized to the image: FCN-32s at output stride 32, the dilated
+form at 8. Published implementations differ in the classifier only: one 3x3 unit of a fixed width
+(MXNetSeg), of a quarter of the input (GluonCV, AceCoooool), or two 3x3 units joined with their input
+(mmsegmentation). `jpu=True` puts joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it.
+"""
+from __future__ import annotations
+
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3, head_width
+from mxnetseg.nn.jpu import JPU
+from mxnetseg.nn.layers import FCNHead
+
+
+class FCN(Head):
+    """Classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
+
+    def __init__(self, channels, nclass, width, units, concat_input, jpu):
+        super().__init__()
+        self.jpu = JPU(channels[1:], 512) if jpu else None
+        deepest = self.jpu.out_channels if jpu else channels[-1]
+        self.classifier = FCNHead(deepest, nclass, head_width(width, deepest), units, concat_input)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        if self.jpu is not None:
+            c4 = self.jpu(c2, c3, c4)
+        return self.classifier(c4)
+
+
+@MODELS.register(
+    "fcn",
+    paper="Fully Convolutional Networks for Semantic Segmentation", venue="CVPR 2015", year=2015,
+    link="https://arxiv.org/abs/1411.4038", backbone="resnet101", output_stride=8,
+    scores=[("Cityscapes val", "resnet101, 512x1024, 80k", 75.13, "mmsegmentation")],
+)
+def fcn(nclass, backbone, aux=True, width=256, aux_width=256, units=1, concat_input=False, jpu=False,
+        align_corners=True):
+    """`width`, `aux_width`: channels of the classifiers' 3x3 units, at most their input's; None is a
+    quarter of it. The auxiliary head reads c3."""
+    channels = backbone.channels
+    head = FCN(channels, nclass, width, units, concat_input, jpu)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)

@@ -1,0 +1,1 @@
+"""Layers that two or more architectures share, and the one home of each delicate operator."""

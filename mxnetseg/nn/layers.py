@@ -1,0 +1,65 @@
+"""The small units heads are made of."""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "softrelu")
+
+
+class ConvUnit(HybridBlock):
+    """Convolution (`.conv`), batch norm (`.bn`), activation: `(N, in, H, W)` to `(N, channels, H', W')`.
+
+    `padding=None` keeps the size at stride 1. `act=None` leaves the activation out.
+    """
+
+    def __init__(self, in_channels, channels, kernel=3, strides=1, padding=None, dilation=1,
+                 groups=1, bias=False, act="relu", epsilon=1e-5, momentum=0.9):
+        super().__init__()
+        if padding is None:
+            kernels = kernel if isinstance(kernel, (tuple, list)) else (kernel, kernel)
+            padding = tuple(dilation * (k - 1) // 2 for k in kernels)
+        self._act = act
+        self.conv = nn.Conv2D(channels, kernel, strides, padding, dilation, groups,
+                              use_bias=bias, in_channels=in_channels)
+        self.bn = nn.BatchNorm(in_channels=channels, epsilon=epsilon, momentum=momentum)
+
+    def hybrid_forward(self, F, x):
+        x = self.bn(self.conv(x))
+        return F.Activation(x, act_type=self._act) if self._act else x
+
+
+class Identity(HybridBlock):
+    """What comes in goes out: an auxiliary output that already is logits."""
+
+    def hybrid_forward(self, F, x):
+        return F.identity(x)
+
+
+def channel_dropout(rate):
+    """Dropout of whole channels of `(N, C, H, W)`."""
+    return nn.Dropout(rate, axes=(2, 3))
+
+
+class FCNHead(HybridBlock):
+    """The field's plain head: 3x3 units, dropout, 1x1 classifier. `(N, in, H, W)` to `(N, nclass, H, W)`.
+
+    `units` counts the 3x3 units; `concat_input=True` adds one more over the input joined with their
+    output (mmsegmentation). `unit_bias` gives the 3x3 convolutions a bias before their batch norm
+    (deep supervision of the SFNet repository). `spatial_dropout` drops whole channels.
+    """
+
+    def __init__(self, in_channels, nclass, channels, units=1, concat_input=False, dropout=0.1,
+                 unit_bias=False, spatial_dropout=False):
+        super().__init__()
+        self.units = nn.HybridSequential()
+        for i in range(units):
+            self.units.add(ConvUnit(channels if i else in_channels, channels, bias=unit_bias))
+        self.join = ConvUnit(in_channels + channels, channels) if concat_input else None
+        self.drop = channel_dropout(dropout) if spatial_dropout else nn.Dropout(dropout)
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=channels if units else in_channels)
+
+    def hybrid_forward(self, F, x):
+        y = self.units(x)
+        if self.join is not None:
+            y = self.join(F.concat(x, y, dim=1))
+        return self.classifier(self.drop(y))

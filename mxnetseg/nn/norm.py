@@ -1,0 +1,78 @@
+"""Exchanging the normalization of a finished network.
+
+Networks are written with plain batch norm. Synchronized batch norm and group norm are put in its
+place afterwards, so that no head has to know about them and every checkpoint keeps its names.
+"""
+from __future__ import annotations
+
+import itertools
+
+from mxnet.gluon import contrib, nn
+
+from mxnetseg.errors import ConfigError
+
+NORMS = ("bn", "syncbn", "gn")
+_sync_keys = itertools.count()
+
+
+def convert_norm(net, kind, num_devices=1, groups=32):
+    """Give every norm layer of `net` the `kind` and return `net`.
+
+    `bn` and `syncbn` share parameters with what they replace, running statistics included, so a trained
+    network converts both ways (evaluation and export use `bn`). `syncbn` averages statistics over
+    `num_devices` contexts of this process. `gn` takes over scale and shift, and has no statistics: it is
+    for networks about to be trained; `groups` falls to the largest divisor of the channels.
+    Raises ConfigError for another kind.
+    """
+    if kind not in NORMS:
+        raise ConfigError(f"norm must be one of {', '.join(NORMS)}, not {kind!r}")
+    for name, child in list(net._children.items()):
+        if isinstance(child, nn.BatchNorm):
+            twin = _replacement(child, kind, num_devices, groups)
+            if twin is not child:
+                _exchange(net, name, child, twin)
+        else:
+            convert_norm(child, kind, num_devices, groups)
+    return net
+
+
+def _replacement(layer, kind, num_devices, groups):
+    synced = isinstance(layer, contrib.nn.SyncBatchNorm)
+    if kind == "bn" and not synced:
+        return layer
+    old = layer._kwargs
+    channels = layer.in_channels
+    if kind == "gn":
+        count = next(g for g in range(min(groups, channels), 0, -1) if channels % g == 0)
+        twin = nn.GroupNorm(count, epsilon=old["eps"], prefix=layer.prefix, in_channels=channels)
+    else:
+        settings = dict(momentum=old["momentum"], epsilon=old["eps"], center=True,
+                        scale=not old["fix_gamma"], use_global_stats=old["use_global_stats"],
+                        in_channels=channels)
+        if kind == "bn":
+            return _share(nn.BatchNorm(prefix=layer.prefix, **settings), layer)
+        # MXNet rendezvouses devices by this prefix in a table of the whole process, sized at
+        # first use: a prefix used before, with other channels, would be an error.
+        prefix = f"{layer.prefix}sync{next(_sync_keys)}_"
+        return _share(
+            contrib.nn.SyncBatchNorm(num_devices=num_devices, prefix=prefix, **settings), layer)
+    twin.gamma, twin.beta = layer.gamma, layer.beta
+    for name in ("gamma", "beta"):
+        twin._reg_params[name] = getattr(layer, name)
+    return twin
+
+
+def _share(twin, layer):
+    for name in ("gamma", "beta", "running_mean", "running_var"):
+        parameter = getattr(layer, name)
+        object.__setattr__(twin, name, parameter)
+        twin._reg_params[name] = parameter
+    return twin
+
+
+def _exchange(parent, name, old, new):
+    parent._children[name] = new
+    for attribute, value in list(vars(parent).items()):
+        if value is old:
+            object.__setattr__(parent, attribute, new)
+    parent._clear_cached_op()

@@ -1,0 +1,36 @@
+"""Pyramid pooling (PSPNet, arXiv 1612.01105)."""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.pool import adaptive_avg_pool
+from mxnetseg.nn.resize import resize_like
+
+
+class PyramidPooling(HybridBlock):
+    """`(N, in, H, W)` to `(N, in + len(bins)*channels, H, W)`: the map beside its pooled summaries.
+
+    Each grid of `bins` x `bins` averages goes through a 1x1 unit and back to the map's size.
+    `act=None` leaves the ReLU of those units out (SFNet repository); `input_first` is the order of
+    the concatenation.
+    """
+
+    def __init__(self, in_channels, channels, bins=(1, 2, 3, 6), act="relu", align_corners=True,
+                 input_first=True):
+        super().__init__()
+        self._bins = tuple(bins)
+        self._align_corners = align_corners
+        self._input_first = input_first
+        self.out_channels = in_channels + len(self._bins) * channels
+        self.stages = nn.HybridSequential()
+        for _ in self._bins:
+            self.stages.add(ConvUnit(in_channels, channels, 1, act=act))
+
+    def hybrid_forward(self, F, x):
+        pooled = [
+            resize_like(F, stage(adaptive_avg_pool(F, x, bins)), x, self._align_corners)
+            for bins, stage in zip(self._bins, self.stages)
+        ]
+        parts = [x, *pooled] if self._input_first else [*pooled, x]
+        return F.concat(*parts, dim=1)

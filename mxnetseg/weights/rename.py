@@ -1,0 +1,118 @@
+"""From the tensor names of a published network to ours: the machinery behind the rename tables.
+
+A table is a list of (regular expression, replacement), applied in order to a reference name. What it
+must produce is the structural name of our parameter, except that a batch norm may keep PyTorch's
+`weight` and `bias`, which become `gamma` and `beta` where our parameter is called so.
+"""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Callable, Optional
+
+import mxnet as mx
+import numpy as np
+
+from mxnetseg.errors import CheckpointError
+from mxnetseg.registry import Registry
+
+REFERENCES = Registry("reference")
+# Counters of PyTorch's batch norm; they take no part in inference.
+BOOKKEEPING = re.compile(r"(^|\.)num_batches_tracked$")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One published network: what to build and how its tensors are called there.
+
+    `options` go to `create_model`. `unused` are patterns of tensors that the published file holds and
+    its network never runs, each known by name. `prepare(tensors)` may rearrange the mapping first (split or
+    drop stored constants); `aliases(names)` gives {name: other name} for tensors stored twice.
+    """
+
+    family: str
+    model: str
+    rules: list
+    options: dict = field(default_factory=dict)
+    unused: tuple = ()
+    prepare: Optional[Callable] = None
+    note: str = ""
+
+
+def reference(name, **facts):
+    """Enter a published network under `name`."""
+    entry = Reference(**facts)
+    REFERENCES.register(name, **facts)(entry)
+    return entry
+
+
+def reference_info(name):
+    """The `Reference` of an id; RegistryError with the nearest ids if unknown."""
+    return REFERENCES.get(name)
+
+
+def load(reference_id, tensors, nclass, **options):
+    """Build the network of a reference and fill it; returns a `Segmentor`.
+
+    `tensors`: the reference's name -> array (NumPy, or anything NumPy can read), batch counters allowed.
+    `nclass`: classes of that checkpoint. `options` override the reference's own `create_model` options.
+    Raises CheckpointError listing what is left over, missing, or of another shape: nothing is skipped.
+    """
+    from mxnetseg.models import create_model
+
+    entry = REFERENCES.get(reference_id)
+    net = create_model(entry.model, nclass, **{**entry.options, **options})
+    fill(net, entry, tensors, reference_id)
+    return net
+
+
+def fill(net, entry, tensors, what):
+    """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
+    tensors = {n: t for n, t in tensors.items() if not BOOKKEEPING.search(n)}
+    if entry.prepare is not None:
+        tensors = entry.prepare(tensors)
+    parameters = net._collect_params_with_prefix()
+    values, left_over, wrong = {}, [], []
+    for name, tensor in tensors.items():
+        if any(re.search(pattern, name) for pattern in entry.unused):
+            continue
+        ours = translate(name, entry.rules, parameters)
+        if ours is None:
+            left_over.append(name)
+            continue
+        array = np.asarray(tensor, dtype=np.float32)
+        shape = tuple(parameters[ours].shape)
+        if array.shape != shape and array.size == np.prod(shape, dtype=int) and _same_up_to_ones(array.shape, shape):
+            array = array.reshape(shape)
+        if array.shape != shape:
+            wrong.append(f"{name} {array.shape} for {ours} {shape}")
+        elif ours in values:
+            left_over.append(f"{name} (a second {ours})")
+        values[ours] = array
+    missing = [n for n in parameters if n not in values]
+    problems = [f"{title}: {_listed(names)}" for title, names in
+                (("left over", left_over), ("missing", missing), ("of another shape", wrong)) if names]
+    if problems:
+        raise CheckpointError(f"the tensors do not fit reference {what!r}; {'; '.join(problems)}")
+    for name, array in values.items():
+        parameters[name].set_data(mx.nd.array(array))
+
+
+def translate(name, rules, parameters):
+    """Our name for the reference's `name`, or None where the table leads to no parameter."""
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    if name in parameters:
+        return name
+    stem, _, kind = name.rpartition(".")
+    twin = {"weight": "gamma", "bias": "beta"}.get(kind)
+    return f"{stem}.{twin}" if twin and f"{stem}.{twin}" in parameters else None
+
+
+def _same_up_to_ones(a, b):
+    return [n for n in a if n != 1] == [n for n in b if n != 1]
+
+
+def _listed(names, most=12):
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,62 @@
+"""Pieces that the tables of several architectures share: backbones, and each repository's habits."""
+from __future__ import annotations
+
+# The SFNet repositories: ResNet stages without a prefix, stem in layer0.
+SFSEGNETS_RESNET = [
+    (r"^layer0\.0\.", "backbone.conv1."),
+    (r"^layer0\.1\.", "backbone.bn1."),
+    (r"^layer([1-4])\.", r"backbone.layer\1."),
+]
+# mmsegmentation's ResNet v1c: the stem's last batch norm is numbered with its convolutions.
+MMSEG_RESNET = [
+    (r"^backbone\.stem\.7\.", "backbone.bn1."),
+    (r"^backbone\.stem\.", "backbone.conv1."),
+]
+# mmsegmentation's plain head and auxiliary head.
+MMSEG_FCN_HEAD = [
+    (r"^decode_head\.convs\.", "head.classifier.units."),
+    (r"^decode_head\.conv_cat\.", "head.classifier.join."),
+    (r"^decode_head\.conv_seg\.", "head.classifier.classifier."),
+]
+MMSEG_AUX = [
+    (r"^auxiliary_head\.convs\.", "aux_heads.0.units."),
+    (r"^auxiliary_head\.conv_seg\.", "aux_heads.0.classifier."),
+]
+# GluonCV segmentation models (and MXNetSeg, which follows them): backbone children at the top.
+GLUONCV_RESNET = [(r"^(conv1|bn1|layer[1-4])\.", r"backbone.\1.")]
+
+
+def gluoncv_head(prefix, ours):
+    """GluonCV's and AceCoooool's `block.0, .1, .4` head (3x3, batch norm, classifier) under `prefix`."""
+    return [
+        (rf"^{prefix}\.block\.0\.", f"{ours}.units.0.conv."),
+        (rf"^{prefix}\.block\.1\.", f"{ours}.units.0.bn."),
+        (rf"^{prefix}\.block\.4\.", f"{ours}.classifier."),
+    ]
+
+
+# AceCoooool: the backbone's flat layer list cut in three Sequentials.
+ACE_RESNET = [
+    (r"^base1\.([0-6])\.", r"backbone.conv1.\1."),
+    (r"^base1\.7\.", "backbone.bn1."),
+    (r"^base1\.10\.", "backbone.layer1."),
+    (r"^base1\.(\d+)\.", lambda m: f"backbone.layer2.{int(m.group(1)) - 11}."),
+    (r"^base2\.", "backbone.layer3."),
+    (r"^base3\.", "backbone.layer4."),
+]
+ACE_JPU = [
+    (r"^JPU\.conv([345])\.0\.", lambda m: f"head.jpu.reduce.{int(m.group(1)) - 3}.conv."),
+    (r"^JPU\.conv([345])\.1\.", lambda m: f"head.jpu.reduce.{int(m.group(1)) - 3}.bn."),
+    (r"^JPU\.dilation(\d)\.0\.conv1\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.depthwise.conv."),
+    (r"^JPU\.dilation(\d)\.0\.bn\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.depthwise.bn."),
+    (r"^JPU\.dilation(\d)\.0\.pointwise\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.conv."),
+    (r"^JPU\.dilation(\d)\.1\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.bn."),
+]
+
+
+def mxseg_fcn_head(prefix, ours):
+    """MXNetSeg's head (3x3 unit `conv1`, classifier `conv2`) under `prefix`."""
+    return [
+        (rf"^{prefix}\.conv1\.", f"{ours}.units.0."),
+        (rf"^{prefix}\.conv2\.", f"{ours}.classifier."),
+    ]

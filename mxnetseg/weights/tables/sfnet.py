@@ -1,0 +1,59 @@
+"""SFNet as published by its authors (SFSegNets) and in its port to mmsegmentation."""
+from __future__ import annotations
+
+from mxnetseg.weights.rename import reference
+from mxnetseg.weights.tables.common import MMSEG_RESNET, SFSEGNETS_RESNET
+
+SFSEGNETS_PPM = [
+    (r"^head\.ppm\.stages\.(\d)\.1\.", r"head.ppm.stages.\1.conv."),
+    (r"^head\.ppm\.stages\.(\d)\.2\.", r"head.ppm.stages.\1.bn."),
+    (r"^head\.ppm\.bottleneck\.0\.", "head.ppm_fuse.conv."),
+    (r"^head\.ppm\.bottleneck\.1\.", "head.ppm_fuse.bn."),
+]
+
+
+def sfsegnets_head(levels):
+    """The authors' pyramid head over `levels` maps; deep supervision is numbered finest first there."""
+    return SFSEGNETS_PPM + [
+        (r"^head\.fpn_in\.(\d)\.0\.", r"head.laterals.\1.conv."),
+        (r"^head\.fpn_in\.(\d)\.1\.", r"head.laterals.\1.bn."),
+        (r"^head\.fpn_out\.(\d)\.0\.0\.", r"head.smooths.\1.conv."),
+        (r"^head\.fpn_out\.(\d)\.0\.1\.", r"head.smooths.\1.bn."),
+        (r"^head\.fpn_out_align\.(\d)\.down_h\.", r"head.aligns.\1.reduce_high."),
+        (r"^head\.fpn_out_align\.(\d)\.down_l\.", r"head.aligns.\1.reduce_low."),
+        (r"^head\.fpn_out_align\.(\d)\.flow_make\.", r"head.aligns.\1.flow."),
+        (r"^head\.dsn\.(\d)\.", lambda m: f"aux_heads.{levels - 2 - int(m.group(1))}."),
+        (r"^(aux_heads\.\d)\.0\.", r"\1.units.0.conv."),
+        (r"^(aux_heads\.\d)\.1\.", r"\1.units.0.bn."),
+        (r"^(aux_heads\.\d)\.4\.", r"\1.classifier."),
+        (r"^head\.conv_last\.0\.0\.", "head.fuse.conv."),
+        (r"^head\.conv_last\.0\.1\.", "head.fuse.bn."),
+        (r"^head\.conv_last\.1\.", "head.classifier."),
+    ]
+
+
+for _depth in (18, 50, 101):
+    reference(f"sfnet_resnet{_depth}", family="sfsegnets", model="sfnet",
+              rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone=f"resnet{_depth}", aux=False))
+reference("sfnet_resnet18_dsn", family="sfsegnets", model="sfnet",
+          rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone="resnet18", aux=True))
+
+PORT = MMSEG_RESNET + [
+    (r"^backbone\.stem\.", "backbone.conv1."),
+    (r"^neck\.ppm\.(\d)\.1\.", r"head.ppm.stages.\1."),
+    (r"^neck\.bottleneck\.", "head.ppm_fuse."),
+    (r"^neck\.fams\.(\d)\.low_conv\.", r"head.laterals.\1."),
+    (r"^neck\.fams\.(\d)\.low_down_conv\.", r"head.aligns.\1.reduce_low."),
+    (r"^neck\.fams\.(\d)\.high_down_conv\.", r"head.aligns.\1.reduce_high."),
+    (r"^neck\.fams\.(\d)\.flow_conv\.", r"head.aligns.\1.flow."),
+    (r"^neck\.convs\.", "head.smooths."),
+    (r"^decode_head\.convs\.0\.", "head.fuse."),
+    (r"^decode_head\.conv_seg\.", "head.classifier."),
+    (r"^auxiliary_head\.(\d)\.convs\.0\.", r"aux_heads.\1.units.0."),
+    (r"^auxiliary_head\.(\d)\.conv_seg\.", r"aux_heads.\1.classifier."),
+]
+for _id, _depth, _aux in (("mmsfnet_resnet18", 18, False), ("mmsfnet_resnet18_dsn", 18, True),
+                          ("mmsfnet_resnet50", 50, False), ("mmsfnet_resnet101", 101, False)):
+    reference(_id, family="mmsfnet", model="sfnet", rules=PORT,
+              options=dict(backbone=f"resnet{_depth}", aux=_aux, flow_unit="high", sample_corners=False,
+                           aux_bias=False))

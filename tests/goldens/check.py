@@ -1,0 +1,32 @@
+"""`python -m tests.goldens.check GOLDEN_DIR [PATTERN]`: a table of worst differences of every golden."""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import mxnetseg.weights
+from mxnetseg.errors import MxnetsegError
+from tests.goldens.golden import differences
+
+
+def main(folder, pattern="*"):
+    folder = Path(folder)
+    bad = 0
+    for name in mxnetseg.weights.references(pattern):
+        for scaled in (False, True):
+            if not ((folder / "scaled" if scaled else folder) / f"{name}.json").exists():
+                continue
+            try:
+                found = differences(folder, name, scaled)
+            except (MxnetsegError, AssertionError) as error:
+                print(f"{name}{' scaled' if scaled else ''}: {error}")
+                bad += 1
+                continue
+            text = "  ".join(f"{k} {d:.1e}{'' if d <= t else f' > {t:.0e} !!'}" for k, (d, t) in found.items())
+            bad += any(d > t for d, t in found.values())
+            print(f"{name}{' scaled' if scaled else ''}: {text or 'runs (outputs are not here)'}", flush=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""Reading the golden files: what published networks compute for deterministic weights.
+
+A golden's expectations become (name, our array, expected array) triples; every one must agree within
+the tolerance its README states.
+"""
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import mxnet as mx
+import numpy as np
+
+from mxnetseg.weights import load
+
+
+def recipe(golden_dir):
+    """The module that draws the tensors and images."""
+    spec = importlib.util.spec_from_file_location("golden_recipe", golden_dir / "recipe.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def differences(golden_dir, reference_id, scaled=False):
+    """{array name: (worst |difference| / std, tolerance)} of one golden file, everything it saved."""
+    folder = golden_dir / "scaled" if scaled else golden_dir
+    meta = json.loads((folder / f"{reference_id}.json").read_text())
+    drawn = recipe(golden_dir)
+    net = load(reference_id, drawn.tensors(meta), meta["nclass"])
+    saved_file = folder / f"{reference_id}.npz"
+    images = [mx.nd.array(drawn.image(i["shape"], i["seed"])) for i in meta["inputs"]]
+    outputs = [[y.asnumpy() for y in net(image)] for image in images]
+    assert all(np.isfinite(y).all() for ys in outputs for y in ys)
+    if not saved_file.exists():
+        return {}
+    saved = np.load(saved_file)
+    found = {}
+    for name in saved.files:
+        expected = saved[name]
+        if name == "logits_calm":
+            calm = load(reference_id, drawn.tensors(meta, meta["variant"]["scale"]), meta["nclass"])
+            ours = calm.deploy()(images[meta["variant"].get("input", 0)])[0].asnumpy()[:, :, ::8, ::8]
+        elif name == "headonly":
+            features = [mx.nd.array(drawn.image(shape, 100 + q))
+                        for q, shape in enumerate(meta["headonly_features"])]
+            ours = net.head(*features)[0].asnumpy()
+        elif name.startswith("aux") or name.startswith("head"):
+            index = int(name.lstrip("auxhed"))
+            ours = outputs[0][1 + index] if name.startswith("aux") else outputs[0][index]
+            ours, expected = _comparable(ours, expected, meta)
+        else:
+            ours = outputs[int(name[6:] or 1) - 1][0][:, :, ::4, ::4]
+        assert ours.shape == expected.shape, (name, ours.shape, expected.shape)
+        worst = float(np.abs(ours.astype(np.float64) - expected).max() / expected.std())
+        found[name] = (worst, tolerance(meta, name, expected))
+    return found
+
+
+def _comparable(ours, expected, meta):
+    """Auxiliary maps are saved at stride 4 of the image, or raw (mmsegmentation, ICNet)."""
+    strided = ours[:, :, ::4, ::4]
+    if meta["id"].startswith("mmseg_") or strided.shape != expected.shape:
+        corners = meta.get("align_corners", [True])
+        raw = mx.nd.array(expected)
+        full = mx.nd.contrib.BilinearResize2D(
+            raw, height=ours.shape[2], width=ours.shape[3], align_corners=bool(corners[-1]))
+        return ours, full.asnumpy()
+    return strided, expected
+
+
+def tolerance(meta, name, expected):
+    """max(1e-3, 10 x the reference's own rounding noise), relative to the standard deviation."""
+    noise = 0.0
+    stats = meta.get("stats", {}).get(name, {})
+    noise = max(noise, stats.get("float64_max_abs_diff_over_std") or 0.0)
+    absolute = meta.get("float32_minus_float64_absmax", {}).get(name)
+    if absolute is not None:
+        noise = max(noise, absolute / float(expected.std()))
+    noise = max(noise, (meta.get("f32_error", {}).get("max_abs_vs_float64_over_std", {}) or {}).get(name) or 0.0)
+    return max(1e-3, 10 * noise)
