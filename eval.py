@@ -1,0 +1,3 @@
+from mxnetseg.cli.eval import main
+
+main()

@@ -1,0 +1,226 @@
+"""What MXNet 1.9.1 and GluonCV 0.10.5 need from a Python of today. `import mxnetseg` runs it first.
+
+Three repairs, none of which imports MXNet, so that a data worker which never computes stays light:
+
+1. NumPy 1.24 removed `numpy.bool` and its like, which MXNet's Python code still names; they are put
+   back at once. NumPy 2 cannot be helped: MXNet's library was compiled against NumPy 1.
+2. An import hook acts the moment somebody imports `mxnet`. It loads the CUDA libraries that
+   requirements-gpu.txt installs as wheels, in an order in which each finds what it depends on, so
+   that neither a CUDA toolkit nor LD_LIBRARY_PATH is needed. And it turns the two ways in which
+   this import fails for a user (not installed, a library missing) into one line that says what to do.
+3. The same hook keeps `gluoncv` from looking at PyTorch. GluonCV refuses to be imported beside
+   PyTorch 2 ("Legacy torch detected"), and would import it for nothing otherwise.
+
+If MXNet was imported before this module there is nothing left to repair, except GluonCV's look at
+PyTorch: the import succeeded, so NumPy and the CUDA libraries were already right.
+"""
+from __future__ import annotations
+
+import ctypes
+import importlib.abc
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy
+
+from .errors import DeviceError
+
+SUPPORTED_PYTHONS = ((3, 9), (3, 10), (3, 11), (3, 12))
+
+# The names that NumPy 1.24 removed, as NumPy 1.23 had them.
+_NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex,
+                  "object": object, "str": str}
+
+# Folder below site-packages/nvidia -> file names, dependencies first. The sonames are those that
+# mxnet-cu112 was linked with; cuDNN and NVRTC open their companions later by bare name, and
+# find them only if they are loaded by then. `None` as version: the wheel's whole name varies.
+_CUDA_LIBRARIES = (
+    ("cuda_runtime", "libcudart.so.11.0"),
+    ("cuda_nvrtc", "libnvrtc-builtins.so.11.8"),
+    ("cuda_nvrtc", "libnvrtc.so.11.2"),
+    ("nvtx", "libnvToolsExt.so.1"),
+    ("cublas", "libcublasLt.so.11"),
+    ("cublas", "libcublas.so.11"),
+    ("cufft", "libcufft.so.10"),
+    ("curand", "libcurand.so.10"),
+    ("cusparse", "libcusparse.so.11"),
+    ("cusolver", "libcusolver.so.11"),
+    ("nccl", "libnccl.so.2"),
+    ("cudnn", "libcudnn_ops_infer.so.8"),
+    ("cudnn", "libcudnn_ops_train.so.8"),
+    ("cudnn", "libcudnn_cnn_infer.so.8"),
+    ("cudnn", "libcudnn_cnn_train.so.8"),
+    ("cudnn", "libcudnn_adv_infer.so.8"),
+    ("cudnn", "libcudnn_adv_train.so.8"),
+    ("cudnn", "libcudnn.so.8"),
+)
+
+
+class MXNetImportError(DeviceError, ImportError):
+    """MXNet cannot be imported here; the text says why and what to do, in one line.
+
+    An ImportError too, so that `try: import mxnet / except ImportError` goes on working.
+    """
+
+
+def restore_numpy_aliases():
+    """Give NumPy back the names that 1.24 removed; a name that NumPy still has is left alone."""
+    # Looked up in vars(): hasattr() would go through NumPy's __getattr__, which warns.
+    present = vars(numpy)
+    for name, builtin in _NUMPY_ALIASES.items():
+        if name not in present:
+            setattr(numpy, name, builtin)
+
+
+def mxnet_distribution():
+    """(distribution name, version) of the installed MXNet, such as ("mxnet-cu112", "1.9.1").
+
+    None where there is none, or where it was not installed by pip.
+    """
+    found = []
+    for distribution in importlib.metadata.distributions():
+        name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
+        if name == "mxnet" or name.startswith("mxnet-cu"):
+            found.append((name, distribution.version))
+    # Both installed over each other: the CUDA one decides what its library needs.
+    return max(found, key=lambda item: len(item[0]), default=None)
+
+
+def cuda_library_files(search_path=None):
+    """Where the CUDA wheels put the libraries of `_CUDA_LIBRARIES`: list of (file name, Path or None).
+
+    search_path: folders that may hold `nvidia/<part>/lib`; `sys.path` by default.
+    """
+    folders = [Path(entry or ".") for entry in (sys.path if search_path is None else search_path)]
+    result = []
+    for part, name in _CUDA_LIBRARIES:
+        candidates = (folder / "nvidia" / part / "lib" / name for folder in folders)
+        result.append((name, next((path for path in candidates if path.is_file()), None)))
+    return result
+
+
+def preload_cuda_libraries(search_path=None):
+    """Load the CUDA wheels' libraries into the process; list of (file name, problem or None).
+
+    A library that no wheel provides is left to the system's loader, which a CUDA toolkit on
+    LD_LIBRARY_PATH satisfies: missing here is not yet an error.
+    """
+    report = []
+    for name, path in cuda_library_files(search_path):
+        if path is None:
+            report.append((name, "no wheel provides it"))
+            continue
+        try:
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            report.append((name, str(error)))
+        else:
+            report.append((name, None))
+    return report
+
+
+def _requirements_file(distribution_name):
+    return "requirements.txt" if distribution_name == "mxnet" else "requirements-gpu.txt"
+
+
+def _explain_not_installed():
+    version = sys.version_info[:2]
+    if version not in SUPPORTED_PYTHONS:
+        return (f"MXNet is not installed, and Python {version[0]}.{version[1]} cannot run it: use Python "
+                f"3.9 to 3.12 (`make` in the repository finds one and makes .venv)")
+    return (f"MXNet is not installed for {sys.executable}: run `make` in the repository and use "
+            f".venv/bin/python, or `pip install -r requirements.txt`")
+
+
+def explain_library_error(error, distribution_name):
+    """One line for an OSError of the loader while it opened libmxnet.so."""
+    text = str(error)
+    missing = text.split(":", 1)[0].strip()
+    if "libcuda.so" in text:
+        return (f"{distribution_name} needs NVIDIA's driver, and this machine has none (libcuda.so.1 is "
+                f"missing): install the driver, or the CPU build with `pip uninstall {distribution_name}` "
+                f"and `pip install -r requirements.txt`")
+    if distribution_name == "mxnet-cu110" and ("libcusolver.so.10" in text or "libnvrtc" in text):
+        return (f"mxnet-cu110 needs CUDA 11.0's own {missing}, which no wheel has: put the toolkit's lib64 "
+                f"on LD_LIBRARY_PATH, or use mxnet-cu112 with requirements-gpu.txt")
+    return (f"{distribution_name} cannot load {missing} ({text}): "
+            f"`pip install -r {_requirements_file(distribution_name)}` brings the libraries it needs, "
+            f"`python -m mxnetseg.doctor` lists them")
+
+
+def _before_mxnet():
+    if int(numpy.__version__.split(".")[0]) >= 2:
+        raise MXNetImportError(
+            f"NumPy {numpy.__version__} is installed, and MXNet 1.9.1 needs NumPy below 2: "
+            f"`pip install numpy==1.26.4`")
+    if sys.version_info >= (3, 12) and importlib.util.find_spec("distutils") is None:
+        # Python 3.12 dropped distutils, which MXNet imports; setuptools brings its own.
+        raise MXNetImportError("MXNet needs distutils, which Python 3.12 has only with setuptools: "
+                               "`pip install -r requirements.txt`")
+    # cuDNN tries every algorithm at the first batch of each shape, which with crops of one size is
+    # paid once; MXNet's note about it on every run says nothing to the user.
+    os.environ.setdefault("MXNET_CUDNN_LIB_CHECKING", "0")
+    distribution = mxnet_distribution()
+    if distribution is not None and distribution[0] != "mxnet":
+        preload_cuda_libraries()
+
+
+def _without_pytorch(torch_version, max_torch_version="2.0.0"):
+    """In place of GluonCV's check of PyTorch: this library uses none of GluonCV's PyTorch half."""
+    raise ImportError("mxnetseg keeps GluonCV to MXNet")
+
+
+class _Loader(importlib.abc.Loader):
+    """A module's own loader, with something to do before or after."""
+
+    def __init__(self, inner, name):
+        self._inner = inner
+        self._name = name
+
+    def create_module(self, spec):
+        return self._inner.create_module(spec)
+
+    def exec_module(self, module):
+        if self._name == "gluoncv.check":
+            self._inner.exec_module(module)
+            module._require_pytorch_version = _without_pytorch
+            return
+        _before_mxnet()
+        try:
+            self._inner.exec_module(module)
+        except OSError as error:
+            name = (mxnet_distribution() or ("mxnet", ""))[0]
+            raise MXNetImportError(explain_library_error(error, name)) from error
+
+    def __getattr__(self, name):
+        # get_source, get_filename and the like, which inspect and pkgutil ask a loader for.
+        return getattr(self._inner, name)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Wraps the loader of `mxnet` and of `gluoncv.check`; every other import passes by."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in ("mxnet", "gluoncv.check"):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            if fullname == "mxnet":
+                raise MXNetImportError(_explain_not_installed())
+            return spec
+        spec.loader = _Loader(spec.loader, fullname)
+        return spec
+
+
+def install():
+    """Apply the repairs; called again, it changes nothing."""
+    restore_numpy_aliases()
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+    check = sys.modules.get("gluoncv.check")
+    if check is not None:
+        check._require_pytorch_version = _without_pytorch

@@ -1,0 +1,3 @@
+from mxnetseg.cli.train import main
+
+main()
