@@ -3,6 +3,7 @@
 The text of each is one line: what is wrong, where, what to do. The commands print it after
 `error:` and exit with status 2; a traceback reaching a user is a bug.
 """
+
 from __future__ import annotations
 
 import difflib

@@ -1,4 +1,5 @@
 """Names to constructors: one table for each role (model, backbone, data set, loss)."""
+
 from __future__ import annotations
 
 import fnmatch
@@ -57,7 +58,9 @@ class Registry:
 
     def _unknown(self, name):
         close = nearest(name, self._entries)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self.names())}"
+        hint = (
+            f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self.names())}"
+        )
         return f"no {self.role} is named {name!r}; {hint}"
 
     def __contains__(self, name):

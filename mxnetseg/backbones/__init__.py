@@ -3,6 +3,7 @@
 A backbone maps `(N, 3, H, W)` to four maps, shallow to deep, at strides 4, 8, 16, 32; the deep ones
 are held at the output stride by dilation. `.channels` and `.strides` say what they are.
 """
+
 from __future__ import annotations
 
 import importlib

@@ -1,4 +1,5 @@
 """What every backbone publishes, and the call that builds one."""
+
 from __future__ import annotations
 
 import inspect
@@ -30,7 +31,9 @@ class Backbone(HybridBlock):
 
 def nearest_stride(name, wanted):
     """The output stride that the backbone offers nearest to the one an architecture would like."""
-    return min(BACKBONES.info(name).get("output_strides", (32,)), key=lambda s: (abs(s - wanted), s))
+    return min(
+        BACKBONES.info(name).get("output_strides", (32,)), key=lambda s: (abs(s - wanted), s)
+    )
 
 
 def accepted_options(name, options):
@@ -40,8 +43,9 @@ def accepted_options(name, options):
     return {key: value for key, value in options.items() if key in accepted}
 
 
-def create_backbone(name, output_stride=32, norm="bn", pretrained=False, in_channels=3, num_devices=1,
-                    **options):
+def create_backbone(
+    name, output_stride=32, norm="bn", pretrained=False, in_channels=3, num_devices=1, **options
+):
     """A registered backbone with parameter shapes known and nothing initialized yet.
 
     `output_stride`: stride of the deepest map. `norm`: `bn`, `syncbn` (over `num_devices`) or `gn`.

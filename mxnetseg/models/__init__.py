@@ -1,4 +1,5 @@
 """Every architecture of the zoo: one file each, found by name."""
+
 from __future__ import annotations
 
 import importlib

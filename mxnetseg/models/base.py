@@ -1,4 +1,5 @@
 """The shape every network of the zoo has, and the call that builds one."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -67,8 +68,19 @@ def _tap(source, features, maps):
     return features[int(kind[1:]) - 1]
 
 
-def create_model(name, nclass, backbone=None, aux=None, output_stride=None, norm="bn", num_devices=1,
-                 pretrained=False, in_channels=3, backbone_options=None, **options):
+def create_model(
+    name,
+    nclass,
+    backbone=None,
+    aux=None,
+    output_stride=None,
+    norm="bn",
+    num_devices=1,
+    pretrained=False,
+    in_channels=3,
+    backbone_options=None,
+    **options,
+):
     """Build and initialize (on the CPU) a registered architecture.
 
     `nclass`: number of logits (1: one sigmoid logit for binary masks). `backbone`, `output_stride`,
@@ -84,8 +96,13 @@ def create_model(name, nclass, backbone=None, aux=None, output_stride=None, norm
     backbone = backbone or facts["backbone"]
     stride = output_stride or nearest_stride(backbone, facts.get("output_stride", 32))
     preset = accepted_options(backbone, facts.get("backbone_options", {}))
-    features = create_backbone(backbone, stride, pretrained=pretrained, in_channels=in_channels,
-                               **{**preset, **(backbone_options or {})})
+    features = create_backbone(
+        backbone,
+        stride,
+        pretrained=pretrained,
+        in_channels=in_channels,
+        **{**preset, **(backbone_options or {})},
+    )
     if aux is not None:
         options["aux"] = aux
     net = convert_norm(MODELS.build(name, nclass, features, **options), norm, num_devices)

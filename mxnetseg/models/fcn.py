@@ -5,6 +5,7 @@ form at 8. Published implementations differ in the classifier only: one 3x3 unit
 (MXNetSeg), of a quarter of the input (GluonCV, AceCoooool), or two 3x3 units joined with their input
 (mmsegmentation). `jpu=True` puts joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it.
 """
+
 from __future__ import annotations
 
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3, head_width
@@ -29,14 +30,29 @@ class FCN(Head):
 
 @MODELS.register(
     "fcn",
-    paper="Fully Convolutional Networks for Semantic Segmentation", venue="CVPR 2015", year=2015,
-    link="https://arxiv.org/abs/1411.4038", backbone="resnet101", output_stride=8,
+    paper="Fully Convolutional Networks for Semantic Segmentation",
+    venue="CVPR 2015",
+    year=2015,
+    link="https://arxiv.org/abs/1411.4038",
+    backbone="resnet101",
+    output_stride=8,
     scores=[("Cityscapes val", "resnet101, 512x1024, 80k", 75.13, "mmsegmentation")],
 )
-def fcn(nclass, backbone, aux=True, width=256, aux_width=256, units=1, concat_input=False, jpu=False,
-        align_corners=True):
+def fcn(
+    nclass,
+    backbone,
+    aux=True,
+    width=256,
+    aux_width=256,
+    units=1,
+    concat_input=False,
+    jpu=False,
+    align_corners=True,
+):
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, at most their input's; None is a
     quarter of it. The auxiliary head reads c3."""
     channels = backbone.channels
     head = FCN(channels, nclass, width, units, concat_input, jpu)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners
+    )

@@ -1,4 +1,5 @@
 """Joint pyramid upsampling (FastFCN, arXiv 1903.11816): stride-32 features brought to stride 8."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -12,7 +13,9 @@ class SeparableUnit(HybridBlock):
 
     def __init__(self, in_channels, channels, dilation):
         super().__init__()
-        self.depthwise = ConvUnit(in_channels, in_channels, dilation=dilation, groups=in_channels, act=None)
+        self.depthwise = ConvUnit(
+            in_channels, in_channels, dilation=dilation, groups=in_channels, act=None
+        )
         self.pointwise = ConvUnit(in_channels, channels, 1)
 
     def hybrid_forward(self, F, x):

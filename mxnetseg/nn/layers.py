@@ -1,4 +1,5 @@
 """The small units heads are made of."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -12,15 +13,35 @@ class ConvUnit(HybridBlock):
     `padding=None` keeps the size at stride 1. `act=None` leaves the activation out.
     """
 
-    def __init__(self, in_channels, channels, kernel=3, strides=1, padding=None, dilation=1,
-                 groups=1, bias=False, act="relu", epsilon=1e-5, momentum=0.9):
+    def __init__(
+        self,
+        in_channels,
+        channels,
+        kernel=3,
+        strides=1,
+        padding=None,
+        dilation=1,
+        groups=1,
+        bias=False,
+        act="relu",
+        epsilon=1e-5,
+        momentum=0.9,
+    ):
         super().__init__()
         if padding is None:
             kernels = kernel if isinstance(kernel, (tuple, list)) else (kernel, kernel)
             padding = tuple(dilation * (k - 1) // 2 for k in kernels)
         self._act = act
-        self.conv = nn.Conv2D(channels, kernel, strides, padding, dilation, groups,
-                              use_bias=bias, in_channels=in_channels)
+        self.conv = nn.Conv2D(
+            channels,
+            kernel,
+            strides,
+            padding,
+            dilation,
+            groups,
+            use_bias=bias,
+            in_channels=in_channels,
+        )
         self.bn = nn.BatchNorm(in_channels=channels, epsilon=epsilon, momentum=momentum)
 
     def hybrid_forward(self, F, x):
@@ -48,8 +69,17 @@ class FCNHead(HybridBlock):
     (deep supervision of the SFNet repository). `spatial_dropout` drops whole channels.
     """
 
-    def __init__(self, in_channels, nclass, channels, units=1, concat_input=False, dropout=0.1,
-                 unit_bias=False, spatial_dropout=False):
+    def __init__(
+        self,
+        in_channels,
+        nclass,
+        channels,
+        units=1,
+        concat_input=False,
+        dropout=0.1,
+        unit_bias=False,
+        spatial_dropout=False,
+    ):
         super().__init__()
         self.units = nn.HybridSequential()
         for i in range(units):

@@ -3,6 +3,7 @@
 Networks are written with plain batch norm. Synchronized batch norm and group norm are put in its
 place afterwards, so that no head has to know about them and every checkpoint keeps its names.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -46,16 +47,22 @@ def _replacement(layer, kind, num_devices, groups):
         count = next(g for g in range(min(groups, channels), 0, -1) if channels % g == 0)
         twin = nn.GroupNorm(count, epsilon=old["eps"], prefix=layer.prefix, in_channels=channels)
     else:
-        settings = dict(momentum=old["momentum"], epsilon=old["eps"], center=True,
-                        scale=not old["fix_gamma"], use_global_stats=old["use_global_stats"],
-                        in_channels=channels)
+        settings = dict(
+            momentum=old["momentum"],
+            epsilon=old["eps"],
+            center=True,
+            scale=not old["fix_gamma"],
+            use_global_stats=old["use_global_stats"],
+            in_channels=channels,
+        )
         if kind == "bn":
             return _share(nn.BatchNorm(prefix=layer.prefix, **settings), layer)
         # MXNet rendezvouses devices by this prefix in a table of the whole process, sized at
         # first use: a prefix used before, with other channels, would be an error.
         prefix = f"{layer.prefix}sync{next(_sync_keys)}_"
         return _share(
-            contrib.nn.SyncBatchNorm(num_devices=num_devices, prefix=prefix, **settings), layer)
+            contrib.nn.SyncBatchNorm(num_devices=num_devices, prefix=prefix, **settings), layer
+        )
     twin.gamma, twin.beta = layer.gamma, layer.beta
     for name in ("gamma", "beta"):
         twin._reg_params[name] = getattr(layer, name)

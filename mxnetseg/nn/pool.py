@@ -1,4 +1,5 @@
 """Adaptive average pooling, the only place that calls MXNet's operator for it."""
+
 from __future__ import annotations
 
 

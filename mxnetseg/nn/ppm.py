@@ -1,4 +1,5 @@
 """Pyramid pooling (PSPNet, arXiv 1612.01105)."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -16,8 +17,15 @@ class PyramidPooling(HybridBlock):
     the concatenation.
     """
 
-    def __init__(self, in_channels, channels, bins=(1, 2, 3, 6), act="relu", align_corners=True,
-                 input_first=True):
+    def __init__(
+        self,
+        in_channels,
+        channels,
+        bins=(1, 2, 3, 6),
+        act="relu",
+        align_corners=True,
+        input_first=True,
+    ):
         super().__init__()
         self._bins = tuple(bins)
         self._align_corners = align_corners

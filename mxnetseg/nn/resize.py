@@ -5,6 +5,7 @@ False maps pixel areas (source = (i + 0.5) * in/out - 0.5, clamped at the border
 All take and return `(N, C, H, W)` and work on NDArrays and symbols alike. None of them bakes a size
 that was read from an input into the graph, so a hybridized network serves any input size.
 """
+
 from __future__ import annotations
 
 
@@ -22,6 +23,4 @@ def resize_by(F, x, factor, align_corners=True):
 
 def resize_to(F, x, size, align_corners=True):
     """`x` at a size `(height, width)` that belongs to the architecture, never to an earlier input."""
-    return F.contrib.BilinearResize2D(
-        x, height=size[0], width=size[1], align_corners=align_corners
-    )
+    return F.contrib.BilinearResize2D(x, height=size[0], width=size[1], align_corners=align_corners)

@@ -3,6 +3,7 @@
 `references()` lists the published networks this package knows; `load` builds one and fills it from the
 reference's own tensor names. The rename tables are in `mxnetseg.weights.tables`, a file for each architecture.
 """
+
 from __future__ import annotations
 
 import importlib

@@ -4,6 +4,7 @@ A table is a list of (regular expression, replacement), applied in order to a re
 must produce is the structural name of our parameter, except that a batch norm may keep PyTorch's
 `weight` and `bias`, which become `gamma` and `beta` where our parameter is called so.
 """
+
 from __future__ import annotations
 
 import re
@@ -36,7 +37,18 @@ class Reference:
     options: dict = field(default_factory=dict)
     unused: tuple = ()
     prepare: Optional[Callable] = None
-    note: str = ""
+
+    def stored_extra(self, meta):
+        """Trainable values that the published file stores and its network never runs, so that ours has no
+        parameter for them. `meta["tensors"]` lists (name, shape)."""
+        dead = [
+            shape
+            for name, shape in meta["tensors"]
+            if any(re.search(pattern, name) for pattern in self.unused)
+            and not name.endswith(("running_mean", "running_var"))
+            and name not in (meta.get("aliases") or {})
+        ]
+        return int(sum(np.prod(shape, dtype=np.int64) for shape in dead))
 
 
 def reference(name, **facts):
@@ -82,7 +94,11 @@ def fill(net, entry, tensors, what):
             continue
         array = np.asarray(tensor, dtype=np.float32)
         shape = tuple(parameters[ours].shape)
-        if array.shape != shape and array.size == np.prod(shape, dtype=int) and _same_up_to_ones(array.shape, shape):
+        if (
+            array.shape != shape
+            and array.size == np.prod(shape, dtype=int)
+            and _same_up_to_ones(array.shape, shape)
+        ):
             array = array.reshape(shape)
         if array.shape != shape:
             wrong.append(f"{name} {array.shape} for {ours} {shape}")
@@ -90,8 +106,15 @@ def fill(net, entry, tensors, what):
             left_over.append(f"{name} (a second {ours})")
         values[ours] = array
     missing = [n for n in parameters if n not in values]
-    problems = [f"{title}: {_listed(names)}" for title, names in
-                (("left over", left_over), ("missing", missing), ("of another shape", wrong)) if names]
+    problems = [
+        f"{title}: {_listed(names)}"
+        for title, names in (
+            ("left over", left_over),
+            ("missing", missing),
+            ("of another shape", wrong),
+        )
+        if names
+    ]
     if problems:
         raise CheckpointError(f"the tensors do not fit reference {what!r}; {'; '.join(problems)}")
     for name, array in values.items():

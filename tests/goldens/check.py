@@ -1,4 +1,5 @@
 """`python -m tests.goldens.check GOLDEN_DIR [PATTERN]`: a table of worst differences of every golden."""
+
 from __future__ import annotations
 
 import sys
@@ -22,9 +23,14 @@ def main(folder, pattern="*"):
                 print(f"{name}{' scaled' if scaled else ''}: {error}")
                 bad += 1
                 continue
-            text = "  ".join(f"{k} {d:.1e}{'' if d <= t else f' > {t:.0e} !!'}" for k, (d, t) in found.items())
+            text = "  ".join(
+                f"{k} {d:.1e}{'' if d <= t else f' > {t:.0e} !!'}" for k, (d, t) in found.items()
+            )
             bad += any(d > t for d, t in found.values())
-            print(f"{name}{' scaled' if scaled else ''}: {text or 'runs (outputs are not here)'}", flush=True)
+            print(
+                f"{name}{' scaled' if scaled else ''}: {text or 'runs (outputs are not here)'}",
+                flush=True,
+            )
     return 1 if bad else 0
 
 

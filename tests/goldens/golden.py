@@ -3,6 +3,7 @@
 A golden's expectations become (name, our array, expected array) triples; every one must agree within
 the tolerance its README states.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -40,10 +41,14 @@ def differences(golden_dir, reference_id, scaled=False):
         expected = saved[name]
         if name == "logits_calm":
             calm = load(reference_id, drawn.tensors(meta, meta["variant"]["scale"]), meta["nclass"])
-            ours = calm.deploy()(images[meta["variant"].get("input", 0)])[0].asnumpy()[:, :, ::8, ::8]
+            ours = calm.deploy()(images[meta["variant"].get("input", 0)])[0].asnumpy()[
+                :, :, ::8, ::8
+            ]
         elif name == "headonly":
-            features = [mx.nd.array(drawn.image(shape, 100 + q))
-                        for q, shape in enumerate(meta["headonly_features"])]
+            features = [
+                mx.nd.array(drawn.image(shape, 100 + q))
+                for q, shape in enumerate(meta["headonly_features"])
+            ]
             ours = net.head(*features)[0].asnumpy()
         elif name.startswith("aux") or name.startswith("head"):
             index = int(name.lstrip("auxhed"))
@@ -64,7 +69,8 @@ def _comparable(ours, expected, meta):
         corners = meta.get("align_corners", [True])
         raw = mx.nd.array(expected)
         full = mx.nd.contrib.BilinearResize2D(
-            raw, height=ours.shape[2], width=ours.shape[3], align_corners=bool(corners[-1]))
+            raw, height=ours.shape[2], width=ours.shape[3], align_corners=bool(corners[-1])
+        )
         return ours, full.asnumpy()
     return strided, expected
 
@@ -77,5 +83,8 @@ def tolerance(meta, name, expected):
     absolute = meta.get("float32_minus_float64_absmax", {}).get(name)
     if absolute is not None:
         noise = max(noise, absolute / float(expected.std()))
-    noise = max(noise, (meta.get("f32_error", {}).get("max_abs_vs_float64_over_std", {}) or {}).get(name) or 0.0)
+    noise = max(
+        noise,
+        (meta.get("f32_error", {}).get("max_abs_vs_float64_over_std", {}) or {}).get(name) or 0.0,
+    )
     return max(1e-3, 10 * noise)

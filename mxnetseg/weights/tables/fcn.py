@@ -1,14 +1,24 @@
 """FCN as published by MXNetSeg, GluonCV, AceCoooool and mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
-    ACE_JPU, ACE_RESNET, GLUONCV_RESNET, MMSEG_AUX, MMSEG_FCN_HEAD, MMSEG_RESNET, gluoncv_head,
+    ACE_JPU,
+    ACE_RESNET,
+    GLUONCV_RESNET,
+    MMSEG_AUX,
+    MMSEG_FCN_HEAD,
+    MMSEG_RESNET,
+    gluoncv_head,
     mxseg_fcn_head,
 )
 
-MXSEG = (GLUONCV_RESNET + mxseg_fcn_head("head", "head.classifier")
-         + mxseg_fcn_head("aux_head", "aux_heads.0"))
+MXSEG = (
+    GLUONCV_RESNET
+    + mxseg_fcn_head("head", "head.classifier")
+    + mxseg_fcn_head("aux_head", "aux_heads.0")
+)
 for _id, _backbone, _stride in (
     ("mxseg_fcn_resnet18_os32", "resnet18", 32),
     ("mxseg_fcn_resnet18_os8", "resnet18", 8),
@@ -16,17 +26,48 @@ for _id, _backbone, _stride in (
     ("mxseg_fcn_resnet101_os8", "resnet101_v1s", 8),
     ("mxseg_fcn_mobilenet_v2_1_0", "mobilenetv2_1.0", 32),
 ):
-    reference(_id, family="mxnetseg", model="fcn", rules=MXSEG,
-              options=dict(backbone=_backbone, output_stride=_stride, aux=True))
+    reference(
+        _id,
+        family="mxnetseg",
+        model="fcn",
+        rules=MXSEG,
+        options=dict(backbone=_backbone, output_stride=_stride, aux=True),
+    )
 
 BLOCK_HEADS = gluoncv_head("head", "head.classifier") + gluoncv_head("auxlayer", "aux_heads.0")
 for _depth in (50, 101):
-    reference(f"gluoncv_fcn_resnet{_depth}", family="gluoncv", model="fcn", rules=GLUONCV_RESNET + BLOCK_HEADS,
-              options=dict(backbone=f"resnet{_depth}_v1s", aux=True, width=None, aux_width=None))
-    reference(f"ace_fcn_resnet{_depth}", family="ace", model="fcn", rules=ACE_RESNET + ACE_JPU + BLOCK_HEADS,
-              options=dict(backbone=f"resnet{_depth}_v1s", output_stride=32, aux=True, width=None, aux_width=None,
-                           jpu=True))
-    reference(f"mmseg_fcn_r{_depth}-d8", family="mmseg", model="fcn",
-              rules=MMSEG_RESNET + MMSEG_FCN_HEAD + MMSEG_AUX,
-              options=dict(backbone=f"resnet{_depth}_v1c", aux=True, width=512, units=2, concat_input=True,
-                           align_corners=False))
+    reference(
+        f"gluoncv_fcn_resnet{_depth}",
+        family="gluoncv",
+        model="fcn",
+        rules=GLUONCV_RESNET + BLOCK_HEADS,
+        options=dict(backbone=f"resnet{_depth}_v1s", aux=True, width=None, aux_width=None),
+    )
+    reference(
+        f"ace_fcn_resnet{_depth}",
+        family="ace",
+        model="fcn",
+        rules=ACE_RESNET + ACE_JPU + BLOCK_HEADS,
+        options=dict(
+            backbone=f"resnet{_depth}_v1s",
+            output_stride=32,
+            aux=True,
+            width=None,
+            aux_width=None,
+            jpu=True,
+        ),
+    )
+    reference(
+        f"mmseg_fcn_r{_depth}-d8",
+        family="mmseg",
+        model="fcn",
+        rules=MMSEG_RESNET + MMSEG_FCN_HEAD + MMSEG_AUX,
+        options=dict(
+            backbone=f"resnet{_depth}_v1c",
+            aux=True,
+            width=512,
+            units=2,
+            concat_input=True,
+            align_corners=False,
+        ),
+    )

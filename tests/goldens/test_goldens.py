@@ -1,0 +1,48 @@
+"""Every golden file present: our network, filled through its importer, gives the published outputs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mxnetseg.models import create_model
+from mxnetseg.weights import reference_info, references
+from tests.goldens.golden import differences
+
+SCALED = [(name, scaled) for name in references() for scaled in (False, True)]
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    "name, scaled", SCALED, ids=[n + ("-scaled" if s else "") for n, s in SCALED]
+)
+def test_outputs_agree_with_the_published_network(golden_dir, name, scaled):
+    folder = golden_dir / "scaled" if scaled else golden_dir
+    if not (folder / f"{name}.json").exists():
+        pytest.skip(f"no {'scaled ' if scaled else ''}golden file for {name}")
+    found = differences(golden_dir, name, scaled)
+    assert {k: d for k, (d, limit) in found.items() if not d <= limit} == {}
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", references())
+def test_trainable_parameters_equal_the_published_count(golden_dir, name):
+    file = golden_dir / f"{name}.json"
+    if not file.exists():
+        pytest.skip(f"no golden file for {name}")
+    meta = json.loads(file.read_text())
+    entry = reference_info(name)
+    net = create_model(entry.model, meta["nclass"], **entry.options)
+    count = sum(p.data().size for p in net.collect_params().values() if p.grad_req != "null")
+    assert count + entry.stored_extra(meta) == meta["trainable_params"]
+
+
+def test_every_golden_file_has_an_importer(golden_dir):
+    known = set(references())
+    missing = [
+        f.stem
+        for f in sorted(golden_dir.glob("*.json"))
+        if f.stem not in known and not f.stem.startswith("param_counts")
+    ]
+    assert missing == []
