@@ -6,8 +6,8 @@ Three repairs, none of which imports MXNet, so that a data worker which never co
    back at once. NumPy 2 cannot be helped: MXNet's library was compiled against NumPy 1.
 2. An import hook acts the moment somebody imports `mxnet`. It loads the CUDA libraries that
    requirements-gpu.txt installs as wheels, in an order in which each finds what it depends on, so
-   that neither a CUDA toolkit nor LD_LIBRARY_PATH is needed. And it turns the two ways in which
-   this import fails for a user (not installed, a library missing) into one line that says what to do.
+   that neither a CUDA toolkit nor LD_LIBRARY_PATH is needed. And it turns the ways in which this
+   import fails for a user (not installed, a library missing) into one line that says what to do.
 3. The same hook keeps `gluoncv` from looking at PyTorch. GluonCV refuses to be imported beside
    PyTorch 2 ("Legacy torch detected"), and would import it for nothing otherwise.
 
@@ -37,7 +37,7 @@ _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex,
 
 # Folder below site-packages/nvidia -> file names, dependencies first. The sonames are those that
 # mxnet-cu112 was linked with; cuDNN and NVRTC open their companions later by bare name, and
-# find them only if they are loaded by then. `None` as version: the wheel's whole name varies.
+# find them only if they are loaded by then.
 _CUDA_LIBRARIES = (
     ("cuda_runtime", "libcudart.so.11.0"),
     ("cuda_nvrtc", "libnvrtc-builtins.so.11.8"),
@@ -91,7 +91,7 @@ def mxnet_distribution():
 
 
 def cuda_library_files(search_path=None):
-    """Where the CUDA wheels put the libraries of `_CUDA_LIBRARIES`: list of (file name, Path or None).
+    """Where the CUDA wheels put the libraries MXNet needs: list of (file name, Path or None).
 
     search_path: folders that may hold `nvidia/<part>/lib`; `sys.path` by default.
     """
@@ -130,9 +130,9 @@ def _requirements_file(distribution_name):
 def _explain_not_installed():
     version = sys.version_info[:2]
     if version not in SUPPORTED_PYTHONS:
-        return (f"MXNet is not installed, and Python {version[0]}.{version[1]} cannot run it: use Python "
-                f"3.9 to 3.12 (`make` in the repository finds one and makes .venv)")
-    return (f"MXNet is not installed for {sys.executable}: run `make` in the repository and use "
+        return (f"MXNet is not installed, and Python {version[0]}.{version[1]} cannot run it: use "
+                f"Python 3.9 to 3.12 (`make venv` in the repository finds one and makes .venv)")
+    return (f"MXNet is not installed for {sys.executable}: run `make venv` in the repository and use "
             f".venv/bin/python, or `pip install -r requirements.txt`")
 
 
@@ -141,14 +141,14 @@ def explain_library_error(error, distribution_name):
     text = str(error)
     missing = text.split(":", 1)[0].strip()
     if "libcuda.so" in text:
-        return (f"{distribution_name} needs NVIDIA's driver, and this machine has none (libcuda.so.1 is "
-                f"missing): install the driver, or the CPU build with `pip uninstall {distribution_name}` "
-                f"and `pip install -r requirements.txt`")
+        return (f"{distribution_name} needs NVIDIA's driver, and this machine has none "
+                f"(libcuda.so.1 is missing): install the driver, or the CPU build with "
+                f"`pip uninstall {distribution_name}` and `pip install -r requirements.txt`")
     if distribution_name == "mxnet-cu110" and ("libcusolver.so.10" in text or "libnvrtc" in text):
-        return (f"mxnet-cu110 needs CUDA 11.0's own {missing}, which no wheel has: put the toolkit's lib64 "
-                f"on LD_LIBRARY_PATH, or use mxnet-cu112 with requirements-gpu.txt")
-    return (f"{distribution_name} cannot load {missing} ({text}): "
-            f"`pip install -r {_requirements_file(distribution_name)}` brings the libraries it needs, "
+        return (f"mxnet-cu110 needs CUDA 11.0's own {missing}, which no wheel has: put the "
+                f"toolkit's lib64 on LD_LIBRARY_PATH, or use mxnet-cu112 (requirements-gpu.txt)")
+    return (f"{distribution_name} cannot load {missing} ({text}): `pip install -r "
+            f"{_requirements_file(distribution_name)}` brings the libraries it needs, "
             f"`python -m mxnetseg.doctor` lists them")
 
 
@@ -161,8 +161,8 @@ def _before_mxnet():
         # Python 3.12 dropped distutils, which MXNet imports; setuptools brings its own.
         raise MXNetImportError("MXNet needs distutils, which Python 3.12 has only with setuptools: "
                                "`pip install -r requirements.txt`")
-    # cuDNN tries every algorithm at the first batch of each shape, which with crops of one size is
-    # paid once; MXNet's note about it on every run says nothing to the user.
+    # The wheels bring a later cuDNN 8 than the one MXNet was built with; it works, and the warning
+    # about it on every run says nothing to the user.
     os.environ.setdefault("MXNET_CUDNN_LIB_CHECKING", "0")
     distribution = mxnet_distribution()
     if distribution is not None and distribution[0] != "mxnet":

@@ -1,0 +1,51 @@
+# `make` lists the targets. Everything runs in .venv, which any target that needs it makes first.
+# PYTHON=/path/to/python3.x takes that interpreter instead of searching for one.
+
+SHELL := /bin/sh
+VENV := .venv
+STAMP := $(VENV)/.installed
+PY := $(VENV)/bin/python
+REQUIREMENTS ?= requirements.txt
+REQUIREMENT_FILES := $(REQUIREMENTS) requirements/common.txt \
+	requirements/opencv-python/pyproject.toml requirements/opencv-python/stand_in.py
+# Test processes side by side; each computes with one thread.
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+.PHONY: help venv demo test test-fast lint doctor clean distclean
+
+help:
+	@echo "make demo       train SFNet on drawn street scenes, evaluate it, write pictures and a report (< 10 min)"
+	@echo "make test       all tests              (PYTEST_ARGS='-k warp' and JOBS=4 are passed on)"
+	@echo "make test-fast  without the tests marked slow"
+	@echo "make lint       ruff"
+	@echo "make doctor     versions, devices, what is missing and why"
+	@echo "make venv       only make $(VENV) (REQUIREMENTS=requirements-gpu.txt for NVIDIA GPUs)"
+	@echo "make clean      remove caches; make distclean removes $(VENV) and demo results too"
+
+venv: $(STAMP)
+
+$(STAMP): $(REQUIREMENT_FILES)
+	@sh requirements/make_venv.sh "$(VENV)" "$(REQUIREMENTS)" "$(PYTHON)"
+
+demo:
+	@start=$$(date +%s); $(MAKE) --no-print-directory venv && $(PY) demo/run.py --started $$start
+
+test: $(STAMP)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+test-fast: $(STAMP)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(PY) -m ruff check .
+
+doctor: $(STAMP)
+	$(PY) -m mxnetseg.doctor
+
+clean:
+	rm -rf .pytest_cache .ruff_cache build dist *.egg-info
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print | xargs rm -rf
+
+distclean: clean
+	rm -rf $(VENV) runs/demo

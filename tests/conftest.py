@@ -1,0 +1,68 @@
+"""What every test shares: one compute thread, no network, and the reference data beside the repository.
+
+`golden_dir` and `camvid_root` point into the folder `shared` next to the repository, or into
+$MXNETSEG_SHARED. Where that folder is absent the tests that need it are skipped; the section
+"left out" before pytest's last line says how many and why.
+"""
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+# Before anything imports NumPy or MXNet. One thread makes results repeatable bit for bit and lets the
+# test processes share the cores; two engine workers are what SyncBatchNorm on two CPU contexts needs.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MXNET_CPU_WORKER_NTHREADS"] = "2"
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+os.environ.pop("MXNETSEG_DATA", None)
+
+import pytest
+
+import mxnetseg  # noqa: F401  the repairs of compat, before any test imports mxnet
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def shared_folder():
+    """The folder with reference outputs and CamVid; it need not exist."""
+    return Path(os.environ.get("MXNETSEG_SHARED", REPOSITORY.parent / "shared"))
+
+
+def _shared(name):
+    folder = shared_folder() / name
+    if not folder.is_dir():
+        pytest.skip(f"no ../shared/{name} (or $MXNETSEG_SHARED/{name}) on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def repository():
+    """Root of the repository, where train.py and eval.py are."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def golden_dir():
+    """Folder of the published implementations' tensor names, shapes and outputs."""
+    return _shared("golden")
+
+
+@pytest.fixture(scope="session")
+def camvid_root():
+    """Folder of the CamVid data set."""
+    return _shared("camvid")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line per reason for which tests were skipped."""
+    reasons = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple):
+            reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    if reasons:
+        terminalreporter.section("left out")
+        for reason, count in sorted(reasons.items()):
+            terminalreporter.write_line(f"{count:4d}  {reason}")
