@@ -67,6 +67,7 @@ class FCNHead(HybridBlock):
     `units` counts the 3x3 units; `concat_input=True` adds one more over the input joined with their
     output (mmsegmentation). `unit_bias` gives the 3x3 convolutions a bias before their batch norm
     (deep supervision of the SFNet repository). `spatial_dropout` drops whole channels.
+    `classifier_bias=False` leaves the classifier's out.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class FCNHead(HybridBlock):
         dropout=0.1,
         unit_bias=False,
         spatial_dropout=False,
+        classifier_bias=True,
     ):
         super().__init__()
         self.units = nn.HybridSequential()
@@ -86,7 +88,8 @@ class FCNHead(HybridBlock):
             self.units.add(ConvUnit(channels if i else in_channels, channels, bias=unit_bias))
         self.join = ConvUnit(in_channels + channels, channels) if concat_input else None
         self.drop = channel_dropout(dropout) if spatial_dropout else nn.Dropout(dropout)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=channels if units else in_channels)
+        self.classifier = nn.Conv2D(nclass, 1, use_bias=classifier_bias,
+                                    in_channels=channels if units else in_channels)
 
     def hybrid_forward(self, F, x):
         y = self.units(x)
