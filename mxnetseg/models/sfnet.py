@@ -5,13 +5,15 @@ flow predicted from both says where every fine pixel reads the coarse map. Pyram
 the deepest map; all merged levels are fused at stride 4.
 
 Published implementations differ in small things, all keywords here: the flow unit (`flow_unit`), the
-sampler's convention (`sample_corners`), biases of laterals' followers, and deep supervision.
-ResNets are used with the deep stem, strides kept and stages 3 and 4 dilated all the same.
+sampler's convention (`sample_corners`), biases of laterals' followers, and deep supervision. `align="resize"` is
+the plain pyramid that the paper compares with. ResNets are used with the deep stem, strides kept and stages
+3 and 4 dilated all the same; DFNet v1 before and after its last widening, and DFNets without their stride 4.
 """
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
 from mxnetseg.nn.ppm import PyramidPooling
@@ -45,14 +47,23 @@ class FlowAlign(HybridBlock):
         return sample(F, high, grid, self._sample_corners)
 
 
+class ResizeAlign(HybridBlock):
+    """`(high, low)` to high resized to low: the pyramid without flow."""
+
+    def hybrid_forward(self, F, high, low):
+        return resize_like(F, high, low)
+
+
 class SFNetHead(Head):
     """Pyramid maps to logits at the finest level used, then the merged maps, coarse to fine.
 
     `channels`: of the backbone's levels; `levels`: which of them (1 to 4, finest first) take part.
     """
 
-    def __init__(self, channels, nclass, width, levels, flow_unit, sample_corners):
+    def __init__(self, channels, nclass, width, levels, align, flow_unit, sample_corners):
         super().__init__()
+        if align not in ("flow", "resize"):
+            raise ConfigError(f"sfnet align must be flow or resize, not {align!r}")
         self._levels = levels
         *finer, deepest = [channels[level - 1] for level in levels]
         self.ppm = PyramidPooling(deepest, width, act=None, input_first=False)
@@ -61,7 +72,8 @@ class SFNetHead(Head):
         self.laterals, self.aligns, self.smooths = (nn.HybridSequential() for _ in range(3))
         for n in finer:
             self.laterals.add(ConvUnit(n, width, 1, bias=True))
-            self.aligns.add(FlowAlign(width, flow_unit, sample_corners))
+            self.aligns.add(
+                FlowAlign(width, flow_unit, sample_corners) if align == "flow" else ResizeAlign())
             self.smooths.add(ConvUnit(width, width))
         self.fuse = ConvUnit(width * len(levels), width)
         self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
@@ -84,19 +96,35 @@ class SFNetHead(Head):
     "sfnet",
     paper="Semantic Flow for Fast and Accurate Scene Parsing", venue="ECCV 2020", year=2020,
     link="https://arxiv.org/abs/2002.10120", backbone="resnet18", output_stride=32,
-    backbone_options=dict(stem="deep", dilation="strided"),
+    backbone_options=dict(stem="deep", dilation="strided", widening=True),
     scores=[("Cityscapes val", "resnet18, deep stem, class-uniform sampling", 79.0, "the authors"),
-            ("Cityscapes val", "resnet50, deep stem", 80.4, "the authors")],
+            ("Cityscapes val", "resnet18, Mapillary pretraining", 79.9, "the authors"),
+            ("Cityscapes val", "resnet50, deep stem", 80.4, "the authors"),
+            ("Cityscapes val", "dfnetv1", 72.2, "the authors"),
+            ("Cityscapes val", "dfnetv2", 75.8, "the authors")],
 )
-def sfnet(nclass, backbone, aux=False, width=None, levels=(1, 2, 3, 4), flow_unit="low",
+def sfnet(nclass, backbone, aux=False, width=None, levels=None, align="flow", flow_unit="low",
           sample_corners=True, aux_bias=True):
-    """`aux`: deep supervision of the merged maps, coarse to fine. `width`: channels of the head, by default
-    128 on backbones that end in 512 channels and 256 on wider ones. `levels`: backbone levels used.
-    `flow_unit`, `sample_corners`: see `FlowAlign`. `aux_bias`: bias before the auxiliary heads' batch norm."""
-    width = width or (128 if backbone.channels[-1] <= 512 else 256)
-    head = SFNetHead(backbone.channels, nclass, width, tuple(levels), flow_unit, sample_corners)
+    """`aux`: deep supervision of the merged maps, coarse to fine. `width`: channels of the head and `levels`:
+    backbone levels used; None takes the authors' (`published_form`). `align`: `flow`, or `resize` for a pyramid
+    without flow. `flow_unit`, `sample_corners`: see `FlowAlign`. `aux_bias`: bias before the auxiliary heads'
+    batch norm."""
+    authors_width, authors_levels = published_form(backbone)
+    width, levels = width or authors_width, tuple(levels or authors_levels)
+    head = SFNetHead(backbone.channels, nclass, width, levels, align, flow_unit, sample_corners)
     supervised = [
         (f"head.{k}", FCNHead(width, nclass, width, unit_bias=aux_bias, spatial_dropout=True))
         for k in range(len(levels) - 1)
     ]
     return Segmentor(backbone, head, supervised if aux else ())
+
+
+def published_form(backbone):
+    """Width and levels of the authors' head on a backbone: narrow on the two fast families, else 128 on
+    backbones that end in 512 channels and 256 on wider ones."""
+    name = backbone.registered_name
+    if name.startswith("dfnet"):
+        return 64, (2, 3, 4)
+    if name.startswith("stdc"):
+        return 64, (1, 2, 3, 4)
+    return (128 if backbone.channels[-1] <= 512 else 256), (1, 2, 3, 4)

@@ -60,3 +60,28 @@ def mxseg_fcn_head(prefix, ours):
         (rf"^{prefix}\.conv1\.", f"{ours}.units.0."),
         (rf"^{prefix}\.conv2\.", f"{ours}.classifier."),
     ]
+
+
+def stdc_backbone(version, prefix="backbone"):
+    """STDC as its authors and the SFNet repository store it: blocks numbered through all stages."""
+    starts = {"8": 2, "16": 4, "32": 6} if version == 1 else {"8": 2, "16": 6, "32": 11}
+    stages = {"8": 0, "16": 1, "32": 2}
+
+    def block(match):
+        stage, index = match.group(1), int(match.group(2))
+        return f"backbone.stages.{stages[stage]}.{index - starts[stage]}."
+
+    return [
+        (rf"^{prefix}\.x2\.0\.0\.", "backbone.stem.0."),
+        (rf"^{prefix}\.x4\.0\.1\.", "backbone.stem.1."),
+        (rf"^{prefix}\.x(8|16|32)\.0\.(\d+)\.", block),
+        (r"^(backbone\.stages\.\d\.\d)\.conv_list\.", r"\1.units."),
+        (r"^(backbone\.stages\.\d\.\d)\.avd_layer\.0\.", r"\1.down.conv."),
+        (r"^(backbone\.stages\.\d\.\d)\.avd_layer\.1\.", r"\1.down.bn."),
+    ]
+
+
+def stdc_unused(prefix="backbone"):
+    """What an STDC file stores and a segmentation network never runs: every tensor a second time under
+    `features`, and the ImageNet classifier."""
+    return (rf"^{prefix}\.features\.", rf"^{prefix}\.(conv_last|fc|bn|linear)\.")

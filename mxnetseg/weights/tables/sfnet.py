@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
-from mxnetseg.weights.tables.common import MMSEG_RESNET, SFSEGNETS_RESNET
+from mxnetseg.weights.tables.common import MMSEG_RESNET, SFSEGNETS_RESNET, stdc_backbone, stdc_unused
 
 SFSEGNETS_PPM = [
     (r"^head\.ppm\.stages\.(\d)\.1\.", r"head.ppm.stages.\1.conv."),
@@ -37,6 +37,19 @@ for _depth in (18, 50, 101):
               rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone=f"resnet{_depth}", aux=False))
 reference("sfnet_resnet18_dsn", family="sfsegnets", model="sfnet",
           rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone="resnet18", aux=True))
+# "Lite" by its builder's name only: that builder gives ResNet-101 the whole head, with deep supervision.
+reference("sfnetlite_resnet101", family="sfsegnets", model="sfnet",
+          rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone="resnet101", aux=True))
+for _id, _backbone, _aux in (("sfnet_dfnetv1", "dfnetv1", False), ("sfnet_dfnetv2", "dfnetv2", False),
+                             ("sfnet_dfnetv2_dsn", "dfnetv2", True)):
+    reference(_id, family="sfsegnets", model="sfnet", rules=sfsegnets_head(3),
+              options=dict(backbone=_backbone, aux=_aux))
+for _version in (1, 2):
+    reference(f"sfnet_stdc{_version}", family="sfsegnets", model="sfnet",
+              rules=stdc_backbone(_version) + sfsegnets_head(4), unused=stdc_unused(),
+              options=dict(backbone=f"stdc{_version}", aux=False))
+reference("stdcfpn_stdc1", family="sfsegnets", model="sfnet", rules=stdc_backbone(1) + sfsegnets_head(4),
+          unused=stdc_unused(), options=dict(backbone="stdc1", aux=False, align="resize"))
 
 PORT = MMSEG_RESNET + [
     (r"^backbone\.stem\.", "backbone.conv1."),
