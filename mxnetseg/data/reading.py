@@ -87,7 +87,7 @@ def exif_orientation(path: str) -> int:
     try:
         with Image.open(path) as picture:
             return int(picture.getexif().get(0x0112, 1))
-    except Exception:  # noqa: BLE001 - it only words an error message; unreadable counts as upright
+    except Exception:
         return 1
 
 
