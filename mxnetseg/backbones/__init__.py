@@ -12,7 +12,8 @@ import pkgutil
 from mxnetseg.backbones.base import BACKBONES, create_backbone
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if _module.name != "__main__":
+        importlib.import_module(f"{__name__}.{_module.name}")
 
 
 def list_backbones(pattern="*"):

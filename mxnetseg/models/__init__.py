@@ -8,7 +8,8 @@ import pkgutil
 from mxnetseg.models.base import MODELS, Segmentor, create_model, model_info
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if _module.name != "__main__":
+        importlib.import_module(f"{__name__}.{_module.name}")
 
 
 def list_models(pattern="*"):
