@@ -76,7 +76,7 @@ class ConfusionMatrix:
             f" the ignore value {self.ignore_index}: correct the label or the data set's id map"
         )
 
-    def merge(self, other: "ConfusionMatrix") -> None:
+    def merge(self, other: ConfusionMatrix) -> None:
         """Add the counts of another matrix over the same classes."""
         if other.matrix.shape != self.matrix.shape:
             raise ValueError(f"cannot merge {other.nclass} classes into {self.nclass}")

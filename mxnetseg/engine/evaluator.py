@@ -124,7 +124,7 @@ def check_class_count(predictor: Predictor, dataset) -> None:
 
 def read_ahead(dataset, count: int, depth: int) -> Iterator[Any]:
     """The first `count` samples in order, read by a thread that is at most `depth` of them ahead."""
-    ready: "queue.Queue" = queue.Queue(maxsize=depth)
+    ready: queue.Queue = queue.Queue(maxsize=depth)
     stopped = threading.Event()
 
     def put(item) -> None:

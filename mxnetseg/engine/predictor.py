@@ -158,7 +158,7 @@ class Predictor:
             for sample in samples:
                 yield sample, self.predict(sample.image)
             return
-        free: "queue.Queue[mx.Context]" = queue.Queue()
+        free: queue.Queue[mx.Context] = queue.Queue()
         for context in self.contexts:
             free.put(context)
 
