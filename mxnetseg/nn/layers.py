@@ -67,7 +67,7 @@ class FCNHead(HybridBlock):
     `units` counts the 3x3 units; `concat_input=True` adds one more over the input joined with their
     output (mmsegmentation). `unit_bias` gives the 3x3 convolutions a bias before their batch norm
     (deep supervision of the SFNet repository). `spatial_dropout` drops whole channels.
-    `classifier_bias=False` leaves the classifier's out.
+    `classifier_bias=False` leaves the classifier's out. `kernel`: side of the units' filters.
     """
 
     def __init__(
@@ -81,11 +81,12 @@ class FCNHead(HybridBlock):
         unit_bias=False,
         spatial_dropout=False,
         classifier_bias=True,
+        kernel=3,
     ):
         super().__init__()
         self.units = nn.HybridSequential()
         for i in range(units):
-            self.units.add(ConvUnit(channels if i else in_channels, channels, bias=unit_bias))
+            self.units.add(ConvUnit(channels if i else in_channels, channels, kernel, bias=unit_bias))
         self.join = ConvUnit(in_channels + channels, channels) if concat_input else None
         self.drop = channel_dropout(dropout) if spatial_dropout else nn.Dropout(dropout)
         self.classifier = nn.Conv2D(nclass, 1, use_bias=classifier_bias,

@@ -23,15 +23,19 @@ def convert_norm(net, kind, num_devices=1, groups=32):
     network converts both ways (evaluation and export use `bn`). `syncbn` averages statistics over
     `num_devices` contexts of this process. `gn` takes over scale and shift, and has no statistics: it is
     for networks about to be trained; `groups` falls to the largest divisor of the channels.
-    Raises ConfigError for another kind.
+    Raises ConfigError for another kind, and for `syncbn` over several devices in a network that runs layers
+    more than once in a pass (blocks that say so with `runs_twice`): MXNet aborts the process there.
     """
     if kind not in NORMS:
         raise ConfigError(f"norm must be one of {', '.join(NORMS)}, not {kind!r}")
+    if kind == "syncbn" and num_devices > 1 and getattr(net, "runs_twice", False):
+        raise ConfigError("this network runs its backbone at several scales in one pass, which MXNet's synchronized"
+                          " batch norm cannot do on more than one device; use norm 'bn' or 'gn'")
     for name, child in list(net._children.items()):
         if isinstance(child, nn.BatchNorm):
             twin = _replacement(child, kind, num_devices, groups)
             if twin is not child:
-                _exchange(net, name, child, twin)
+                exchange(net, name, child, twin)
         else:
             convert_norm(child, kind, num_devices, groups)
     return net
@@ -77,7 +81,8 @@ def _share(twin, layer):
     return twin
 
 
-def _exchange(parent, name, old, new):
+def exchange(parent, name, old, new):
+    """Put the block `new` where `parent` has `old` as its child `name`."""
     parent._children[name] = new
     for attribute, value in list(vars(parent).items()):
         if value is old:
