@@ -25,7 +25,10 @@ import os
 import sys
 from pathlib import Path
 
-import numpy
+try:
+    import numpy
+except ImportError:  # `python -m mxnetseg.doctor` has to work here too
+    numpy = None
 
 from .errors import DeviceError
 
@@ -35,12 +38,11 @@ SUPPORTED_PYTHONS = ((3, 9), (3, 10), (3, 11), (3, 12))
 _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex,
                   "object": object, "str": str}
 
-# Folder below site-packages/nvidia -> file names, dependencies first. The sonames are those that
-# mxnet-cu112 was linked with; cuDNN and NVRTC open their companions later by bare name, and
-# find them only if they are loaded by then.
+# Folder below site-packages/nvidia, and the file there: what libmxnet.so of mxnet-cu112 is linked
+# with, each after what it depends on itself. What cuDNN and NVRTC open later lies beside
+# them and is found by their own run path.
 _CUDA_LIBRARIES = (
     ("cuda_runtime", "libcudart.so.11.0"),
-    ("cuda_nvrtc", "libnvrtc-builtins.so.11.8"),
     ("cuda_nvrtc", "libnvrtc.so.11.2"),
     ("nvtx", "libnvToolsExt.so.1"),
     ("cublas", "libcublasLt.so.11"),
@@ -50,12 +52,6 @@ _CUDA_LIBRARIES = (
     ("cusparse", "libcusparse.so.11"),
     ("cusolver", "libcusolver.so.11"),
     ("nccl", "libnccl.so.2"),
-    ("cudnn", "libcudnn_ops_infer.so.8"),
-    ("cudnn", "libcudnn_ops_train.so.8"),
-    ("cudnn", "libcudnn_cnn_infer.so.8"),
-    ("cudnn", "libcudnn_cnn_train.so.8"),
-    ("cudnn", "libcudnn_adv_infer.so.8"),
-    ("cudnn", "libcudnn_adv_train.so.8"),
     ("cudnn", "libcudnn.so.8"),
 )
 
@@ -69,6 +65,8 @@ class MXNetImportError(DeviceError, ImportError):
 
 def restore_numpy_aliases():
     """Give NumPy back the names that 1.24 removed; a name that NumPy still has is left alone."""
+    if numpy is None:
+        return
     # Looked up in vars(): hasattr() would go through NumPy's __getattr__, which warns.
     present = vars(numpy)
     for name, builtin in _NUMPY_ALIASES.items():
@@ -152,7 +150,27 @@ def explain_library_error(error, distribution_name):
             f"`python -m mxnetseg.doctor` lists them")
 
 
+def missing_packages():
+    """Names of the packages that every command needs and this Python lacks."""
+    needed = ("numpy", "yaml", "pydantic", "PIL", "cv2", "scipy", "tqdm", "gluoncv")
+    return [name for name in needed if importlib.util.find_spec(name) is None]
+
+
+def require_packages():
+    """End the command with one line where the requirements are not installed; else do nothing.
+
+    For commands only, before their imports: later it would be a ModuleNotFoundError's traceback.
+    """
+    missing = missing_packages()
+    if missing:
+        print(f"error: {sys.executable} lacks {', '.join(missing)}: run `make venv` in the repository "
+              f"and use .venv/bin/python, or `pip install -r requirements.txt`", file=sys.stderr)
+        raise SystemExit(2)
+
+
 def _before_mxnet():
+    if numpy is None:
+        raise MXNetImportError("NumPy is not installed: `pip install -r requirements.txt`")
     if int(numpy.__version__.split(".")[0]) >= 2:
         raise MXNetImportError(
             f"NumPy {numpy.__version__} is installed, and MXNet 1.9.1 needs NumPy below 2: "

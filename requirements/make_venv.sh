@@ -10,15 +10,17 @@ unfinished=$venv/.unfinished
 
 # 3.11 first: the version on which most was measured.
 candidates=${wanted:-python3.11 python3.12 python3.10 python3.9 python3 python}
+# Asked only so that the message can name them.
+unsuitable="python3.13 python3.14"
 
 python=
 seen=
 without_pip=
-for candidate in $candidates; do
+for candidate in $candidates $unsuitable; do
     version=$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
     case $version in
         3.9 | 3.10 | 3.11 | 3.12) ;;
-        *) seen="$seen $candidate=$version"; continue ;;
+        *) seen="$seen $candidate ($version)"; continue ;;
     esac
     if ! "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
         without_pip="$without_pip python$version"
@@ -35,7 +37,7 @@ if [ -z "$python" ]; then
         echo "       On Debian and Ubuntu: apt install $1-venv; then run make again." >&2
     else
         echo "error: no suitable Python found: MXNet 1.9.1 needs Python 3.9, 3.10, 3.11 or 3.12." >&2
-        echo "       Looked for: $candidates. Found:${seen:- none}." >&2
+        echo "       Looked for: $candidates. Found:${seen:- none of them}." >&2
         echo "       Install one of them, or name it: make PYTHON=/path/to/python3.11" >&2
     fi
     exit 1
