@@ -1,0 +1,139 @@
+"""The three ways in which data sets of files are laid out; most data sets are facts plus one of these."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from mxnetseg.data.datasets.base import FileDataset, Item, palette_array, stem
+from mxnetseg.errors import DatasetError
+
+
+class UnpackedDataset(FileDataset):
+    """A root that may be the archive's own top folder or the folder it was unpacked in.
+
+    `root_variants` are tried in order; the first that holds `root_marker` is the root. None does: the root
+    stays as typed, and the error names what is missing there.
+    """
+
+    root_variants: Tuple[str, ...] = ("",)
+    root_marker: str = ""
+    # Samples per split as published; `python -m mxnetseg.data check` compares. A split that users draw
+    # themselves has none.
+    sizes: Dict[str, int] = {}
+
+    def find_root(self, root: str) -> str:
+        root = super().find_root(root)
+        for variant in self.root_variants:
+            candidate = os.path.join(root, variant) if variant else root
+            if os.path.exists(os.path.join(candidate, self.root_marker)):
+                return candidate
+        return root
+
+    def missing(self, path: str, expected: str) -> DatasetError:
+        error = str(super().missing(path, expected))
+        return DatasetError(
+            f"{error}. The official archives are unpacked and converted by: "
+            f"python -m mxnetseg.data prepare {self.name} --from ARCHIVES --to ROOT"
+        )
+
+
+class ListedDataset(UnpackedDataset):
+    """One list file per split, one id per line; image and label paths follow from the id."""
+
+    lists: Dict[str, str] = {}
+    image_path: str = "images/{id}.jpg"
+    label_path: str = "labels/{id}.png"
+
+    def list_items(self, split: str) -> List[Item]:
+        labelled = split not in self.unlabelled_splits
+        items = []
+        for words in self.read_list(self.lists[split]):
+            image = os.path.join(self.root, self.image_path.format(id=words[0]))
+            label = os.path.join(self.root, self.label_path.format(id=words[0]))
+            items.append(Item(image, label if labelled else None, words[0].replace("/", "_")))
+        return items
+
+
+class PairListedDataset(UnpackedDataset):
+    """One list file per split whose lines are `image-file label-file`."""
+
+    lists: Dict[str, str] = {}
+    image_folder: str = "images"
+    label_folder: str = "labels"
+
+    def list_items(self, split: str) -> List[Item]:
+        items = []
+        for number, words in enumerate(self.read_list(self.lists[split]), 1):
+            if len(words) != 2:
+                raise DatasetError(
+                    f"{os.path.join(self.root, self.lists[split])}, line {number}: expected "
+                    f"'image-file label-file', found {' '.join(words)!r}"
+                )
+            name = os.path.splitext(words[0])[0].replace("/", "_")
+            items.append(
+                Item(
+                    os.path.join(self.root, self.image_folder, words[0]),
+                    os.path.join(self.root, self.label_folder, words[1]),
+                    name,
+                )
+            )
+        return items
+
+
+class FolderPairsDataset(UnpackedDataset):
+    """A folder of images and a folder of labels per split; the label's name follows from the image's.
+
+    `folders`: split -> candidates of (image folder, label folder or None); the first whose image folder
+    exists is taken. `image_end` and `label_end` are the ends of the file names that replace each other.
+    """
+
+    folders: Dict[str, Tuple[Tuple[str, Optional[str]], ...]] = {}
+    image_ends: Tuple[str, ...] = (".jpg",)
+    label_end: str = ".png"
+
+    def list_items(self, split: str) -> List[Item]:
+        images, labels = self._folders(split)
+        items = []
+        for path in self.find_files(images, self.image_ends):
+            label = None
+            if labels is not None and split not in self.unlabelled_splits:
+                below = os.path.relpath(path, os.path.join(self.root, images))
+                end = next(e for e in self.image_ends if below.lower().endswith(e.lower()))
+                label = os.path.join(self.root, labels, below[: -len(end)] + self.label_end)
+            items.append(Item(path, label, self.item_name(path)))
+        return items
+
+    def item_name(self, path: str) -> str:
+        """Name of a sample; unique within a split."""
+        return stem(path)
+
+    def _folders(self, split: str) -> Tuple[str, Optional[str]]:
+        for images, labels in self.folders[split]:
+            if os.path.isdir(os.path.join(self.root, images)):
+                return images, labels
+        first = self.folders[split][0][0]
+        raise self.missing(os.path.join(self.root, first), "a folder of images there")
+
+
+def shifted_table(nclass: int, ignore_index: int = 255) -> Dict[int, int]:
+    """Files that count classes from 1, with 0 for unlabelled: 0 -> ignore, k -> k - 1."""
+    return {0: ignore_index, **{k + 1: k for k in range(nclass)}}
+
+
+def bit_palette(count: int, first: int = 0) -> np.ndarray:
+    """Colours `first`..`first + count - 1` of Pascal VOC's map, uint8 (count, 3).
+
+    Bit 3k of the index is bit 7-k of red, bit 3k+1 of green, bit 3k+2 of blue. Used too where a data set
+    publishes no colours: they are distinct up to 256.
+    """
+    colours = []
+    for index in range(first, first + count):
+        colour = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                colour[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+        colours.append(colour)
+    return palette_array(colours)
