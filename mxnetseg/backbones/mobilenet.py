@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381) and V3 (Howard et al., ICCV 2019, arXiv 1905.02244).
+"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381), V3 (Howard et al., ICCV 2019, arXiv 1905.02244).
 
 GluonCV's networks cut after the last block of each stride; their closing 1x1 convolution (1280 channels in
 V2, 960 or 576 in V3) is left out. Output strides 8 and 16 dilate the depthwise convolutions.

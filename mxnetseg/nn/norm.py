@@ -29,8 +29,8 @@ def convert_norm(net, kind, num_devices=1, groups=32):
     if kind not in NORMS:
         raise ConfigError(f"norm must be one of {', '.join(NORMS)}, not {kind!r}")
     if kind == "syncbn" and num_devices > 1 and getattr(net, "runs_twice", False):
-        raise ConfigError("this network runs its backbone at several scales in one pass, which MXNet's synchronized"
-                          " batch norm cannot do on more than one device; use norm 'bn' or 'gn'")
+        raise ConfigError("this network runs layers more than once in a pass, which MXNet's synchronized batch"
+                          " norm cannot do on more than one device; use norm 'bn' or 'gn'")
     for name, child in list(net._children.items()):
         if isinstance(child, nn.BatchNorm):
             twin = _replacement(child, kind, num_devices, groups)

@@ -24,3 +24,22 @@ def resize_by(F, x, factor, align_corners=True):
 def resize_to(F, x, size, align_corners=True):
     """`x` at a size `(height, width)` that belongs to the architecture, never to an earlier input."""
     return F.contrib.BilinearResize2D(x, height=size[0], width=size[1], align_corners=align_corners)
+
+
+def halve_bicubic(F, x, times=1):
+    """`x` with both sides halved (`times=1`) or quartered (2) by bicubic interpolation, sides truncated.
+
+    As PyTorch's scale factors 0.5 and 0.25 without antialiasing (a = -0.75): an output pixel lies in the
+    middle of four inputs, so that the kernel is the same everywhere and at both factors; borders repeat.
+    """
+    if times == 1:
+        x = F.pad(x, mode="edge", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
+    # The four weights along a side, -3/32, 19/32, 19/32, -3/32, made on the device of x.
+    corner = F.zeros_like(F.slice(x, begin=(0, 0, 0, 0), end=(1, 1, 1, 1)))
+    distance = F.abs(F.contrib.arange_like(F.tile(corner, reps=(1, 1, 1, 4)), axis=3) - 1.5)
+    weights = F.reshape(19 / 32 - 22 / 32 * (distance > 1), (1, 1, 1, 4))
+    kernel = F.broadcast_mul(F.transpose(weights, (0, 1, 3, 2)), weights)
+    planes = F.expand_dims(F.reshape(x, (-3, 0, 0)), axis=1)
+    planes = F.Convolution(planes, kernel, kernel=(4, 4), stride=(2 * times, 2 * times),
+                           num_filter=1, no_bias=True)
+    return F.reshape_like(planes, x, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)

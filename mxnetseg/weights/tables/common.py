@@ -22,6 +22,11 @@ MMSEG_AUX = [
     (r"^auxiliary_head\.convs\.", "aux_heads.0.units."),
     (r"^auxiliary_head\.conv_seg\.", "aux_heads.0.classifier."),
 ]
+# Several plain auxiliary heads of one mmsegmentation network.
+MMSEG_AUX_HEADS = [
+    (r"^auxiliary_head\.(\d)\.convs\.", r"aux_heads.\1.units."),
+    (r"^auxiliary_head\.(\d)\.conv_seg\.", r"aux_heads.\1.classifier."),
+]
 # GluonCV segmentation models (and MXNetSeg, which follows them): backbone children at the top.
 GLUONCV_RESNET = [(r"^(conv1|bn1|layer[1-4])\.", r"backbone.\1.")]
 
@@ -85,3 +90,48 @@ def stdc_unused(prefix="backbone"):
     """What an STDC file stores and a segmentation network never runs: every tensor a second time under
     `features`, and the ImageNet classifier."""
     return (rf"^{prefix}\.features\.", rf"^{prefix}\.(conv_last|fc|bn|linear)\.")
+
+
+def mxseg_fusions(names, ours):
+    """MXNetSeg's lateral fusions `names`, in running order, to the children of `ours`."""
+    rules = []
+    for index, name in enumerate(names):
+        rules += [
+            (rf"^head\.{name}\.conv1x1\.", f"{ours}.{index}.lateral."),
+            (rf"^head\.{name}\.conv3x3\.", f"{ours}.{index}.blend."),
+        ]
+    return rules
+
+
+# mmsegmentation's joint pyramid upsampling neck.
+MMSEG_JPU = [
+    (r"^neck\.conv_layers\.(\d)\.0\.", r"head.jpu.reduce.\1."),
+    (r"^neck\.dilation_layers\.(\d)\.0\.(depth|point)wise_conv\.", r"head.jpu.branches.\1.\2wise."),
+]
+
+
+def numbered(pattern, first):
+    """A replacement that writes the matched number into `pattern`, counted from `first` instead of 0."""
+    return lambda match: pattern.format(int(match.group(1)) - first)
+
+
+# Atrous spatial pyramid pooling. GluonCV misspells its list (`concurent`); AceCoooool and GluonCV's
+# Wide-ResNet form number the branches b0..b4.
+GLUONCV_ASPP = [
+    (r"^head\.aspp\.(?:concurent\.|b)([0-3])\.0\.", r"head.aspp.branches.\1.conv."),
+    (r"^head\.aspp\.(?:concurent\.|b)([0-3])\.1\.", r"head.aspp.branches.\1.bn."),
+    (r"^head\.aspp\.(?:concurent\.|b)4\.gap\.1\.", "head.aspp.pool.conv."),
+    (r"^head\.aspp\.(?:concurent\.|b)4\.gap\.2\.", "head.aspp.pool.bn."),
+    (r"^head\.aspp\.project\.0\.", "head.aspp.project.conv."),
+    (r"^head\.aspp\.project\.1\.", "head.aspp.project.bn."),
+]
+MXSEG_ASPP = [
+    (r"^head\.aspp\.branches\.4\.conv1x1\.", "head.aspp.pool."),
+    (r"^head\.aspp\.projection\.", "head.aspp.project."),
+]
+MMSEG_ASPP = [
+    (r"^decode_head\.image_pool\.1\.", "head.aspp.pool."),
+    (r"^decode_head\.aspp_modules\.(\d)\.(depth|point)wise_conv\.", r"head.aspp.branches.\1.\2wise."),
+    (r"^decode_head\.aspp_modules\.", "head.aspp.branches."),
+    (r"^decode_head\.bottleneck\.", "head.aspp.project."),
+]

@@ -1,0 +1,64 @@
+"""DenseNet (Huang et al., CVPR 2017, arXiv 1608.06993): GluonCV's 121, 161, 169 and 201.
+
+Levels end before the transition that halves the resolution, so the first three have no closing batch norm and
+ReLU; the last has the network's own. Output strides 8 and 16 take the pooling out of the last transitions and
+dilate the dense blocks after them, as DenseASPP does.
+"""
+from __future__ import annotations
+
+from gluoncv.model_zoo import densenet
+
+from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.slicing import convolutions, cut
+from mxnetseg.nn.layers import Identity
+from mxnetseg.nn.norm import exchange
+
+# Children of GluonCV's `features`: 4 of the stem, then blocks and transitions by turns, norm and ReLU.
+LEVELS = {"stem": (0, 4), "layer1": (4, 5), "layer2": (5, 7), "layer3": (7, 9), "layer4": (9, 13)}
+
+
+class DenseNet(Backbone):
+    """`(N, 3, H, W)` to the ends of the four dense blocks."""
+
+    def __init__(self, depth, output_stride=32):
+        width, growth, blocks = densenet.densenet_spec[depth]
+        channels = []
+        for count in blocks:
+            width += count * growth
+            channels.append(width)
+            width //= 2
+        super().__init__(channels, [min(s, output_stride) for s in (4, 8, 16, 32)])
+        cut(self, densenet.DenseNet(*densenet.densenet_spec[depth]).features, LEVELS)
+        if output_stride < 32:
+            _hold(self.layer4, 32 // output_stride)
+        if output_stride < 16:
+            _hold(self.layer3, 2)
+
+    def hybrid_forward(self, F, x):
+        c1 = self.layer1(self.stem(x))
+        c2 = self.layer2(c1)
+        c3 = self.layer3(c2)
+        c4 = self.layer4(c3)
+        return c1, c2, c3, c4
+
+
+def _hold(level, rate):
+    """Keep the resolution in a level's transition and dilate its dense block by `rate`."""
+    transition, block = level[0], level[1]
+    name, pool = list(transition._children.items())[-1]
+    exchange(transition, name, pool, Identity())
+    for conv in convolutions(block):
+        if conv._kwargs["kernel"] == (3, 3):
+            conv._kwargs["dilate"] = conv._kwargs["pad"] = (rate, rate)
+
+
+def _register(depth):
+    name = f"densenet{depth}"
+
+    @BACKBONES.register(name, output_strides=(8, 16, 32), weights=name)
+    def build(output_stride=32):
+        return DenseNet(depth, output_stride)
+
+
+for _depth in densenet.densenet_spec:
+    _register(_depth)

@@ -1,0 +1,72 @@
+"""One backbone over several sizes of the image."""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.backbones.base import Backbone
+from mxnetseg.nn.norm import exchange
+from mxnetseg.nn.resize import halve_bicubic, resize_by
+
+
+class MultiScale(Backbone):
+    """`(N, 3, H, W)` to the maps of the image, then those of its smaller versions: four for each scale.
+
+    `factors`: sizes relative to the image, each a half or a quarter, largest first. `bicubic` shrinks by
+    bicubic interpolation instead of corner-aligned bilinear. `separate_norms` gives every scale its own batch
+    norms but in shortcut projections (SwiftNet's pyramid); convolutions are always shared.
+    """
+
+    # Synchronized batch norm cannot run a layer twice in one pass (see `nn.norm`).
+    runs_twice = True
+
+    def __init__(self, net, factors=(0.5,), bicubic=False, separate_norms=False):
+        super().__init__(net.channels, net.strides)
+        self._factors = tuple(factors)
+        self._bicubic = bicubic
+        self._norms = []
+        if separate_norms:
+            _separate(net, 1 + len(self._factors), self._norms)
+        self.net = net
+
+    def hybrid_forward(self, F, x):
+        maps = list(self._at_scale(0, x))
+        for scale, factor in enumerate(self._factors, start=1):
+            if self._bicubic:
+                smaller = halve_bicubic(F, x, times=1 if factor == 0.5 else 2)
+            else:
+                smaller = resize_by(F, x, factor)
+            maps += self._at_scale(scale, smaller)
+        return tuple(maps)
+
+    def _at_scale(self, scale, x):
+        for norm in self._norms:
+            norm.scale = scale
+        return self.net(x)
+
+
+class ScaleNorm(HybridBlock):
+    """A batch norm for each scale; `scale` says whose turn it is while the network is run or traced."""
+
+    def __init__(self, norm, scales):
+        super().__init__()
+        self.scale = 0
+        settings = norm._kwargs
+        for i in range(scales):
+            twin = norm if i == 0 else nn.BatchNorm(
+                momentum=settings["momentum"], epsilon=settings["eps"], in_channels=norm.in_channels)
+            self.register_child(twin, str(i))
+
+    def hybrid_forward(self, F, x):
+        return self._children[str(self.scale)](x)
+
+
+def _separate(block, scales, found):
+    for name, child in list(block._children.items()):
+        if name == "downsample":
+            continue
+        if isinstance(child, nn.BatchNorm):
+            twin = ScaleNorm(child, scales)
+            exchange(block, name, child, twin)
+            found.append(twin)
+        else:
+            _separate(child, scales, found)

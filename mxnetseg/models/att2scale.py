@@ -1,0 +1,66 @@
+"""Attention to Scale: Scale-Aware Semantic Image Segmentation (Chen et al., CVPR 2016, arXiv 1511.03339).
+
+One network sees the image and its half-size version; an attention head reads both deepest maps and
+says, pixel by pixel, how much each scale's scores count. As in the paper the scores of either scale are
+supervised too.
+
+MXNetSeg differs: it enlarges the half-size features before scoring them, has a single sigmoid for the two
+weights, and supervises two more classifiers on the features (`enlarge`, `gate`, `own_aux_heads`).
+"""
+from __future__ import annotations
+
+from mxnet.gluon import nn
+
+from mxnetseg.backbones.multiscale import MultiScale
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
+from mxnetseg.nn.resize import resize_like
+
+
+class AttentionToScale(Head):
+    """Maps of both scales to mixed logits at the large c4's size, then the logits of either scale."""
+
+    # The classifier scores both scales.
+    runs_twice = True
+
+    def __init__(self, in_channels, nclass, width, gate, enlarge):
+        super().__init__()
+        self._enlarge = enlarge
+        self._gate = gate
+        self.classifier = FCNHead(in_channels, nclass, width)
+        self.attention = nn.HybridSequential()
+        self.attention.add(ConvUnit(2 * in_channels, 512),
+                           nn.Conv2D(2 if gate == "softmax" else 1, 1, in_channels=512))
+
+    def hybrid_forward(self, F, *maps):
+        large, small = maps[3], maps[7]
+        enlarged = resize_like(F, small, large)
+        large_scores = self.classifier(large)
+        if self._enlarge == "features":
+            small_scores = self.classifier(enlarged)
+        else:
+            small_scores = resize_like(F, self.classifier(small), large)
+        attention = self.attention(F.concat(large, enlarged, dim=1))
+        if self._gate == "softmax":
+            large_weight, small_weight = F.split(F.softmax(attention, axis=1), num_outputs=2, axis=1)
+        else:
+            large_weight = F.sigmoid(attention)
+            small_weight = 1 - large_weight
+        mixed = F.broadcast_mul(large_scores, large_weight) + F.broadcast_mul(small_scores, small_weight)
+        return mixed, large_scores, small_scores
+
+
+@MODELS.register(
+    "att2scale",
+    paper="Attention to Scale: Scale-Aware Semantic Image Segmentation", venue="CVPR 2016", year=2016,
+    link="https://arxiv.org/abs/1511.03339", backbone="resnet101_v1s", output_stride=8, scores=[],
+)
+def att2scale(nclass, backbone, aux=True, width=256, gate="softmax", enlarge="scores", own_aux_heads=False):
+    """`gate`: `softmax` over two attention maps or one `sigmoid`. `enlarge`: `scores` or `features` of the
+    small scale. `aux`: supervision of either scale, by its scores or (`own_aux_heads`) by separate heads."""
+    channels = backbone.channels[-1]
+    head = AttentionToScale(channels, nclass, width, gate, enlarge)
+    supervised = [("head.0", Identity()), ("head.1", Identity())]
+    if own_aux_heads:
+        supervised = [(source, FCNHead(channels, nclass, width, kernel=1)) for source in ("c4", "c8")]
+    return Segmentor(MultiScale(backbone), head, supervised if aux else ())

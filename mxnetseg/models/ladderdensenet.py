@@ -1,0 +1,47 @@
+"""LadderDenseNet: Ladder-style DenseNets for Semantic Segmentation of Large Natural Images (Kreso et al.,
+ICCVW 2017).
+
+A DenseNet at output stride 32 whose deepest map climbs a ladder: at each rung it is resized to the next finer
+level, added to a 1x1 projection of it and blended by a 3x3 unit. The auxiliary head reads the projection of
+the deepest map, before the ladder.
+"""
+from __future__ import annotations
+
+from mxnet.gluon import nn
+
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.lateral import LateralFusion
+from mxnetseg.nn.layers import ConvUnit, FCNHead
+
+
+class LadderHead(Head):
+    """Logits at c1's size, then the projection of c4 that the auxiliary head taps."""
+
+    def __init__(self, channels, nclass, width):
+        super().__init__()
+        *finer, deepest = channels
+        self.project = ConvUnit(deepest, width, 1)
+        self.rungs = nn.HybridSequential()
+        for n in reversed(finer):
+            self.rungs.add(LateralFusion(n, width))
+        self.classifier = FCNHead(width, nclass, width)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        deepest = x = self.project(c4)
+        for rung, low in zip(self.rungs, (c3, c2, c1)):
+            x = rung(x, low)
+        return self.classifier(x), deepest
+
+
+@MODELS.register(
+    "ladderdensenet",
+    paper="Ladder-style DenseNets for Semantic Segmentation of Large Natural Images",
+    venue="ICCVW 2017", year=2017,
+    link="https://openaccess.thecvf.com/content_ICCV_2017_workshops/w4/html/"
+         "Kreso_Ladder-Style_DenseNets_for_ICCV_2017_paper.html",
+    backbone="densenet121", output_stride=32, scores=[],
+)
+def ladderdensenet(nclass, backbone, aux=True, width=128):
+    """`width`: channels of the ladder."""
+    head = LadderHead(backbone.channels, nclass, width)
+    return Segmentor(backbone, head, [("head.0", FCNHead(width, nclass, width))] if aux else ())
