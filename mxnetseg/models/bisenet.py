@@ -1,0 +1,107 @@
+"""BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation (Yu et al., ECCV 2018,
+arXiv 1808.00897).
+
+A shallow spatial path keeps detail at stride 8; a context path over a fast backbone gathers the global
+average and refined maps at strides 32 and 16; a gated fusion joins the two. Auxiliary heads supervise the
+context path. Published implementations differ in: how context comes up (`merge`: step by step as in the paper,
+or one sum at stride 8 in MXNetSeg; `upsample`), the fusion's gate (`gate`, `reduction`), classifiers
+that shuffle their channels into pixels (`shuffle`, SFSegNets), and what the auxiliary heads read (`aux_on`).
+The paths stand in `net.backbone`, above the pyramid backbone itself (`net.backbone.context`).
+"""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock
+
+from mxnetseg.backbones.base import Backbone
+from mxnetseg.errors import ConfigError
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.pool import adaptive_avg_pool
+from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.twopath import AttentionRefinement, ContextPath, FeatureFusion, ShuffleHead, SpatialPath
+
+
+class SummedContext(HybridBlock):
+    """MXNetSeg's context: pooled vector and both refinements brought to stride 8 at once and summed."""
+
+    def __init__(self, channels_c3, channels_c4, channels):
+        super().__init__()
+        self.pooled = ConvUnit(channels_c4, channels, 1)
+        self.refine_c4 = AttentionRefinement(channels_c4, channels)
+        self.refine_c3 = AttentionRefinement(channels_c3, channels)
+        self.smooth = ConvUnit(channels, channels)
+
+    def hybrid_forward(self, F, c3, c4, like):
+        fine = self.refine_c3(c3)
+        total = resize_like(F, self.refine_c4(c4), like) + resize_like(F, fine, like)
+        total = F.broadcast_add(total, self.pooled(adaptive_avg_pool(F, c4, 1)))
+        return self.smooth(total), fine
+
+
+class TwoPaths(Backbone):
+    """Image to (fused map at stride 8, context at 8, context at 16, c3, c4)."""
+
+    def __init__(self, context, width, merge, upsample, gate, reduction):
+        c3, c4 = context.channels[2:]
+        super().__init__(channels=(2 * width, width, width, c3, c4), strides=(8, 8, 16, *context.strides[2:]))
+        self.context = context
+        self.spatial_path = SpatialPath(width // 2, width)
+        if merge == "progressive":
+            steps = (context.strides[3] // context.strides[2], context.strides[2] // 8)
+            self.context_path = ContextPath(c3, c4, width, steps, upsample)
+        elif merge == "sum":
+            self.context_path = SummedContext(c3, c4, width)
+        else:
+            raise ConfigError(f"bisenet merge must be progressive or sum, not {merge!r}")
+        self.fusion = FeatureFusion(2 * width, 2 * width, gate, reduction)
+
+    def hybrid_forward(self, F, x):
+        c3, c4 = self.context(x)[2:]
+        spatial = self.spatial_path(x)
+        context8, context16 = self.context_path(c3, c4, spatial)
+        return self.fusion(spatial, context8), context8, context16, c3, c4
+
+
+class BiSeNetHead(Head):
+    """Fused map to logits at stride 8, or at stride 1 with a shuffling classifier."""
+
+    def __init__(self, channels, nclass, shuffle):
+        super().__init__()
+        self.classifier = _classifier(channels, nclass, channels, 8 if shuffle else 0)
+
+    def hybrid_forward(self, F, fused, *others):
+        return self.classifier(fused)
+
+
+def _classifier(in_channels, nclass, channels, shuffle, dropout=0.0):
+    if shuffle:
+        return ShuffleHead(in_channels, nclass, channels, shuffle)
+    return FCNHead(in_channels, nclass, channels, dropout=dropout)
+
+
+@MODELS.register(
+    "bisenet",
+    paper="BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation", venue="ECCV 2018",
+    year=2018, link="https://arxiv.org/abs/1808.00897", backbone="resnet18", output_stride=32,
+    scores=[],
+)
+def bisenet(nclass, backbone, aux=True, width=None, merge="progressive", upsample=("bilinear", "bilinear"),
+            gate="bottleneck", reduction=1, shuffle=False, aux_on="context", aux_width=None,
+            align_corners=True):
+    """`width`: channels of the two paths, None is a quarter of c4's (128 on ResNet-18) but at least 128.
+    `merge`, `upsample`, `gate`, `reduction`: see `ContextPath` and `FeatureFusion`. `shuffle`: classifiers
+    write whole blocks of pixels. `aux_on`: auxiliary heads read `context` (strides 8 and 16) or the
+    `backbone` (c4, then c3). `aux_width`: channels of these heads, None is half of `width`."""
+    width = width or max(128, backbone.channels[-1] // 4)
+    paths = TwoPaths(backbone, width, merge, tuple(upsample), gate, reduction)
+    aux_width = aux_width or width // 2
+    head = BiSeNetHead(2 * width, nclass, shuffle)
+    if aux_on == "context":
+        factors = (8, 16) if shuffle else (0, 0)
+        heads = [(source, _classifier(width, nclass, aux_width, factor))
+                 for source, factor in zip(("c2", "c3"), factors)]
+    elif aux_on == "backbone":
+        heads = [(f"c{i + 1}", FCNHead(paths.channels[i], nclass, aux_width)) for i in (4, 3)]
+    else:
+        raise ConfigError(f"bisenet aux_on must be context or backbone, not {aux_on!r}")
+    return Segmentor(paths, head, heads if aux else (), align_corners)
