@@ -50,13 +50,11 @@ class ConfusionMatrix:
             )
         if prediction.size and not 0 <= int(prediction.min()) <= int(prediction.max()) < self.nclass:
             raise ValueError(f"{name}: a prediction is outside 0 .. {self.nclass - 1}")
-        if label.size and not 0 <= int(label.min()) <= int(label.max()) <= max(
-            self.nclass - 1, self.ignore_index
-        ):
+        if label.size and not 0 <= int(label.min()) <= int(label.max()) <= self.ignore_index:
             raise self._bad_label(label, name)
-        # One histogram over (label, prediction) pairs counts all classes at once; every value up to the largest
-        # gets a row, so that finding illegal ones costs no further pass. Blocks keep the int64 pairs in the cache.
-        rows = max(self.nclass - 1, self.ignore_index) + 1
+        # One histogram over (label, prediction) pairs counts all classes at once. Every value up to the
+        # largest gets a row, so that finding illegal ones costs no further pass; blocks keep the pairs in the cache.
+        rows = self.ignore_index + 1
         counts = np.zeros(rows * self.nclass, np.int64)
         labels, predictions = label.reshape(-1), prediction.reshape(-1)
         for start in range(0, labels.size, _BLOCK):
@@ -85,8 +83,9 @@ class ConfusionMatrix:
     def scores(self) -> Dict[str, object]:
         """Every score as plain Python values, ready for JSON. Ratios are in [0, 1].
 
-        `class_iou[c]` is None for a class in neither labels nor predictions and `class_accuracy[c]`, its recall, is
-        None where no label pixel has the class; neither counts in the means. A mean over nothing is None.
+        `class_iou[c]` is None for a class in neither labels nor predictions and `class_accuracy[c]`, its
+        recall, is None where no label pixel has the class; neither counts in the means.
+        A mean over nothing is None.
         """
         matrix = self.matrix
         truth = matrix.sum(axis=1)
@@ -148,7 +147,7 @@ def format_table(scores: Dict[str, object], classes: Sequence[str]) -> str:
 
 
 def format_summary(scores: Dict[str, object]) -> str:
-    """One line: mIoU, pixel accuracy, mean accuracy, frequency-weighted IoU, and how many classes were absent."""
+    """One line: mIoU, pixel, mean and frequency-weighted scores, and how many classes were absent."""
     parts = [
         f"mIoU {format_percent(scores['miou'], 'undefined')}",
         f"pixel accuracy {format_percent(scores['pixel_accuracy'], 'undefined')}",

@@ -140,7 +140,7 @@ def contact_sheet(
 
 
 def save_picture(path: str, picture: np.ndarray) -> None:
-    """Write uint8 (H, W) or (H, W, 3) RGB as PNG or JPEG by the name's ending; MxnetsegError if that fails."""
+    """Write uint8 (H, W) or (H, W, 3) RGB as PNG or JPEG by the path's ending; MxnetsegError if it fails."""
     bgr = picture[..., ::-1] if picture.ndim == 3 else picture
     options = [cv2.IMWRITE_JPEG_QUALITY, 90] if path.lower().endswith((".jpg", ".jpeg")) else []
     ok, data = cv2.imencode(os.path.splitext(path)[1], np.ascontiguousarray(bgr), options)

@@ -1,7 +1,7 @@
 """One evaluation for training and for `eval.py`: what picks the best checkpoint is what is reported.
 
-Pictures are read ahead by a thread, predicted one at a time per context, and counted in one confusion matrix. No
-prediction is kept, so memory does not grow with the data set.
+Pictures are read ahead by a thread, predicted one at a time per context, and counted in one confusion
+matrix. No prediction is kept, so memory does not grow with the data set.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def evaluate(
 
 
 def class_names(dataset) -> List[str]:
-    """Names of the classes that are scored: the data set's, with a background where it names the foreground only."""
+    """The scored classes: the data set's, with a background where it names only the foreground."""
     names = list(dataset.classes)
     return ["background"] + names if len(names) == 1 else names
 
@@ -157,7 +157,7 @@ def read_ahead(dataset, count: int, depth: int) -> Iterator[Any]:
 
 
 def track(items: Iterator, total: int, title: str, enabled: bool = True) -> Iterator:
-    """Passes items on and shows progress on stderr: a bar on a terminal, else a line every tenth of the way."""
+    """Passes items on and shows progress on stderr: a bar on a terminal, else a line for every tenth."""
     if not enabled:
         yield from items
     elif sys.stderr.isatty():

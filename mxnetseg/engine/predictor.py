@@ -1,11 +1,12 @@
 """From a picture of any size to its label map: scales, flip, whole image or sliding windows, any context.
 
 What every prediction is: the mean of class probabilities (softmax; sigmoid where the network has one logit)
-over scales, mirrored copies and overlapping windows, brought back to the picture's own size bilinearly, and
-the most probable class of each pixel. One scale without windows or mirroring is the plain argmax of the logits.
+over scales, mirrored copies and overlapping windows, brought back to the picture's own size bilinearly,
+and the most probable class of each pixel. One scale without windows or mirroring is the plain argmax of the
+logits.
 
-The map of one scale is produced in bands of rows, top to bottom, and each band is reduced and dropped as soon as
-no later window touches it, so that memory follows the window size and not the picture. On the CPU the
+The map of one scale is produced in bands of rows, top to bottom, and each band is reduced and dropped as
+soon as no later window touches it, so that memory follows the window size and not the picture. On the CPU the
 reduction is done with NumPy and OpenCV on blocks that fit the cache: measured by
 `benchmarks/evaluation.py` they are many times faster there than MXNet's own argmax, softmax and resize.
 On a GPU whole-image maps are reduced on the device and only the label map is transferred.
@@ -132,7 +133,7 @@ class Predictor:
         return self._label_bands([(0, self.probabilities(image, context), True)], size)
 
     def probabilities(self, image: np.ndarray, context: Optional[mx.Context] = None) -> np.ndarray:
-        """Class probabilities float32 (nclass, H, W) of a uint8 picture (H, W, C), averaged over all views."""
+        """Class probabilities float32 (nclass, H, W) of a uint8 picture (H, W, C): mean of all views."""
         context = context or self.contexts[0]
         size = image.shape[:2]
         total = None
@@ -379,7 +380,7 @@ def most_probable(scores: np.ndarray, limit: float = 0.5) -> np.ndarray:
 
 
 def _to_probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax over axis 0 (sigmoid for one class) of (nclass, H, W), in place, in blocks that fit the cache."""
+    """Softmax over axis 0 (sigmoid for one class) of (nclass, H, W), in place, blocks fitting the cache."""
     if logits.shape[0] == 1:
         np.negative(logits, out=logits)
         with np.errstate(over="ignore"):

@@ -78,7 +78,7 @@ class Tracker:
     ) -> None:
         """Append one line of numbers for iteration `step`; not-finite ones are written as null.
 
-        Values are numbers, None, or (nested) lists and mappings of them. wandb gets the numbers, named `kind/name`.
+        Values are numbers, None, or lists and mappings of them. wandb gets the numbers as `kind/name`.
         """
         line: Dict[str, Any] = {"kind": kind, "iteration": int(step)}
         if epoch is not None:
@@ -96,7 +96,7 @@ class Tracker:
     def log_scores(
         self, step: int, scores: Mapping[str, Any], kind: str = "val", epoch: Optional[float] = None
     ) -> None:
-        """Log what `evaluate` returned: means and per-class IoU as a line, the confusion matrix as `confusion`."""
+        """Log what `evaluate` returned: means and per-class IoU as a line, and the confusion matrix."""
         classes = list(scores.get("classes") or self.classes)
         names = ("miou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "images_per_second")
         line = {name: scores[name] for name in names if name in scores}
@@ -108,7 +108,7 @@ class Tracker:
     def log_images(self, step: int, samples: Sequence[tuple], ignore_index: int = _IGNORED) -> None:
         """Keep pictures (name, image, label or None, prediction) as the examples of the run.
 
-        `examples.jpg` in the run's folder always shows the latest; wandb gets masks that can be switched on and off.
+        `examples.jpg` in the run's folder shows the latest; wandb gets masks that can be switched on and off.
         """
         if not samples:
             return
@@ -124,7 +124,7 @@ class Tracker:
     def confusion(
         self, step: int, matrix: Sequence[Sequence[int]], classes: Sequence[str] = (), kind: str = "val"
     ) -> None:
-        """Keep the latest confusion matrix (rows: labels, columns: predictions, pixels) in `confusion.json`."""
+        """Keep the latest confusion matrix (rows labels, columns predictions; pixels) in `confusion.json`."""
         names = list(classes or self.classes) or [str(i) for i in range(len(matrix))]
         counts = np.asarray(matrix).tolist()
         write_json(
@@ -144,7 +144,7 @@ class Tracker:
             self._send(step, {f"{kind}/confusion_matrix": plot})
 
     def finish(self, summary: Optional[Mapping[str, Any]] = None, exit_code: int = 0) -> None:
-        """Close the files and the wandb run; `summary` numbers go to the run's summary. Safe to call twice."""
+        """Close files and wandb run; `summary` goes to the run's summary there. Safe to call twice."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -161,7 +161,7 @@ class Tracker:
         self.finish(exit_code=0 if error is None else 1)
 
     def _send(self, step: int, values: Mapping[str, Any], epoch: Optional[float] = None) -> None:
-        # Our own step: wandb's counter cannot go back, and a resumed run repeats the iterations after its checkpoint.
+        # Our own step: wandb's counter cannot go back, but a resumed run repeats iterations.
         extra = {} if epoch is None else {"epoch": epoch}
         self._wandb.log({"iteration": int(step), **extra, **values})
 
@@ -186,7 +186,7 @@ class Tracker:
 
 
 def example_row(image, label, prediction, palette, ignore_index=_IGNORED) -> List[np.ndarray]:
-    """The pictures of one example: image, label, overlay and errors; without a label image, colours and overlay."""
+    """Pictures of one example: image, label, overlay, errors; without a label image, colours, overlay."""
     tinted = overlay(image, prediction, palette)
     if label is None:
         return [image, colourize(prediction, palette), tinted]
@@ -269,7 +269,7 @@ def _start_wandb(project, run_dir, recipe, name, fresh):
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise ConfigError(
-            f"wandb did not start: {reason}: run `wandb login`, or set WANDB_MODE=offline, or leave --wandb out"
+            f"wandb did not start: {reason}: run `wandb login`, or set WANDB_MODE=offline, or omit --wandb"
         ) from error
     write_json(id_path, {"id": run.id, "project": project})
     run.define_metric("iteration")
@@ -311,5 +311,6 @@ def _remove(*paths: str) -> None:
 
 def _not_writable(path: str, error: OSError) -> MxnetsegError:
     return MxnetsegError(
-        f"{path}: cannot be written ({error.strerror or error}): free some space, or give another folder with --output"
+        f"{path}: cannot be written ({error.strerror or error}): "
+        f"free some space, or give another folder with --output"
     )
