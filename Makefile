@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 help:
 	@echo "make demo       train SFNet on drawn street scenes, evaluate it, write pictures and a report (< 10 min)"
 	@echo "make test       all tests              (PYTEST_ARGS='-k warp' and JOBS=4 are passed on)"
-	@echo "make test-fast  without the tests marked slow"
+	@echo "make test-fast  without the tests marked slow or golden"
 	@echo "make lint       ruff"
 	@echo "make doctor     versions, devices, what is missing and why"
 	@echo "make venv       only make $(VENV) (REQUIREMENTS=requirements-gpu.txt for NVIDIA GPUs)"
@@ -35,7 +35,7 @@ test: $(STAMP)
 	$(PY) -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-fast: $(STAMP)
-	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not slow and not golden" $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

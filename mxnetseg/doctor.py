@@ -327,8 +327,9 @@ def files_section(report):
     if "synthetic" in names:
         report.line(OK, "synthetic", "drawn, needs no files")
     if missing:
-        report.line(NOTE, "not found", f"{', '.join(missing)} (no such folder in {folder}; say where "
-                                       f"with --root or MXNETSEG_DATA)")
+        named = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
+        report.line(NOTE, "not found", f"{named} (no such folder in {folder}; say where with --root "
+                                       f"or MXNETSEG_DATA)")
     weights = sorted(str(path) for place in (Path("weights"), _mxnet_home() / "models")
                      if place.is_dir() for path in place.rglob("*.params"))
     for path in weights[:20]:
@@ -411,11 +412,15 @@ def main(arguments=None):
     report = examine()
     devices = report.data["training_devices"]
     if options.json:
-        print(json.dumps(report.data, indent=2))
+        text = json.dumps(report.data, indent=2)
     else:
-        print(report.text())
-        print(f"Training works on: {', '.join(devices)}." if devices else
-              "Training does not work here yet; the lines marked !! say why.")
+        text = report.text() + "\n" + (
+            f"Training works on: {', '.join(devices)}." if devices else
+            "Training does not work here yet; the lines marked !! say why.")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0 if devices else 2)
 
 
