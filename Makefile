@@ -6,7 +6,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 REQUIREMENTS ?= requirements.txt
-REQUIREMENT_FILES := $(REQUIREMENTS) requirements/common.txt \
+REQUIREMENT_FILES := $(REQUIREMENTS) pyproject.toml requirements/common.txt requirements/make_venv.sh \
 	requirements/opencv-python/pyproject.toml requirements/opencv-python/stand_in.py
 # Test processes side by side; each computes with one thread.
 JOBS ?= 2

@@ -68,6 +68,13 @@ if ! "$venv/bin/python" -m pip install --disable-pip-version-check -r "$requirem
     echo "error: pip could not install $requirements, see above; run make again once that is mended." >&2
     exit 1
 fi
+# The package itself, as a link to this folder. No isolation: setuptools is one of the pins, so that
+# nothing more is downloaded.
+if ! "$venv/bin/python" -m pip install --disable-pip-version-check --quiet --no-deps \
+    --no-build-isolation -e .; then
+    echo "error: pip could not install this folder as a package, see above." >&2
+    exit 1
+fi
 if ! "$venv/bin/python" -c 'import mxnetseg, mxnet, gluoncv, cv2'; then
     echo "error: $requirements is installed, but MXNet cannot be imported, see above." >&2
     exit 1

@@ -102,7 +102,7 @@ case "$*" in
     *python_version*) echo {version}.0 ;;
     *ensurepip*) exit {ensurepip} ;;
     "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo made >> "{log}" ;;
-    "-m pip install"*) echo installed >> "{log}"; [ ! -e "{log}.fail" ] ;;
+    "-m pip install"*" -r "*) echo installed >> "{log}"; [ ! -e "{log}.fail" ] ;;
     *) exit 0 ;;
 esac
 """
