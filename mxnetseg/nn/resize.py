@@ -8,6 +8,8 @@ that was read from an input into the graph, so a hybridized network serves any i
 
 from __future__ import annotations
 
+from mxnetseg.nn.grid import steps
+
 
 def resize_like(F, x, like, align_corners=True):
     """`x` at the height and width of `like`; nothing flows back into `like`."""
@@ -34,9 +36,8 @@ def halve_bicubic(F, x, times=1):
     """
     if times == 1:
         x = F.pad(x, mode="edge", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
-    # The four weights along a side, -3/32, 19/32, 19/32, -3/32, made on the device of x.
-    corner = F.zeros_like(F.slice(x, begin=(0, 0, 0, 0), end=(1, 1, 1, 1)))
-    distance = F.abs(F.contrib.arange_like(F.tile(corner, reps=(1, 1, 1, 4)), axis=3) - 1.5)
+    # The four weights along a side: -3/32, 19/32, 19/32, -3/32.
+    distance = F.abs(steps(F, x, 4) - 1.5)
     weights = F.reshape(19 / 32 - 22 / 32 * (distance > 1), (1, 1, 1, 4))
     kernel = F.broadcast_mul(F.transpose(weights, (0, 1, 3, 2)), weights)
     planes = F.expand_dims(F.reshape(x, (-3, 0, 0)), axis=1)

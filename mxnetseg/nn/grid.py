@@ -1,0 +1,13 @@
+"""Counting along axes without fixing a size or a device in the graph."""
+from __future__ import annotations
+
+
+def side(F, like, axis):
+    """Length of an axis of `like` as a one-element array."""
+    return F.max(F.contrib.arange_like(like, axis=axis)) + 1
+
+
+def steps(F, like, count):
+    """0, 1, .. `count` - 1 as a vector on the device of `like`, a map `(N, C, H, W)` of any size."""
+    corner = F.zeros_like(F.slice(like, begin=(0, 0, 0, 0), end=(1, 1, 1, 1)))
+    return F.contrib.arange_like(F.tile(F.reshape(corner, (1,)), reps=(count,)), axis=0)
