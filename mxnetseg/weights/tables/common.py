@@ -135,3 +135,13 @@ MMSEG_ASPP = [
     (r"^decode_head\.aspp_modules\.", "head.aspp.branches."),
     (r"^decode_head\.bottleneck\.", "head.aspp.project."),
 ]
+
+
+def sfsegnets_ppm(prefix, ours="head.ppm", fuse="head.ppm_fuse"):
+    """Pyramid pooling of the SFNet repository, its 1x1 bottleneck included, under `prefix`."""
+    return [
+        (rf"^{prefix}\.stages\.(\d)\.1\.", rf"{ours}.stages.\1.conv."),
+        (rf"^{prefix}\.stages\.(\d)\.2\.", rf"{ours}.stages.\1.bn."),
+        (rf"^{prefix}\.bottleneck\.0\.", f"{fuse}.conv."),
+        (rf"^{prefix}\.bottleneck\.1\.", f"{fuse}.bn."),
+    ]

@@ -2,19 +2,14 @@
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
-from mxnetseg.weights.tables.common import MMSEG_RESNET, SFSEGNETS_RESNET, stdc_backbone, stdc_unused
-
-SFSEGNETS_PPM = [
-    (r"^head\.ppm\.stages\.(\d)\.1\.", r"head.ppm.stages.\1.conv."),
-    (r"^head\.ppm\.stages\.(\d)\.2\.", r"head.ppm.stages.\1.bn."),
-    (r"^head\.ppm\.bottleneck\.0\.", "head.ppm_fuse.conv."),
-    (r"^head\.ppm\.bottleneck\.1\.", "head.ppm_fuse.bn."),
-]
+from mxnetseg.weights.tables.common import (
+    MMSEG_RESNET, SFSEGNETS_RESNET, sfsegnets_ppm, stdc_backbone, stdc_unused,
+)
 
 
 def sfsegnets_head(levels):
     """The authors' pyramid head over `levels` maps; deep supervision is numbered finest first there."""
-    return SFSEGNETS_PPM + [
+    return sfsegnets_ppm(r"head\.ppm") + [
         (r"^head\.fpn_in\.(\d)\.0\.", r"head.laterals.\1.conv."),
         (r"^head\.fpn_in\.(\d)\.1\.", r"head.laterals.\1.bn."),
         (r"^head\.fpn_out\.(\d)\.0\.0\.", r"head.smooths.\1.conv."),

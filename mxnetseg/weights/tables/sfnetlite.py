@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
-from mxnetseg.weights.tables.common import SFSEGNETS_RESNET, stdc_backbone, stdc_unused
-from mxnetseg.weights.tables.sfnet import SFSEGNETS_PPM
+from mxnetseg.weights.tables.common import SFSEGNETS_RESNET, sfsegnets_ppm, stdc_backbone, stdc_unused
 
-HEAD = SFSEGNETS_PPM + [
+HEAD = sfsegnets_ppm(r"head\.ppm") + [
     (r"^head\.fpn_in\.0\.0\.", "head.lateral_fine.conv."),
     (r"^head\.fpn_in\.0\.1\.", "head.lateral_fine.bn."),
     (r"^head\.fpn_in\.1\.0\.", "head.lateral_middle.conv."),

@@ -1,0 +1,93 @@
+"""BiAlignNet: Fast and Accurate Scene Parsing via Bi-direction Alignment Networks (Wu et al., ICIP 2021,
+arXiv 2105.11651).
+
+BiSeNet's two paths, spatial and context, aligned to each other before they are joined: one flow warps the
+pooled context to the detail, another the detail to the context, each held back by a gate that the map to be
+warped computes. The classifier writes 8 x 8 pixels at a time. The spatial path stands in `net.backbone`, beside
+the pyramid backbone (`net.backbone.context`).
+"""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.backbones.base import Backbone
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.ppm import PyramidPooling
+from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.twopath import ShuffleHead, SpatialPath
+from mxnetseg.nn.warp import flow_grid, sample
+
+
+class SpatialBesideContext(Backbone):
+    """Image to (spatial map at stride 8, c2, c3, c4)."""
+
+    def __init__(self, context, width, channels):
+        super().__init__(channels=(channels, *context.channels[1:]), strides=(8, *context.strides[1:]))
+        self.context = context
+        self.spatial_path = SpatialPath(width, channels)
+
+    def hybrid_forward(self, F, x):
+        return (self.spatial_path(x), *self.context(x)[1:])
+
+
+class GatedFlowAlign(HybridBlock):
+    """`(spatial, context)` of `channels` to one of them warped at the spatial size.
+
+    `moves` names the one that is warped, `context` or `spatial`; its gate scales the flow.
+    """
+
+    def __init__(self, channels, moves, sample_corners):
+        super().__init__()
+        self._moves_context = moves == "context"
+        self._sample_corners = sample_corners
+        reduced = channels // 2
+        self.reduce_context = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
+        self.reduce_spatial = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
+        self.flow = nn.Conv2D(2, 3, padding=1, use_bias=False, in_channels=2 * reduced)
+        self.gate = nn.Conv2D(2, 1, in_channels=channels, activation="sigmoid")
+
+    def hybrid_forward(self, F, spatial, context):
+        moving = context if self._moves_context else spatial
+        fine = self.reduce_spatial(spatial)
+        coarse = resize_like(F, self.reduce_context(context), fine)
+        flow = self.flow(F.concat(coarse, fine, dim=1))
+        flow = flow * resize_like(F, self.gate(moving), flow)
+        return sample(F, moving, flow_grid(F, flow, flow), self._sample_corners)
+
+
+class BiAlignHead(Head):
+    """Spatial map and c4 to logits at full size."""
+
+    def __init__(self, channels, nclass, sample_corners):
+        super().__init__()
+        width = channels[0]
+        self.ppm = PyramidPooling(channels[3], width, act=None, input_first=False)
+        self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)
+        self.drop = channel_dropout(0.1)
+        self.align_context = GatedFlowAlign(width, "context", sample_corners)
+        self.align_spatial = GatedFlowAlign(width, "spatial", sample_corners)
+        self.classifier = ShuffleHead(2 * width, nclass, 2 * width, 8)
+
+    def hybrid_forward(self, F, spatial, c2, c3, c4):
+        context = self.drop(self.ppm_fuse(self.ppm(c4)))
+        both = F.concat(self.align_context(spatial, context), self.align_spatial(spatial, context), dim=1)
+        return self.classifier(both)
+
+
+@MODELS.register(
+    "bialign",
+    paper="Fast and Accurate Scene Parsing via Bi-direction Alignment Networks", venue="ICIP 2021", year=2021,
+    link="https://arxiv.org/abs/2105.11651", backbone="dfnetv2", output_stride=32,
+    backbone_options=dict(widening=True),
+    scores=[],
+)
+def bialign(nclass, backbone, aux=False, width=128, sample_corners=True):
+    """`width`: channels of both paths. `aux`: bare classifiers on the backbone's c3 and c2. `sample_corners`:
+    False samples by edges a grid that was made by corner centres, as the authors' code does on newer
+    PyTorch releases."""
+    paths = SpatialBesideContext(backbone, width // 2, width)
+    head = BiAlignHead(paths.channels, nclass, sample_corners)
+    heads = [(source, FCNHead(paths.channels[i], nclass, paths.channels[i], units=0, dropout=0.0))
+             for source, i in (("c3", 2), ("c2", 1))]
+    return Segmentor(paths, head, heads if aux else ())

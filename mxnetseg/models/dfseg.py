@@ -1,0 +1,74 @@
+"""DFSegNet: Partial Order Pruning (Li et al., CVPR 2019, arXiv 1903.03777), the decoder made for DFNet.
+
+Pyramid pooling on the deepest map, then twice: resize, join with the next finer map, blend by one 3x3
+convolution. There is neither norm nor activation between the blends.
+"""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.backbones.base import Backbone
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.ppm import PyramidPooling
+from mxnetseg.nn.resize import resize_by, resize_like
+
+
+class HalfSize(Backbone):
+    """A backbone that sees the image at half its size."""
+
+    def __init__(self, context):
+        super().__init__(channels=context.channels, strides=[2 * s for s in context.strides])
+        self.context = context
+
+    def hybrid_forward(self, F, x):
+        return self.context(resize_by(F, x, 0.5))
+
+
+class FusionNode(HybridBlock):
+    """`(high, low)` joined at low's size and blended to as many channels as each has."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.blend = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=2 * channels)
+
+    def hybrid_forward(self, F, high, low):
+        return self.blend(F.concat(resize_like(F, high, low), low, dim=1))
+
+
+class DFSegHead(Head):
+    """c2, c3, c4 to logits at the stride of c2."""
+
+    def __init__(self, channels, nclass, width):
+        super().__init__()
+        self.ppm = PyramidPooling(channels[3], width, act=None, input_first=False)
+        self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)
+        self.drop = channel_dropout(0.1)
+        self.laterals, self.fusions = nn.HybridSequential(), nn.HybridSequential()
+        for n in (*channels[1:3], width):
+            self.laterals.add(nn.Conv2D(width, 1, in_channels=n))
+        for _ in channels[1:3]:
+            self.fusions.add(FusionNode(width))
+        self.classifier = FCNHead(width, nclass, 2 * width, unit_bias=True, spatial_dropout=True)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        pooled = self.drop(self.ppm_fuse(self.ppm(c4)))
+        fine, middle, coarse = (self.laterals[i](x) for i, x in enumerate((c2, c3, pooled)))
+        x = self.fusions[1](coarse, middle)
+        x = self.fusions[0](x, fine)
+        return self.classifier(x)
+
+
+@MODELS.register(
+    "dfseg",
+    paper="Partial Order Pruning: for Best Speed/Accuracy Trade-off in Neural Architecture Search",
+    venue="CVPR 2019", year=2019, link="https://arxiv.org/abs/1903.03777", backbone="dfnetv2",
+    output_stride=32, backbone_options=dict(widening=True),
+    scores=[],
+)
+def dfseg(nclass, backbone, aux=False, width=128, half_size=False):
+    """`width`: channels of the decoder. `half_size`: the backbone sees the image halved, as the authors
+    evaluate (they train at full size). `aux`: a plain head on c3."""
+    backbone = HalfSize(backbone) if half_size else backbone
+    head = DFSegHead(backbone.channels, nclass, width)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())
