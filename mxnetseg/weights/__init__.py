@@ -1,7 +1,8 @@
 """Published checkpoints of other repositories, loaded into the networks of this one.
 
 `references()` lists the published networks this package knows; `load` builds one and fills it from the
-reference's own tensor names. The rename tables are in `mxnetseg.weights.tables`, a file for each architecture.
+reference's own tensor names. The rename tables are in `mxnetseg.weights.tables`, a file for each
+architecture.
 """
 
 from __future__ import annotations

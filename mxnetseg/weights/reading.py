@@ -68,21 +68,13 @@ def _read_torch(path):
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Weights only load failed" not in str(error) and "Unsupported" not in str(error):
-            raise CheckpointError(
-                f"{path} is damaged or no PyTorch file: {_first_line(error)}"
-            ) from None
+            raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from None
     except Exception as error:
-        raise CheckpointError(
-            f"{path} is damaged or no PyTorch file: {_first_line(error)}"
-        ) from None
+        raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from None
     try:
-        return torch.load(
-            path, map_location="cpu", weights_only=False, pickle_module=_inert_pickle()
-        )
+        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_inert_pickle())
     except Exception as error:
-        raise CheckpointError(
-            f"{path} is damaged or no PyTorch file: {_first_line(error)}"
-        ) from None
+        raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from None
 
 
 class _Inert:
@@ -130,18 +122,16 @@ def _inert_pickle():
     def load(file, **keywords):
         return Unpickler(file, **keywords).load()
 
-    return types.SimpleNamespace(
-        Unpickler=Unpickler, load=load, UnpicklingError=pickle.UnpicklingError
-    )
+    module = types.ModuleType("inert_pickle")
+    module.Unpickler, module.load, module.UnpicklingError = Unpickler, load, pickle.UnpicklingError
+    return module
 
 
 def _read_params(path):
     try:
         content = mx.nd.load(str(path))
     except Exception as error:
-        raise CheckpointError(
-            f"{path} is damaged or no MXNet parameter file: {_first_line(error)}"
-        ) from None
+        raise CheckpointError(f"{path} is damaged or no MXNet parameter file: {_first_line(error)}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds arrays without names")
     return {name.split(":", 1)[-1]: value for name, value in content.items()}
@@ -152,19 +142,13 @@ def _read_npz(path):
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is damaged or no NumPy archive: {_first_line(error)}"
-        ) from None
+        raise CheckpointError(f"{path} is damaged or no NumPy archive: {_first_line(error)}") from None
 
 
 def _unwrap(content):
     for _ in range(3):
         inner = next(
-            (
-                content[k]
-                for k in WRAPPERS
-                if isinstance(content, dict) and isinstance(content.get(k), dict)
-            ),
+            (content[k] for k in WRAPPERS if isinstance(content, dict) and isinstance(content.get(k), dict)),
             None,
         )
         if inner is None:
@@ -191,9 +175,7 @@ def _array(value):
         return value
     if hasattr(value, "asnumpy"):
         return value.asnumpy()
-    return (
-        value.detach().float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
-    )
+    return value.detach().float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
 
 
 def _first_line(error):

@@ -80,43 +80,40 @@ def load(reference_id, tensors, nclass, **options):
 
 def fill(net, entry, tensors, what):
     """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
-    tensors = {n: t for n, t in tensors.items() if not BOOKKEEPING.search(n)}
     if entry.prepare is not None:
         tensors = entry.prepare(tensors)
     parameters = net._collect_params_with_prefix()
+    values, problems = match(tensors, entry.rules, parameters, entry.unused)
+    if problems:
+        raise CheckpointError(f"the tensors do not fit reference {what!r}; {problems}")
+    assign(parameters, values)
+
+
+def match(tensors, rules, parameters, unused=()):
+    """({our name: array}, problems): every tensor and every parameter accounted for, or a text that
+    lists what is left over, missing, or of another shape ("" where nothing is)."""
     values, left_over, wrong = {}, [], []
     for name, tensor in tensors.items():
-        if any(re.search(pattern, name) for pattern in entry.unused):
+        if BOOKKEEPING.search(name) or any(re.search(pattern, name) for pattern in unused):
             continue
-        ours = translate(name, entry.rules, parameters)
-        if ours is None:
-            left_over.append(name)
+        ours = translate(name, rules, parameters)
+        if ours is None or ours in values:
+            left_over.append(name if ours is None else f"{name} (a second {ours})")
             continue
         array = np.asarray(tensor, dtype=np.float32)
         shape = tuple(parameters[ours].shape)
-        if (
-            array.shape != shape
-            and array.size == np.prod(shape, dtype=int)
-            and _same_up_to_ones(array.shape, shape)
-        ):
+        if array.shape != shape and _same_up_to_ones(array.shape, shape):
             array = array.reshape(shape)
         if array.shape != shape:
             wrong.append(f"{name} {array.shape} for {ours} {shape}")
-        elif ours in values:
-            left_over.append(f"{name} (a second {ours})")
         values[ours] = array
     missing = [n for n in parameters if n not in values]
-    problems = [
-        f"{title}: {_listed(names)}"
-        for title, names in (
-            ("left over", left_over),
-            ("missing", missing),
-            ("of another shape", wrong),
-        )
-        if names
-    ]
-    if problems:
-        raise CheckpointError(f"the tensors do not fit reference {what!r}; {'; '.join(problems)}")
+    named = (("left over", left_over), ("missing", missing), ("of another shape", wrong))
+    return values, "; ".join(f"{title}: {_listed(names)}" for title, names in named if names)
+
+
+def assign(parameters, values):
+    """Set each parameter of {name: Parameter} from {name: array}."""
     for name, array in values.items():
         parameters[name].set_data(mx.nd.array(array))
 

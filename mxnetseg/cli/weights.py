@@ -1,0 +1,120 @@
+"""`python -m mxnetseg.weights list | fetch | import`: published checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from mxnetseg.cli.common import run
+from mxnetseg.errors import ConfigError
+
+
+def parser():
+    """Arguments of `python -m mxnetseg.weights`."""
+    p = argparse.ArgumentParser(
+        prog="python -m mxnetseg.weights",
+        description="Use published checkpoints of SFSegNets, mmsegmentation, GluonCV, MXNetSeg, SwiftNet and "
+        "AceCoooool/segmentation with the networks of this library.",
+    )
+    commands = p.add_subparsers(dest="command", required=True, metavar="list | fetch | import")
+
+    listing = commands.add_parser("list", help="published weights that fetch knows, and reference ids")
+    listing.add_argument("pattern", nargs="?", default="*", help="shell pattern of names")
+    listing.add_argument("--references", action="store_true", help="list the reference ids of import")
+
+    fetching = commands.add_parser("fetch", help="download, check and convert published weights")
+    fetching.add_argument("name", help="a name that `list` prints")
+    fetching.add_argument("--out", help="folder to write to (default weights/imported/NAME)")
+    fetching.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    importing = commands.add_parser("import", help="convert a file that is already here")
+    importing.add_argument("file", help="the published file: .pth, .pt, .tar, .params or .npz")
+    importing.add_argument(
+        "--reference", required=True, help="which published network it is (list --references)"
+    )
+    importing.add_argument("--out", help="folder to write to (default weights/imported/<file name>)")
+    importing.add_argument("--nclass", type=int, help="number of classes (default: read off the file)")
+    importing.add_argument("--data", help="data set the classes belong to (default: by their number)")
+    importing.add_argument("--option", nargs="+", default=[], metavar="KEY=VALUE",
+                           help="network keyword over the reference's, as align_corners=true")  # fmt: skip
+
+    for command in (listing, fetching):
+        command.add_argument("--index", help="index of published weights (default weights/index.yaml)")
+    for command in (fetching, importing):
+        command.add_argument("--force", action="store_true", help="replace what --out holds")
+    return p
+
+
+def main(argv=None):
+    """Entry point; exits with status 2 and one line on bad input."""
+    return run(_weights, argv)
+
+
+def _weights(argv=None):
+    options = parser().parse_args(argv)
+    return {"list": _list, "fetch": _fetch, "import": _import}[options.command](options)
+
+
+def _list(options):
+    import fnmatch
+
+    from mxnetseg.weights import reference_info, references
+    from mxnetseg.weights.fetch import read_index
+
+    if options.references:
+        for name in references(options.pattern):
+            print(f"{name:<44} {reference_info(name).model}")
+        return 0
+    for name, entry in read_index(options.index).items():
+        if fnmatch.fnmatchcase(name, options.pattern):
+            what = entry.get("reference") or f"ImageNet backbone {entry['backbone']}"
+            score = f"{entry['miou']:.2f} mIoU" if "miou" in entry else ""
+            print(f"{name:<58} {what:<34} {entry.get('data', ''):<12} {score}")
+    return 0
+
+
+def _fetch(options):
+    from mxnetseg.weights import imagenet
+    from mxnetseg.weights.fetch import entry_of, fetch
+
+    entry = entry_of(options.name, options.index)
+    if "backbone" in entry:
+        path = fetch(entry, Path(options.out or imagenet.folder()), not options.quiet)
+        target = path.with_name(entry["backbone"] + path.suffix)
+        path.replace(target)
+        print(f"ImageNet weights of {entry['backbone']}: {target}")
+        return 0
+    out = Path(options.out or Path("weights", "imported", entry["name"]))
+    file = fetch(entry, out.parent / "downloads", not options.quiet)
+    return _convert(entry["reference"], file, out, entry["nclass"], entry["data"], entry.get("options"),
+                    options.force, entry.get("miou"))  # fmt: skip
+
+
+def _import(options):
+    file = Path(options.file)
+    out = Path(options.out or Path("weights", "imported", file.stem))
+    return _convert(options.reference, file, out, options.nclass, options.data, _keywords(options.option),
+                    options.force)  # fmt: skip
+
+
+def _convert(reference, file, out, nclass, data, keywords, force, miou=None):
+    from mxnetseg.weights.importer import import_checkpoint
+
+    path, nclass = import_checkpoint(reference, file, out, nclass, data, keywords, force)
+    print(f"{file} is {reference} with {nclass} classes: every tensor is in {path}")
+    if miou:
+        print(f"its authors state {miou} mIoU")
+    print(f"python eval.py --checkpoint {path} --mode val")
+    return 0
+
+
+def _keywords(texts):
+    result = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError(f"--option {text}: expected KEY=VALUE, as in align_corners=true")
+        result[key] = yaml.safe_load(value)
+    return result

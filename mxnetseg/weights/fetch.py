@@ -1,0 +1,151 @@
+"""Downloading published files: explicit, resumable, checked, and in place only when whole.
+
+`weights/index.yaml` lists what can be fetched. Nothing else in the package opens a connection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import yaml
+
+from mxnetseg.errors import CheckpointError, nearest
+
+INDEX = Path(__file__).resolve().parents[2] / "weights" / "index.yaml"
+CHUNK = 1 << 16
+TIMEOUT = 30  # seconds without a byte
+
+
+def read_index(path=None):
+    """{name: entry} of the index: `reference` or `backbone`, `url` (one or a list of mirrors), and
+    where known `sha256`, `sha1` (whole or a prefix), `bytes`, `nclass`, `data`, `options`, `miou`."""
+    path = Path(path or INDEX)
+    if not path.is_file():
+        raise CheckpointError(f"no index of published weights at {path}; give one with --index")
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {entry["name"]: entry for entry in entries}
+    except (yaml.YAMLError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path} is no index of weights: {str(error).splitlines()[0]}") from None
+
+
+def entry_of(name, index=None):
+    """The index entry of `name`; CheckpointError with the nearest names if there is none."""
+    entries = read_index(index)
+    if name not in entries:
+        close = nearest(name, entries) or list(entries)[:3]
+        raise CheckpointError(f"no published weights are named {name!r}; nearest: {', '.join(close)}")
+    return entries[name]
+
+
+def fetch(entry, folder, progress=True):
+    """Download the file of an index entry into `folder`; returns its path.
+
+    Of a zip the one file inside is taken, and the checksum is that file's. A partial download is kept
+    as `<file>.part` and continued. The file appears under its name only when its checksum and size are
+    right. Mirrors are tried in order. Raises CheckpointError.
+    """
+    urls = entry["url"] if isinstance(entry["url"], list) else [entry["url"]]
+    archived = urls[0].endswith(".zip")
+    target = Path(folder) / (entry["name"] + ".params" if archived else urls[0].rsplit("/", 1)[-1])
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot create the folder {target.parent}: {error.strerror}") from None
+    if target.is_file() and not _complaint(target, entry):
+        return target
+    failures = []
+    for url in urls:
+        try:
+            part = target.with_name(target.name + ".part")
+            _download(url, part, entry, progress)
+            if archived:
+                _unzip(part)
+        except OSError as error:  # requests' own exceptions are OSErrors too
+            failures.append(f"{url}: {_reason(error)}")
+            continue
+        complaint = _complaint(part, entry)
+        if complaint:
+            part.unlink()
+            failures.append(f"{url}: {complaint}")
+            continue
+        os.replace(part, target)
+        return target
+    raise CheckpointError(
+        f"could not fetch {entry['name']}: {'; '.join(failures)}. Put the file at {target} by hand to go on"
+    )
+
+
+def _download(url, part, entry, progress):
+    import requests
+    from tqdm import tqdm
+
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == 416:  # nothing left to send: the part is whole, the checksum will tell
+            return
+        answer.raise_for_status()
+        if answer.status_code != 206:
+            have = 0
+        length = answer.headers.get("Content-Length")
+        total = have + int(length) if length else entry.get("bytes")
+        received = have
+        with (
+            open(part, "ab" if have else "wb") as file,
+            tqdm(
+                total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=not progress
+            ) as bar,
+        ):
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+                received += len(chunk)
+        if length and received != total:
+            raise OSError(f"the connection ended after {received} of {total} bytes; run it again to continue")
+
+
+def _unzip(part):
+    """Replace the archive `part` by the only file in it."""
+    inner = part.with_name(part.name + ".inner")
+    try:
+        with zipfile.ZipFile(part) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            if len(members) != 1:
+                raise OSError(f"the archive holds {len(members)} files where one was expected")
+            with archive.open(members[0]) as source, open(inner, "wb") as target:
+                shutil.copyfileobj(source, target, CHUNK)
+    except zipfile.BadZipFile:
+        part.unlink()
+        raise OSError("what came is no zip file") from None
+    os.replace(inner, part)
+
+
+def _complaint(path, entry):
+    size = path.stat().st_size
+    if entry.get("bytes") and size != entry["bytes"]:
+        return f"{size} bytes came, {entry['bytes']} were expected"
+    for kind in ("sha256", "sha1"):
+        wanted = entry.get(kind)
+        if wanted and not _digest(path, kind).startswith(wanted):
+            return f"the {kind} is not {wanted}: the file is damaged or another one"
+    return None
+
+
+def _digest(path, kind):
+    digest = hashlib.new(kind)
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _reason(error):
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return f"the server answered {answer.status_code} {answer.reason}"
+    return str(error).splitlines()[0][:160] or type(error).__name__

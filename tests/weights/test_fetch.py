@@ -1,0 +1,129 @@
+"""Downloads against a server of the test's own on 127.0.0.1."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import threading
+import zipfile
+
+import pytest
+
+from mxnetseg.errors import CheckpointError
+from mxnetseg.weights.fetch import entry_of, fetch, read_index
+
+BODY = bytes(range(256)) * 5000
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `files`, honours Range, and may end a connection early."""
+
+    files = {}
+    cut_after = None
+    ranges = []
+
+    def do_GET(self):
+        body = self.files.get(self.path)
+        if body is None:
+            self.send_error(404)
+            return
+        start = 0
+        asked = self.headers.get("Range")
+        type(self).ranges.append(asked)
+        if asked:
+            start = int(asked.split("=")[1].split("-")[0])
+            if start >= len(body):
+                self.send_error(416)
+                return
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        end = len(body) if self.cut_after is None else start + self.cut_after
+        self.wfile.write(body[start:end])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    handler = type("Served", (Handler,), {"files": {"/net.pth": BODY}, "ranges": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread.start()
+        handler.url = f"http://127.0.0.1:{httpd.server_port}"
+        yield handler
+        httpd.shutdown()
+        thread.join()
+
+
+def entry(server, **more):
+    facts = {"name": "net", "url": f"{server.url}/net.pth", "sha256": hashlib.sha256(BODY).hexdigest()}
+    return {**facts, **more}
+
+
+def test_a_file_arrives_whole_under_its_name(server, tmp_path):
+    path = fetch(entry(server), tmp_path / "new", progress=False)
+    assert path == tmp_path / "new" / "net.pth"
+    assert path.read_bytes() == BODY
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_is_there_and_right_is_not_fetched_again(server, tmp_path):
+    fetch(entry(server), tmp_path, progress=False)
+    fetch(entry(server), tmp_path, progress=False)
+    assert len(server.ranges) == 1
+
+
+def test_an_interrupted_download_is_continued(server, tmp_path):
+    server.cut_after = 300_000
+    with pytest.raises(CheckpointError, match=r"run it again|IncompleteRead|Connection broken"):
+        fetch(entry(server), tmp_path, progress=False)
+    assert not (tmp_path / "net.pth").exists()
+    got = (tmp_path / "net.pth.part").stat().st_size
+    assert got > 0
+    server.cut_after = None
+    assert fetch(entry(server), tmp_path, progress=False).read_bytes() == BODY
+    assert server.ranges[-1] == f"bytes={got}-"
+
+
+def test_a_wrong_checksum_leaves_nothing_and_says_so(server, tmp_path):
+    with pytest.raises(CheckpointError, match="sha256 is not 00ff"):
+        fetch(entry(server, sha256="00ff"), tmp_path, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_mirror_is_tried(server, tmp_path):
+    urls = [f"{server.url}/gone.pth", f"{server.url}/net.pth"]
+    assert fetch(entry(server, url=urls), tmp_path, progress=False).read_bytes() == BODY
+
+
+def test_a_missing_file_says_what_the_server_answered_and_where_to_put_it(server, tmp_path):
+    with pytest.raises(CheckpointError, match=r"answered 404.*gone\.pth by hand"):
+        fetch(entry(server, url=f"{server.url}/gone.pth"), tmp_path, progress=False)
+
+
+def test_of_a_zip_the_file_inside_is_kept(server, tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner.params", BODY)
+    server.files["/net.zip"] = packed.getvalue()
+    path = fetch(entry(server, url=f"{server.url}/net.zip"), tmp_path, progress=False)
+    assert path.name == "net.params"
+    assert path.read_bytes() == BODY
+
+
+def test_the_index_is_sound():
+    index = read_index()
+    assert len(index) > 150
+    for name, facts in index.items():
+        assert ("reference" in facts) != ("backbone" in facts), name
+        urls = facts["url"] if isinstance(facts["url"], list) else [facts["url"]]
+        assert all(u.startswith("https://") for u in urls), name
+        assert "reference" not in facts or facts["nclass"] > 0
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(CheckpointError, match="torchvision_resnet18"):
+        entry_of("torchvison_resnet18")
