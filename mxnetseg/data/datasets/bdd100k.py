@@ -32,7 +32,10 @@ class BDD100K(FolderPairsDataset):
     root_variants = ("", "seg", "bdd100k/seg", "BDD/seg", "bdd100k")
     root_marker = "labels"
     folders = {
-        part: (("images/10k/" + part, "labels/sem_seg/masks/" + part), ("images/" + part, "labels/" + part))
+        part: (
+            ("images/10k/" + part, "labels/sem_seg/masks/" + part),
+            ("images/" + part, "labels/" + part),
+        )
         for part in splits
     }
     layout = (

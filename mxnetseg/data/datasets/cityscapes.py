@@ -39,7 +39,7 @@ PALETTE = palette_array([colour for _, _, colour in _CLASSES])
 IGNORE = 255
 
 # Ids 0..33 are the published table; 255 stands for -1, the licence plate, in 8 bits.
-LABEL_TABLE = {label_id: IGNORE for label_id in [*range(34), 255]}
+LABEL_TABLE = dict.fromkeys([*range(34), 255], IGNORE)
 LABEL_TABLE.update({label_id: train_id for train_id, label_id in enumerate(LABEL_IDS)})
 TRAIN_ID_TABLE = {**{i: i for i in range(len(CLASSES))}, IGNORE: IGNORE}
 

@@ -41,7 +41,9 @@ class ConcatDataset(Dataset):
             "scales crop base mean std layout"
         ).split():
             setattr(self, fact, getattr(first, fact))
-        self.unlabelled_splits = tuple({part.split for part in parts if not part.has_labels} & {self.split})
+        self.unlabelled_splits = tuple(
+            {part.split for part in parts if not part.has_labels} & {self.split}
+        )
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -68,7 +70,11 @@ class ConcatDataset(Dataset):
     @property
     def items(self) -> List[Item]:
         """Paths of all samples, where every part is a set of files."""
-        return [item._replace(name=f"{part.name}_{item.name}") for part in self.parts for item in part.items]
+        return [
+            item._replace(name=f"{part.name}_{item.name}")
+            for part in self.parts
+            for item in part.items
+        ]
 
 
 @DATASETS.register("concat")

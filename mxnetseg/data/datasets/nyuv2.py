@@ -60,7 +60,9 @@ PALETTE = palette_array([colour for _, colour in _CLASSES])
 class NYUv2(ListedDataset):
     name = "nyuv2"
     title = "NYU Depth v2 (40 classes)"
-    paper = "Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012"
+    paper = (
+        "Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012"
+    )
     url = "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html"
     classes = CLASSES
     palette = PALETTE
@@ -71,4 +73,6 @@ class NYUv2(ListedDataset):
     root_marker = "labels40"
     lists = {"train": "train.txt", "val": "val.txt"}
     label_path = "labels40/{id}.png"
-    layout = "images/*.jpg, labels40/*.png and {train,val}.txt (made by prepare from the .mat files)"
+    layout = (
+        "images/*.jpg, labels40/*.png and {train,val}.txt (made by prepare from the .mat files)"
+    )

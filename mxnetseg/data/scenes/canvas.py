@@ -6,6 +6,7 @@ the camera. The road bends: its middle lies at `bend(z)` for depth z. Colours ar
 
 from __future__ import annotations
 
+import random
 from typing import Optional, Sequence, Tuple
 
 import cv2
@@ -230,17 +231,16 @@ class Sprite:
 
 
 class Dice:
-    """The random choices of one scene, from its own generator."""
+    """Random choices, from a generator of its own: the same on every machine and Python."""
 
-    def __init__(self, generator: np.random.Generator):
-        self.generator = generator
-        self._pool: list = []
+    def __init__(self, seed: int):
+        # Python's generator: single draws from NumPy's cost twenty times as much.
+        self.generator = random.Random(seed)
+        self.random = self.generator.random  # uniform in [0, 1)
 
-    def random(self) -> float:
-        """Uniform in [0, 1). Drawn in blocks: single draws from NumPy cost ten times as much."""
-        if not self._pool:
-            self._pool = self.generator.random(256).tolist()
-        return self._pool.pop()
+    def fork(self) -> Dice:
+        """Dice of their own for one thing, so that what it draws does not shift what follows."""
+        return Dice(self.generator.getrandbits(64))
 
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self.random()

@@ -126,12 +126,13 @@ def car(canvas: c.Canvas, dice: c.Dice, x: float, z: float, oncoming: bool, dusk
     tall = dice.pick((0.0, 0.0, 0.18, 0.4))
     belt, roof = 0.88 + 0.4 * tall, 1.42 + tall
     paint = dice.vary(dice.pick(PAINTS), 14)
+    setback = 1.0 if oncoming else 0.45
     box = Box(canvas, x - 0.9, x + 0.9, z, z + 4.2)
     # Tyres below the near face, then the flank from the ground up.
     box.face(0.04, 0.2, 0.0, 0.4, TYRE, c.CAR)
     box.face(0.8, 0.96, 0.0, 0.4, TYRE, c.CAR)
     box.flank_patch(0.02, 0.98, 0.22, belt, paint, c.CAR)
-    box.flank_patch(0.12, 0.82, belt, roof, paint, c.CAR, 0.35, 0.6)
+    box.flank_patch(setback / 4.2, 0.82, belt, roof, paint, c.CAR, 0.5, 0.6)
     if box.flank is not None and box.fine:
         panes = [
             box.flank_quad(0.2, 0.46, belt + 0.05, roof - 0.09, 0.22, 0.0),
@@ -141,9 +142,8 @@ def car(canvas: c.Canvas, dice: c.Dice, x: float, z: float, oncoming: bool, dusk
     box.wheel(0.2, 0.33, c.CAR)
     box.wheel(0.8, 0.33, c.CAR)
     # Cabin behind the boot or bonnet, then that, then the near face in front of all.
-    setback = 1.0 if oncoming else 0.45
-    box.face(0.06, 0.94, belt, roof, paint, c.CAR, 0.5, setback)
-    box.face(0.12, 0.88, belt + 0.04, roof - 0.09, GLASS, None, 0.42, setback + 0.01)
+    box.face(0.0, 1.0, belt, roof, paint, c.CAR, 0.5, setback)
+    box.face(0.08, 0.92, belt + 0.04, roof - 0.09, GLASS, None, 0.42, setback + 0.01)
     project = canvas.project
     top = [
         project(box.left, belt, box.near),
