@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.errors import ConfigError
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.resize import resize_like
-
-
-class SeparableUnit(HybridBlock):
-    """Depthwise 3x3, batch norm, pointwise 1x1, batch norm, ReLU; no activation in between."""
-
-    def __init__(self, in_channels, channels, dilation):
-        super().__init__()
-        self.depthwise = ConvUnit(
-            in_channels, in_channels, dilation=dilation, groups=in_channels, act=None
-        )
-        self.pointwise = ConvUnit(in_channels, channels, 1)
-
-    def hybrid_forward(self, F, x):
-        return self.pointwise(self.depthwise(x))
+from mxnetseg.nn.separable import SeparableUnit
 
 
 class JPU(HybridBlock):
-    """Maps at strides 8, 16, 32 to one of `4 * width` channels at stride 8."""
+    """Maps at strides 8, 16, 32 to one of `4 * width` channels at stride 8.
 
-    def __init__(self, channels, width=512, dilations=(1, 2, 4, 8), align_corners=True):
+    `coarse_first` is the order in which the three reduced maps are joined (mmsegmentation has the
+    finest first).
+    """
+
+    def __init__(
+        self, channels, width=512, dilations=(1, 2, 4, 8), align_corners=True, coarse_first=True
+    ):
         super().__init__()
         self._align_corners = align_corners
+        self._coarse_first = coarse_first
         self.out_channels = width * len(dilations)
         self.reduce = nn.HybridSequential()
         for n in channels:
@@ -40,5 +35,20 @@ class JPU(HybridBlock):
         fine, middle, coarse = (unit(x) for unit, x in zip(self.reduce, (c2, c3, c4)))
         middle = resize_like(F, middle, fine, self._align_corners)
         coarse = resize_like(F, coarse, fine, self._align_corners)
-        joined = F.concat(coarse, middle, fine, dim=1)
+        maps = [coarse, middle, fine] if self._coarse_first else [fine, middle, coarse]
+        joined = F.concat(*maps, dim=1)
         return F.concat(*[branch(joined) for branch in self.branches], dim=1)
+
+
+def jpu_neck(jpu, channels, align_corners=True):
+    """The `jpu` keyword of dilated heads: (neck or None, channels of the deepest map after it).
+
+    `jpu`: False, True, or `fine_first` (mmsegmentation's order of concatenation). `channels`: of the
+    backbone's four levels.
+    """
+    if jpu not in (False, True, "fine_first"):
+        raise ConfigError(f"jpu must be true, false or 'fine_first', not {jpu!r}")
+    if not jpu:
+        return None, channels[-1]
+    neck = JPU(channels[1:], align_corners=align_corners, coarse_first=jpu != "fine_first")
+    return neck, neck.out_channels

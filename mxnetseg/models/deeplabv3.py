@@ -1,0 +1,78 @@
+"""DeepLabv3: Rethinking Atrous Convolution for Semantic Image Segmentation (Chen et al., arXiv 1706.05587).
+
+Atrous spatial pyramid pooling on the deepest map, then a 1x1 classifier. Rates follow the output stride:
+6, 12, 18 at 16, doubled at 8. Published implementations differ: GluonCV, MXNetSeg and AceCoooool put one more
+3x3 unit under the classifier (`units=1`); MXNetSeg keeps 6, 12, 18 at output stride 8; mmsegmentation joins the
+pooled map first and projects with a 3x3 unit, twice as wide. `jpu` puts joint pyramid upsampling (FastFCN,
+arXiv 1903.11816) under it, for a backbone at output stride 32.
+"""
+
+from __future__ import annotations
+
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.aspp import ASPP, rates_for
+from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.layers import FCNHead
+
+
+class DeepLabV3Head(Head):
+    """ASPP and classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
+
+    def __init__(self, channels, nclass, units, jpu, align_corners, **aspp):
+        super().__init__()
+        self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
+        self.aspp = ASPP(deepest, align_corners=align_corners, **aspp)
+        width = aspp["width"]
+        self.classifier = FCNHead(width, nclass, width, units)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        if self.jpu is not None:
+            c4 = self.jpu(c2, c3, c4)
+        return self.classifier(self.aspp(c4))
+
+
+@MODELS.register(
+    "deeplabv3",
+    paper="Rethinking Atrous Convolution for Semantic Image Segmentation",
+    venue="arXiv",
+    year=2017,
+    link="https://arxiv.org/abs/1706.05587",
+    backbone="resnet101",
+    output_stride=8,
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 80.2, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 79.32, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 45.0, "mmsegmentation"),
+    ],
+)
+def deeplabv3(
+    nclass,
+    backbone,
+    aux=True,
+    width=256,
+    rates=None,
+    units=0,
+    pool_first=False,
+    project="1x1",
+    dropout=0.5,
+    aux_width=256,
+    jpu=False,
+    align_corners=True,
+):
+    """`rates`: dilation of the three 3x3 branches, by default the paper's for the stride of the map they
+    read. `units`: 3x3 units under the classifier. `width`, `pool_first`, `project`, `dropout`: of the ASPP.
+    The auxiliary head reads c3."""
+    stride = backbone.strides[1 if jpu else -1]
+    head = DeepLabV3Head(
+        backbone.channels,
+        nclass,
+        units,
+        jpu,
+        align_corners,
+        width=width,
+        rates=tuple(rates or rates_for(stride)),
+        pool_first=pool_first,
+        project=project,
+        dropout=dropout,
+    )
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)

@@ -1,0 +1,84 @@
+"""PSPNet: Pyramid Scene Parsing Network (Zhao et al., CVPR 2017, arXiv 1612.01105).
+
+Averages of the deepest map over grids of 1, 2, 3 and 6 bins, each reduced to a quarter of its channels,
+stand beside it before the classifier. Published implementations differ in the classifier's width
+(MXNetSeg 256, the paper 512), in the finest grid (AceCoooool has 4 bins where the paper has 6) and, in the
+SFNet authors' repository, in pooled units without activation, the map last in the concatenation, a 1x1
+unit before the classifier and no bias at its end (`reduce`). `jpu` puts joint pyramid upsampling (FastFCN,
+arXiv 1903.11816) under it, for a backbone at output stride 32.
+"""
+
+from __future__ import annotations
+
+from mxnet.gluon import nn
+
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.ppm import PyramidPooling
+
+
+class PSPHead(Head):
+    """Pyramid pooling and classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
+
+    def __init__(self, channels, nclass, width, bins, reduce, jpu, align_corners):
+        super().__init__()
+        self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
+        summary = deepest // 4
+        self.ppm = PyramidPooling(
+            deepest,
+            summary,
+            bins,
+            act=None if reduce else "relu",
+            align_corners=align_corners,
+            input_first=not reduce,
+        )
+        joined = self.ppm.out_channels
+        self.reduce = nn.HybridSequential()
+        if reduce:
+            self.reduce.add(ConvUnit(joined, summary, 1), channel_dropout(0.1))
+            joined = summary
+        self.classifier = FCNHead(
+            joined,
+            nclass,
+            width or summary,
+            dropout=0.0 if reduce else 0.1,
+            classifier_bias=not reduce,
+        )
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        if self.jpu is not None:
+            c4 = self.jpu(c2, c3, c4)
+        return self.classifier(self.reduce(self.ppm(c4)))
+
+
+@MODELS.register(
+    "pspnet",
+    paper="Pyramid Scene Parsing Network",
+    venue="CVPR 2017",
+    year=2017,
+    link="https://arxiv.org/abs/1612.01105",
+    backbone="resnet101",
+    output_stride=8,
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 79.76, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 78.55, "mmsegmentation"),
+        ("Cityscapes val", "resnet18, 512x1024, 80k", 74.87, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 44.39, "mmsegmentation"),
+    ],
+)
+def pspnet(
+    nclass,
+    backbone,
+    aux=True,
+    width=None,
+    aux_width=None,
+    bins=(1, 2, 3, 6),
+    reduce=False,
+    jpu=False,
+    align_corners=True,
+):
+    """`width`, `aux_width`: channels of the classifiers' 3x3 units, by default a quarter of the map they
+    stand on (512 and 256 on a ResNet-50). `bins`: sides of the pooling grids. `reduce`: the SFNet authors' form, see the module. `jpu`: see `jpu_neck`."""
+    head = PSPHead(backbone.channels, nclass, width, tuple(bins), reduce, jpu, align_corners)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)

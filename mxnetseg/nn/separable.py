@@ -1,0 +1,22 @@
+"""Depthwise separable convolution."""
+
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock
+
+from mxnetseg.nn.layers import ConvUnit
+
+
+class SeparableUnit(HybridBlock):
+    """Depthwise 3x3, batch norm, (`inner_act`), pointwise 1x1, batch norm, ReLU:
+    `(N, in, H, W)` to `(N, channels, H, W)`."""
+
+    def __init__(self, in_channels, channels, dilation=1, inner_act=None):
+        super().__init__()
+        self.depthwise = ConvUnit(
+            in_channels, in_channels, dilation=dilation, groups=in_channels, act=inner_act
+        )
+        self.pointwise = ConvUnit(in_channels, channels, 1)
+
+    def hybrid_forward(self, F, x):
+        return self.pointwise(self.depthwise(x))

@@ -1,0 +1,118 @@
+"""PSPNet as published by MXNetSeg, GluonCV, AceCoooool, mmsegmentation and the SFNet authors."""
+
+from __future__ import annotations
+
+from mxnetseg.weights.rename import reference
+from mxnetseg.weights.tables.common import (
+    ACE_JPU,
+    ACE_RESNET,
+    GLUONCV_RESNET,
+    MMSEG_AUX,
+    MMSEG_JPU,
+    MMSEG_RESNET,
+    SFSEGNETS_RESNET,
+    gluoncv_head,
+    mxseg_fcn_head,
+    numbered,
+)
+
+reference(
+    "mxseg_pspnet_resnet50",
+    family="mxnetseg",
+    model="pspnet",
+    rules=GLUONCV_RESNET
+    + [(r"^head\.pool\.conv(\d)\.", numbered("head.ppm.stages.{}.", 1))]
+    + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
+    + mxseg_fcn_head("aux_head", "aux_heads.0"),
+    options=dict(backbone="resnet50_v1s", width=256),
+)
+
+# GluonCV and AceCoooool share the head's names.
+BLOCK_HEAD = [
+    (r"^head\.psp\.conv(\d)\.0\.", numbered("head.ppm.stages.{}.conv.", 1)),
+    (r"^head\.psp\.conv(\d)\.1\.", numbered("head.ppm.stages.{}.bn.", 1)),
+    *gluoncv_head("head", "head.classifier"),
+    *gluoncv_head("auxlayer", "aux_heads.0"),
+]
+reference(
+    "gluoncv_psp_resnet50",
+    family="gluoncv",
+    model="pspnet",
+    rules=GLUONCV_RESNET + BLOCK_HEAD,
+    options=dict(backbone="resnet50_v1s"),
+)
+# Measured: its outputs agree with grids of 1, 2, 3 and 4 bins, not with the paper's 6.
+ACE_BINS = (1, 2, 3, 4)
+for _depth in (50, 101):
+    reference(
+        f"ace_pspnet_resnet{_depth}",
+        family="ace",
+        model="pspnet",
+        rules=ACE_RESNET + BLOCK_HEAD,
+        options=dict(backbone=f"resnet{_depth}_v1s", bins=ACE_BINS),
+    )
+reference(
+    "ace_pspnet_jpu_resnet50",
+    family="ace",
+    model="pspnet",
+    rules=ACE_RESNET + ACE_JPU + BLOCK_HEAD,
+    options=dict(backbone="resnet50_v1s", output_stride=32, bins=ACE_BINS, jpu=True),
+)
+
+MMSEG = [
+    *MMSEG_RESNET,
+    *MMSEG_AUX,
+    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"head.ppm.stages.\1."),
+    (r"^decode_head\.bottleneck\.", "head.classifier.units.0."),
+    (r"^decode_head\.conv_seg\.", "head.classifier.classifier."),
+]
+for _depth in (18, 50, 101):
+    reference(
+        f"mmseg_pspnet_r{_depth}-d8",
+        family="mmseg",
+        model="pspnet",
+        rules=MMSEG,
+        options=dict(
+            backbone=f"resnet{_depth}_v1c",
+            backbone_options=dict(dilation="contracted_conv1"),
+            align_corners=False,
+        ),
+    )
+reference(
+    "mmseg_fastfcn_r50-d32_jpu_psp",
+    family="mmseg",
+    model="pspnet",
+    rules=MMSEG_JPU + MMSEG,
+    options=dict(
+        backbone="resnet50_v1c",
+        output_stride=32,
+        backbone_options=dict(dilation="strided_contracted"),
+        jpu="fine_first",
+        align_corners=False,
+    ),
+)
+
+SFSEGNETS = [
+    *SFSEGNETS_RESNET,
+    (r"^ppm\.stages\.(\d)\.1\.", r"head.ppm.stages.\1.conv."),
+    (r"^ppm\.stages\.(\d)\.2\.", r"head.ppm.stages.\1.bn."),
+    (r"^ppm\.bottleneck\.0\.", "head.reduce.0.conv."),
+    (r"^ppm\.bottleneck\.1\.", "head.reduce.0.bn."),
+    (r"^final\.0\.", "head.classifier.units.0.conv."),
+    (r"^final\.1\.", "head.classifier.units.0.bn."),
+    (r"^final\.3\.", "head.classifier.classifier."),
+]
+for _id, _backbone in (("pspnet", "resnet50_v1s"), ("pspnet_resnet101", "resnet101_v1s")):
+    reference(
+        _id,
+        family="sfsegnets",
+        model="pspnet",
+        rules=SFSEGNETS,
+        options=dict(
+            backbone=_backbone,
+            backbone_options=dict(dilation="uniform"),
+            aux=False,
+            width=256,
+            reduce=True,
+        ),
+    )
