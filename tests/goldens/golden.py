@@ -49,10 +49,12 @@ def differences(golden_dir, reference_id, scaled=False):
                 mx.nd.array(drawn.image(shape, 100 + q))
                 for q, shape in enumerate(meta["headonly_features"])
             ]
-            ours = net.head(*features)[0].asnumpy()
+            ours = _after_the_neck(net.head)(*_four(features))[0].asnumpy()
         elif name.startswith("aux") or name.startswith("head"):
+            # Further outputs of the decode head (head1, head2) come before those of auxiliary heads.
             index = int(name.lstrip("auxhed"))
-            ours = outputs[0][1 + index] if name.startswith("aux") else outputs[0][index]
+            of_head = sum(f"head{k}" in saved.files for k in (1, 2, 3))
+            ours = outputs[0][1 + of_head + index] if name.startswith("aux") else outputs[0][index]
             ours, expected = _comparable(ours, expected, meta)
         else:
             ours = outputs[int(name[6:] or 1) - 1][0][:, :, ::4, ::4]
@@ -62,8 +64,23 @@ def differences(golden_dir, reference_id, scaled=False):
     return found
 
 
+def _after_the_neck(head):
+    """The head with its neck (JPU, feature pyramid) taken out: `headonly` starts behind it."""
+    if getattr(head, "jpu", None) is not None:
+        object.__setattr__(head, "jpu", lambda c2, c3, c4: c4)
+    if getattr(head, "fpn", None) is not None:
+        object.__setattr__(head, "fpn", lambda *maps: maps)
+    return head
+
+
+def _four(features):
+    """mmsegmentation's FastFCN has no first level: any map stands for it."""
+    return [features[0]] * (4 - len(features)) + features
+
+
 def _comparable(ours, expected, meta):
     """Auxiliary maps are saved at stride 4 of the image, or raw (mmsegmentation, ICNet)."""
+    expected = expected.reshape(expected.shape + (1,) * (4 - expected.ndim))
     strided = ours[:, :, ::4, ::4]
     if meta["id"].startswith("mmseg_") or strided.shape != expected.shape:
         corners = meta.get("align_corners", [True])
