@@ -53,7 +53,8 @@ class ConfusionMatrix:
         if label.size and not 0 <= int(label.min()) <= int(label.max()) <= self.ignore_index:
             raise self._bad_label(label, name)
         # One histogram over (label, prediction) pairs counts all classes at once. Every value up to the
-        # largest gets a row, so that finding illegal ones costs no further pass; blocks keep the pairs in the cache.
+        # largest gets a row, so that finding illegal ones costs no further pass.
+        # Blocks keep the pairs in the cache.
         rows = self.ignore_index + 1
         counts = np.zeros(rows * self.nclass, np.int64)
         labels, predictions = label.reshape(-1), prediction.reshape(-1)

@@ -76,8 +76,7 @@ def evaluate(
     Raises DatasetError for a sample that cannot be read or scored.
     """
     predictor = predictor or make_predictor(net, dataset, contexts, settings)
-    classes = class_names(dataset)
-    matrix = ConfusionMatrix(len(classes), dataset.ignore_index)
+    matrix = ConfusionMatrix(len(class_names(dataset)), dataset.ignore_index)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     started = time.perf_counter()
     samples = read_ahead(dataset, count, len(predictor.contexts) + 1)
@@ -93,14 +92,43 @@ def evaluate(
         matrix.update(prediction, sample.label, sample.name)
         if on_image is not None:
             on_image(index, sample, prediction)
-    seconds = time.perf_counter() - started
+    return {**_facts(dataset, count, predictor, time.perf_counter() - started), **matrix.scores()}
+
+
+def predict(
+    net,
+    dataset,
+    contexts=None,
+    settings=None,
+    progress: bool = True,
+    predictor: Optional[Predictor] = None,
+    on_image: Optional[Callable[[int, Any, np.ndarray], None]] = None,
+    limit: Optional[int] = None,
+) -> Dict[str, Any]:
+    """Predict a split without scoring it; arguments as for `evaluate`.
+
+    Returns `dataset`, `split`, `classes`, `images`, `protocol`, `seconds`, `images_per_second`.
+    """
+    predictor = predictor or make_predictor(net, dataset, contexts, settings)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    started = time.perf_counter()
+    samples = read_ahead(dataset, count, len(predictor.contexts) + 1)
+    for index, (sample, prediction) in enumerate(
+        track(predictor.stream(samples), count, "predict", progress)
+    ):
+        check_class_count(predictor, dataset)
+        if on_image is not None:
+            on_image(index, sample, prediction)
+    return _facts(dataset, count, predictor, time.perf_counter() - started)
+
+
+def _facts(dataset, count: int, predictor: Predictor, seconds: float) -> Dict[str, Any]:
     return {
         "dataset": dataset.name,
         "split": dataset.split,
         "images": count,
         "protocol": predictor.describe(),
-        "classes": classes,
-        **matrix.scores(),
+        "classes": class_names(dataset),
         "seconds": seconds,
         "images_per_second": count / seconds if seconds > 0 else None,
     }

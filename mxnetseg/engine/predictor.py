@@ -118,6 +118,7 @@ class Predictor:
         self.nclass: Optional[int] = (
             None  # the network's number of logits, known after the first forward pass
         )
+        self._modes_used = set()  # of mode auto, so that `describe` says what was done
         self._net = _on_contexts(net, self.contexts)
         # Gluon builds and calls cached graphs with state that threads share; the call only queues work.
         self._lock = threading.Lock()
@@ -186,14 +187,17 @@ class Predictor:
                     future.cancel()
 
     def describe(self) -> str:
-        """The protocol in words, for printing beside a score."""
+        """The protocol in words, for printing beside a score; of mode `auto` what was done so far."""
         height, width = self.crop
+        mode = self.mode
+        if mode == "auto" and len(self._modes_used) == 1:
+            mode = next(iter(self._modes_used))
         windows = f"windows of {width} x {height} every {_number(100 * self.stride)}%"
         how = {
             "whole": "whole images",
             "slide": f"sliding {windows}",
             "auto": f"whole images up to {self.pixel_budget / 1e6:.1f} megapixels, {windows} above",
-        }[self.mode]
+        }[mode]
         size = f"long side {self.base}" if self.base else "own size"
         scales = (
             f"scale {_number(self.scales[0])}"
@@ -209,9 +213,11 @@ class Predictor:
         return tuple(max(1, int(side * factor + 0.5)) for side in size)
 
     def _slides(self, scaled: Size) -> bool:
-        if self.mode == "auto":
-            return scaled[0] * scaled[1] > self.pixel_budget
-        return self.mode == "slide"
+        if self.mode != "auto":
+            return self.mode == "slide"
+        slides = scaled[0] * scaled[1] > self.pixel_budget
+        self._modes_used.add("slide" if slides else "whole")
+        return slides
 
     # ----- host path
 
