@@ -23,9 +23,8 @@ class MultiScale(Backbone):
         super().__init__(net.channels, net.strides)
         self._factors = tuple(factors)
         self._bicubic = bicubic
-        self._norms = []
         if separate_norms:
-            _separate(net, 1 + len(self._factors), self._norms)
+            _separate(net, 1 + len(self._factors))
         self.net = net
 
     def hybrid_forward(self, F, x):
@@ -39,8 +38,7 @@ class MultiScale(Backbone):
         return tuple(maps)
 
     def _at_scale(self, scale, x):
-        for norm in self._norms:
-            norm.scale = scale
+        self.net.apply(lambda block: block.turn_to(scale) if isinstance(block, ScaleNorm) else None)
         return self.net(x)
 
 
@@ -56,17 +54,18 @@ class ScaleNorm(HybridBlock):
                 momentum=settings["momentum"], epsilon=settings["eps"], in_channels=norm.in_channels)
             self.register_child(twin, str(i))
 
+    def turn_to(self, scale):
+        self.scale = scale
+
     def hybrid_forward(self, F, x):
         return self._children[str(self.scale)](x)
 
 
-def _separate(block, scales, found):
+def _separate(block, scales):
     for name, child in list(block._children.items()):
         if name == "downsample":
             continue
         if isinstance(child, nn.BatchNorm):
-            twin = ScaleNorm(child, scales)
-            exchange(block, name, child, twin)
-            found.append(twin)
+            exchange(block, name, child, ScaleNorm(child, scales))
         else:
-            _separate(child, scales, found)
+            _separate(child, scales)

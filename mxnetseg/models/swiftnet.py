@@ -1,12 +1,13 @@
-"""SwiftNet: In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of Road-driving
-Images (Orsic et al., CVPR 2019, arXiv 1903.08469), single scale.
+"""SwiftNet: In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of
+Road-driving Images (Orsic et al., CVPR 2019, arXiv 1903.08469), single scale.
 
-An ImageNet ResNet, spatial pyramid pooling on its deepest map, and a ladder of lateral fusions up to stride 4.
-As in the paper laterals carry the sums before each stage's last ReLU; in the authors' own network that ReLU
-works in place, so that their checkpoints have learned from rectified laterals (backbone option `rectified`).
+An ImageNet ResNet, spatial pyramid pooling on its deepest map, and a ladder of lateral fusions up to
+stride 4. As in the paper laterals carry the sums before each stage's last ReLU; in the authors' own network
+that ReLU works in place, so that their checkpoints have learned from rectified laterals (backbone option
+`rectified`).
 
-Forms: `authors`, units that normalize before they convolve, 128 channels, pooling grids that follow the aspect
-of the map; `mxnetseg`, units that convolve first, PSPNet's pooling grids, corner-aligned resizing.
+Forms: `authors`, units that normalize before they convolve, 128 channels, pooling grids that follow the
+aspect of the map; `mxnetseg`, units that convolve first, PSPNet's pooling grids, corner-aligned resizing.
 """
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.standardize import Standardize
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.binning import bin_weights
 from mxnetseg.nn.grid import side, steps
 from mxnetseg.nn.lateral import LateralFusion
 from mxnetseg.nn.layers import ConvUnit, FCNHead
@@ -30,10 +32,10 @@ FORMS = ("authors", "mxnetseg")
 class AspectPooling(HybridBlock):
     """One level of SwiftNet's pyramid: `(N, in, H, W)` to `(N, channels, H, W)`.
 
-    Averages over `rows` x round(rows * W / H) bins (at least one column, halves to even), a unit, bilinear
-    resizing back. The number of columns is a function of the input, which no MXNet operator has; so the pooling
-    and the columns' interpolation are matrices made in the graph: the unit sees, for each column of the map, the two
-    bins that it lies between, and their interpolation follows.
+    Averages over `rows` x round(rows * W / H) bins (at least one column, halves to even), a unit,
+    bilinear resizing back. The number of columns is a function of the input, which no MXNet operator
+    has; so the pooling and the columns' interpolation are matrices made in the graph: the unit sees, for
+    each column of the map, the two bins that it lies between, and their interpolation follows.
     """
 
     def __init__(self, in_channels, channels, rows, momentum):
@@ -43,30 +45,22 @@ class AspectPooling(HybridBlock):
 
     def hybrid_forward(self, F, x):
         height, width = side(F, x, 2), side(F, x, 3)
-        columns = F.broadcast_maximum(_round_half_even(F, self._rows * width / height), F.ones_like(width))
-        bins = steps(F, x, self._rows)
-        pooled_rows = F.dot(F.transpose(x, (0, 1, 3, 2)), _bin_weights(F, bins, F.ones_like(height) * self._rows,
-                                                                     F.contrib.arange_like(x, axis=2), height))
+        columns = _round_half_even(F, self._rows * width / height)
+        columns = F.broadcast_maximum(columns, F.ones_like(columns))
+        by_rows = bin_weights(F, steps(F, x, self._rows), F.ones_like(height) * self._rows,
+                              F.contrib.arange_like(x, axis=2), height)
+        pooled_rows = F.dot(F.transpose(x, (0, 1, 3, 2)), by_rows)
         pixels = F.contrib.arange_like(x, axis=3)
         source = F.relu(F.broadcast_mul(pixels + 0.5, columns / width) - 0.5)
         left = F.floor(source)
         right = F.broadcast_minimum(left + 1, columns - 1)
         between = F.dot(
             F.transpose(pooled_rows, (0, 1, 3, 2)),
-            _bin_weights(F, F.concat(left, right, dim=0), columns, pixels, width),
+            bin_weights(F, F.concat(left, right, dim=0), columns, pixels, width),
         )
         at_left, at_right = F.split(self.unit(between), num_outputs=2, axis=3)
         share = F.reshape(source - left, (1, 1, 1, -1))
         return resize_like(F, at_left + F.broadcast_mul(at_right - at_left, share), x, align_corners=False)
-
-
-def _bin_weights(F, bins, count, pixels, length):
-    """`(length, len(bins))`: the share of each pixel in the average of each of `bins` out of `count`."""
-    begin = F.floor(F.broadcast_div(F.broadcast_mul(bins, length), count))
-    end = F.ceil(F.broadcast_div(F.broadcast_mul(bins + 1, length), count))
-    begin, end, pixels = F.reshape(begin, (1, -1)), F.reshape(end, (1, -1)), F.reshape(pixels, (-1, 1))
-    inside = F.broadcast_greater_equal(pixels, begin) * F.broadcast_lesser(pixels, end)
-    return F.broadcast_div(inside, end - begin)
 
 
 def _round_half_even(F, x):
@@ -120,14 +114,14 @@ class SwiftNetHead(Head):
 
 @MODELS.register(
     "swiftnet",
-    paper="In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of Road-driving"
-          " Images",
+    paper="In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of"
+          " Road-driving Images",
     venue="CVPR 2019", year=2019, link="https://arxiv.org/abs/1903.08469",
     backbone="resnet18", output_stride=32, backbone_options=dict(rectified=False), scores=[],
 )
 def swiftnet(nclass, backbone, aux=False, width=128, form="authors", own_statistics=False):
-    """`width`: channels of the ladder. `form`: see above. `own_statistics`: the network normalizes 0..255 images
-    itself, as the authors' checkpoints do. `aux`: a plain head on c3."""
+    """`width`: channels of the ladder. `form`: see above. `own_statistics`: the network normalizes
+    0..255 images itself, as the authors' checkpoints do. `aux`: a plain head on c3."""
     if form not in FORMS:
         raise ConfigError(f"swiftnet form must be one of {', '.join(FORMS)}, not {form!r}")
     align_corners = form == "mxnetseg"

@@ -21,7 +21,7 @@ class ASPP(HybridBlock):
 
     `separable`: the dilated units are depthwise separable (DeepLabv3+). `pool_first`: the pooled map is the
     first in the concatenation, else the last. `project`: `1x1` or `3x3` unit, or `linear`, a 1x1
-    convolution alone.
+    convolution alone. `image_pool=False` leaves the pooled map out.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class ASPP(HybridBlock):
         project="1x1",
         dropout=0.5,
         align_corners=True,
+        image_pool=True,
     ):
         super().__init__()
         if project not in ("1x1", "3x3", "linear"):
@@ -47,8 +48,8 @@ class ASPP(HybridBlock):
                 self.branches.add(SeparableUnit(in_channels, width, rate, inner_act="relu"))
             else:
                 self.branches.add(ConvUnit(in_channels, width, dilation=rate))
-        self.pool = ConvUnit(in_channels, width, 1)
-        joined = width * (2 + len(rates))
+        self.pool = ConvUnit(in_channels, width, 1) if image_pool else None
+        joined = width * (1 + len(rates) + image_pool)
         if project == "linear":
             self.project = nn.Conv2D(width, 1, use_bias=False, in_channels=joined)
         else:
@@ -57,6 +58,7 @@ class ASPP(HybridBlock):
 
     def hybrid_forward(self, F, x):
         parts = [branch(x) for branch in self.branches]
-        pooled = resize_like(F, self.pool(adaptive_avg_pool(F, x, 1)), x, self._align_corners)
-        parts.insert(0 if self._pool_first else len(parts), pooled)
+        if self.pool is not None:
+            pooled = resize_like(F, self.pool(adaptive_avg_pool(F, x, 1)), x, self._align_corners)
+            parts.insert(0 if self._pool_first else len(parts), pooled)
         return self.drop(self.project(F.concat(*parts, dim=1)))
