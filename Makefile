@@ -48,4 +48,4 @@ clean:
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print | xargs rm -rf
 
 distclean: clean
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) weights/runs/demo

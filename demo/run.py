@@ -1,0 +1,68 @@
+"""`make demo`: trains SFNet on drawn street scenes, evaluates it, and says where the results are.
+
+Runs the two commands of the project as anyone would type them, and prints each. Nothing is downloaded.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN = Path("weights/runs/demo")
+SINGLE_SCALE, MULTI_SCALE = RUN / "val", RUN / "val_ms"
+
+
+def command(step, what, *arguments):
+    """Print and run one command of the project from its root; end with its status where it fails."""
+    print(f"\n== {step}  {what}\n$ python {shlex.join(arguments)}", flush=True)
+    status = subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False).returncode
+    if status:
+        sys.exit(status)
+
+
+def score(folder):
+    """mIoU and pixel accuracy in percent from the scores that eval.py wrote."""
+    scores = json.loads((ROOT / folder / "scores.json").read_text())
+    return 100 * scores["miou"], 100 * scores["pixel_accuracy"], scores["images"]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python demo/run.py", description=__doc__)
+    parser.add_argument("--started", type=float, default=time.time(), metavar="SECONDS",
+                        help="when the demo began (Unix time), to count the set-up in")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE",
+                        help="fields of the recipe, as in train.py")
+    parser.add_argument("--limit", type=int, default=50, help="validation scenes to score")
+    options = parser.parse_args()
+    limit = ("--limit", str(options.limit))
+
+    command("1/3", "train on drawn street scenes", "train.py", "--model", "sfnet",
+            "--backbone", "resnet18", "--data", "synthetic", "--output", str(RUN), "--overwrite",
+            *(("--set", *options.set) if options.set else ()))
+    command("2/3", "evaluate on scenes that it never saw, and write predictions", "eval.py",
+            "--checkpoint", str(RUN), "--mode", "testval", "--output", str(SINGLE_SCALE), *limit)
+    command("3/3", "evaluate with several scales and mirroring", "eval.py",
+            "--checkpoint", str(RUN), "--mode", "val", "--ms", "--output", str(MULTI_SCALE), *limit)
+
+    minutes, seconds = divmod(round(time.time() - options.started), 60)
+    print(f"\n== Done in {minutes} min {seconds} s")
+    for name, folder in (("one scale", SINGLE_SCALE), ("multi-scale + flip", MULTI_SCALE)):
+        miou, accuracy, images = score(folder)
+        print(f"   {name:<19} mIoU {miou:5.2f}%   pixel accuracy {accuracy:5.2f}%   "
+              f"({images} held-out scenes)")
+    print(f"\n   report        {RUN}/report.html, {SINGLE_SCALE}/report.html")
+    for kind, what in (("overlay", "overlays"), ("color", "coloured"), ("id", "class ids")):
+        if (ROOT / SINGLE_SCALE / kind).is_dir():
+            print(f"   {what:<12}  {SINGLE_SCALE}/{kind}/")
+    print(f"   weights       {RUN}/best.params\n"
+          f"\n   your picture  .venv/bin/python demo/predict.py --checkpoint {RUN} PICTURE"
+          f"\n   in a browser  .venv/bin/python demo/web.py --checkpoint {RUN}")
+
+
+if __name__ == "__main__":
+    main()
