@@ -1,0 +1,360 @@
+"""Files of a run: weights that describe themselves, and the state that continues training exactly.
+
+    <run>/last.params   the network as it is       <run>/recipe.yaml   how it was made
+    <run>/best.params   the best validation        <run>/last.state    everything a resumed run needs
+
+Every file is written under a temporary name, forced to the disk and moved into place, so a kill or a full disk
+leaves the old one. `last.state` is complete in itself, weights included: two files could be of two moments.
+`.params` files have MXNet's own format, names as in `net.save_parameters`; they are written from Python, whose
+writes fail with an error where those of `mx.nd.save` may not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import json
+import os
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from mxnetseg.config import Recipe, find_recipe, load_recipe
+from mxnetseg.errors import CheckpointError, ConfigError
+
+LAST, BEST, STATE, RECIPE = "last.params", "best.params", "last.state", "recipe.yaml"
+
+# MXNet's format of a list of named arrays (src/ndarray/ndarray.cc): magic numbers of the list and of
+# one dense array, and the numbers of its types.
+_LIST_MAGIC, _ARRAY_MAGIC = 0x112, 0xF993FAC9
+_TYPE_FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4, "int8": 5, "int64": 6}
+
+
+# ----- writing
+
+
+@contextlib.contextmanager
+def atomic_file(path) -> Iterator[io.BufferedWriter]:
+    """A binary file that appears under `path` only when all of it is on the disk; CheckpointError if it cannot."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with open(temporary, "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        before = "; what was there before is untouched" if path.exists() else ""
+        raise CheckpointError(
+            f"{path}: cannot be written ({error.strerror or error}){before}: "
+            f"make room or give another folder with --output"
+        ) from error
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    # The new name itself must survive a power cut; file systems that cannot do that say so with OSError.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def save_params(path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Named arrays as a `.params` file that `mx.nd.load` and `net.load_parameters` read."""
+    with atomic_file(path) as out:
+        out.write(struct.pack("<QQQ", _LIST_MAGIC, 0, len(arrays)))
+        for array in arrays.values():
+            array = np.ascontiguousarray(array)
+            out.write(struct.pack("<Iii", _ARRAY_MAGIC, 0, array.ndim))
+            out.write(struct.pack(f"<{array.ndim}q", *array.shape))
+            out.write(struct.pack("<iii", 1, 0, _TYPE_FLAGS[array.dtype.name]))  # cpu(0)
+            out.write(memoryview(array).cast("B"))
+        out.write(struct.pack("<Q", len(arrays)))
+        for name in arrays:
+            encoded = name.encode()
+            out.write(struct.pack("<Q", len(encoded)) + encoded)
+
+
+def save_checkpoint(run_dir, net, name: str = LAST, recipe: Optional[Recipe] = None) -> Path:
+    """Write the network's weights to `<run_dir>/<name>`, and `recipe.yaml` beside them if given."""
+    run_dir = Path(run_dir)
+    make_folder(run_dir)
+    if recipe is not None:
+        save_recipe(run_dir, recipe)
+    save_params(run_dir / name, network_arrays(net))
+    return run_dir / name
+
+
+def save_recipe(run_dir, recipe: Recipe) -> None:
+    """`<run_dir>/recipe.yaml`, every field of it."""
+    with atomic_file(Path(run_dir) / RECIPE) as out:
+        out.write(recipe.to_yaml().encode())
+
+
+def make_folder(path) -> None:
+    """The folder and those above it, writable, or CheckpointError."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: output folder cannot be made ({error.strerror}): give another with --output"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise CheckpointError(f"{path}: output folder is not writable: give another with --output")
+
+
+def network_arrays(net) -> Dict[str, np.ndarray]:
+    """Parameters by structural name. Running statistics that differ between contexts are averaged."""
+    return {name: _joined(p) for name, p in net._collect_params_with_prefix().items()}
+
+
+def _joined(parameter) -> np.ndarray:
+    arrays = parameter.list_data()
+    if len(arrays) == 1 or parameter.grad_req != "null":
+        return arrays[0].asnumpy()
+    return np.mean([a.asnumpy() for a in arrays], axis=0, dtype=np.float64).astype(arrays[0].dtype)
+
+
+# ----- the state of training
+
+
+def save_state(run_dir, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """`last.state`: numbers in `meta` (JSON) and named arrays, with a checksum for each."""
+    with atomic_file(Path(run_dir) / STATE) as out:
+        text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name, array in [("meta", text), *arrays.items()]:
+                # A fixed date: the same state gives the same bytes.
+                with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def load_state(run_dir) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
+    """(meta, arrays) of a run folder or its `last.state`. CheckpointError for a missing or damaged file."""
+    path = state_path(run_dir)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        meta = json.loads(arrays.pop("meta").tobytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no training state to resume from; is it the folder of a run?") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: training state is damaged or not one ({error})") from error
+    return meta, arrays
+
+
+def read_meta(run_dir) -> Optional[Dict[str, Any]]:
+    """Only the numbers of the state; None where there is no state."""
+    path = state_path(run_dir)
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return json.loads(archive["meta"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: training state is damaged or not one ({error})") from error
+
+
+def state_path(run) -> Path:
+    """The state file that a run folder, or any file in it, stands for."""
+    run = Path(run)
+    if run.is_dir():
+        return run / STATE
+    return run if run.suffix == ".state" else run.parent / STATE
+
+
+# ----- reading
+
+
+class Fit(NamedTuple):
+    """How a file's tensors meet a network's: names in both, and what does not fit with the reason."""
+
+    loaded: List[str]
+    skipped: List[Tuple[str, str]]
+
+
+def read_params(path) -> Dict[str, mx.nd.NDArray]:
+    """Tensors of a `.params` file by name, on the CPU. CheckpointError if it is missing, cut short or not one."""
+    path = Path(path)
+    if path.is_dir():
+        path = run_weights(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: checkpoint not found{_also_there(path)}")
+    try:
+        with open(path, "rb") as handle:
+            handle.read(1)
+        arrays = mx.nd.load(str(path))
+    except OSError as error:
+        raise CheckpointError(f"{path}: checkpoint cannot be read ({error.strerror})") from error
+    except Exception as error:  # MXNet's reader fails in several ways on damaged bytes
+        raise CheckpointError(
+            f"{path}: not an MXNet parameter file, or cut short ({path.stat().st_size} bytes)"
+        ) from error
+    if not isinstance(arrays, dict) or not arrays:
+        raise CheckpointError(f"{path}: holds arrays without names; expected a network's parameters")
+    # `arg:` and `aux:` are what mx.mod and export write in front of names.
+    return {name.split(":", 1)[1] if name[:4] in ("arg:", "aux:") else name: a for name, a in arrays.items()}
+
+
+def run_weights(folder: Path) -> Path:
+    """The best weights of a run folder, else the last."""
+    for name in (BEST, LAST):
+        if (folder / name).is_file():
+            return folder / name
+    raise CheckpointError(f"{folder}: neither {BEST} nor {LAST} is in this folder")
+
+
+def load_into(net, arrays: Mapping[str, mx.nd.NDArray], strict: bool = True, source: str = "checkpoint") -> Fit:
+    """Copy tensors into a network by structural name.
+
+    strict: every tensor of both must match, or CheckpointError says what does not and nothing is
+    loaded. Otherwise what fits by name and shape is taken and the rest is listed.
+    """
+    parameters = net._collect_params_with_prefix()
+    loaded, skipped = [], []
+    for name, parameter in parameters.items():
+        if name not in arrays:
+            skipped.append((name, "not in the file"))
+        elif tuple(arrays[name].shape) != tuple(parameter.shape):
+            shapes = f"{tuple(arrays[name].shape)} in the file, {tuple(parameter.shape)} in the network"
+            skipped.append((name, shapes))
+        else:
+            loaded.append(name)
+    skipped += [(name, "not in the network") for name in arrays if name not in parameters]
+    if strict and skipped:
+        raise CheckpointError(_misfit(source, net, arrays, parameters, loaded, skipped))
+    for name in loaded:
+        value = arrays[name]
+        if not isinstance(value, mx.nd.NDArray):
+            value = mx.nd.array(value, dtype=value.dtype)
+        parameters[name].set_data(value.astype(parameters[name].dtype, copy=False))
+    return Fit(loaded, skipped)
+
+
+def load_network(
+    path,
+    model: Optional[str] = None,
+    backbone: Optional[str] = None,
+    data: Optional[str] = None,
+    nclass: Optional[int] = None,
+    recipe: Optional[Recipe] = None,
+    norm: Optional[str] = None,
+):
+    """(network, recipe) of a `.params` file or a run folder; the network is on the CPU, auxiliary heads included.
+
+    `recipe.yaml` beside the file says what it is; `recipe` replaces it. Without either, `model` and `data` (and
+    `backbone`, `nclass`) must say. Given together with a recipe they must agree with it. Synchronized batch
+    norm becomes plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut
+    short, of another network or another number of classes.
+    """
+    from mxnetseg.models import create_model
+
+    path = Path(path)
+    if path.is_dir():
+        path = run_weights(path)
+    arrays = read_params(path)
+    recipe = recipe or _recipe_beside(path)
+    if recipe is None:
+        recipe = _recipe_for(path, model, backbone, data)
+    else:
+        _agree(path, recipe, model, backbone, data)
+    group = recipe.model
+    if nclass is None:
+        nclass = group.nclass or _dataset_classes(recipe)
+    kind = norm or ("bn" if group.norm == "syncbn" else group.norm)
+    net = create_model(
+        group.name,
+        nclass,
+        backbone=group.backbone,
+        aux=_aux_of(group.name, arrays),
+        output_stride=group.output_stride,
+        norm=kind,
+        in_channels=group.in_channels,
+        backbone_options=group.backbone_options,
+        **group.options,
+    )
+    load_into(net, arrays, strict=True, source=str(path))
+    return net, recipe
+
+
+def _aux_of(model: str, arrays) -> Optional[bool]:
+    """Whether the file has auxiliary heads, for architectures that can do with and without."""
+    from mxnetseg.models import MODELS
+
+    if "aux" not in inspect.signature(MODELS.get(model)).parameters:
+        return None
+    return any(name.startswith("aux_heads.") for name in arrays)
+
+
+def _recipe_beside(path: Path) -> Optional[Recipe]:
+    file = path.parent / RECIPE
+    return load_recipe(file) if file.is_file() else None
+
+
+def _recipe_for(path, model, backbone, data) -> Recipe:
+    if not model or not data:
+        raise CheckpointError(
+            f"{path}: no {RECIPE} beside it to say what it is: give --model and --data (and --backbone)"
+        )
+    file, overrides, _ = find_recipe(model, backbone, data)
+    return load_recipe(file, overrides)
+
+
+def _agree(path, recipe, model, backbone, data) -> None:
+    for what, given, stated in (("model", model, recipe.model.name), ("backbone", backbone, recipe.model.backbone)):
+        if given and stated and given != stated:
+            raise CheckpointError(f"{path}: is a {stated} {what} by its {RECIPE}, not {given}")
+
+
+def _dataset_classes(recipe: Recipe) -> int:
+    from mxnetseg.data import dataset_info
+
+    count = dataset_info(recipe.data.name)["nclass"]
+    if not count:
+        raise ConfigError(f"data set {recipe.data.name!r} has no fixed classes: set model.nclass in the recipe")
+    return count
+
+
+def _misfit(source, net, arrays, parameters, loaded, skipped) -> str:
+    shapes = [s for s in skipped if "in the file," in s[1]]
+    missing = [n for n, why in skipped if why == "not in the file"]
+    unknown = [n for n, why in skipped if why == "not in the network"]
+    if shapes and not missing and not unknown:
+        counts = {(arrays[n].shape[0], parameters[n].shape[0]) for n, _ in shapes}
+        outermost = all(arrays[n].shape[1:] == tuple(parameters[n].shape[1:]) for n, _ in shapes)
+        if len(counts) == 1 and outermost:
+            (have, want), = counts
+            return (
+                f"{source}: is for {have} classes, the network has {want} "
+                f"(to fine-tune on other classes use --init-from)"
+            )
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} tensors of the network are missing (first: {missing[0]})")
+    if unknown:
+        parts.append(f"{len(unknown)} tensors are unknown (first: {unknown[0]})")
+    if shapes:
+        parts.append(f"{len(shapes)} have another shape (first: {shapes[0][0]}, {shapes[0][1]})")
+    return f"{source}: is of another network: {len(loaded)} tensors fit, " + ", ".join(parts)
+
+
+def _also_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    names = sorted(p.name for p in path.parent.glob("*.params"))
+    return f"; in that folder: {', '.join(names[:5])}" if names else ""
