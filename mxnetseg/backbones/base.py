@@ -68,5 +68,6 @@ def create_backbone(
     backbone.infer_shape(mx.nd.zeros((1, in_channels, side, side)))
     backbone._clear_cached_op()
     backbone.pretrained = pretrained
+    backbone.in_channels = in_channels
     backbone.registered_name = name
     return convert_norm(backbone, norm, num_devices)

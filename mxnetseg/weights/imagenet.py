@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights.fetch import read_index
 from mxnetseg.weights.reading import read_tensors
@@ -45,12 +47,30 @@ def load_backbone(backbone, source):
     path = _local_file(name) if source is True else Path(source)
     tensors = read_tensors(path)
     parameters = backbone._collect_params_with_prefix()
+    tensors = _inflate(tensors, backbone)
     rules, unused = RULES.get(_family(name), (RESNET, CLASSIFIER))
     values, problems = match(tensors, rules, parameters, unused)
     if problems:
         raise CheckpointError(f"{path} does not fit backbone {name!r}; {problems}")
     assign(parameters, values)
     return path
+
+
+def _inflate(tensors, backbone):
+    """Give the first convolution as many input channels as the backbone has.
+
+    The colour channels are repeated in turn and scaled so that an image whose channels all are the
+    same excites the layer as before.
+    """
+    wanted = backbone.in_channels
+    if wanted == 3:
+        return tensors
+    first = next((n for n, t in tensors.items() if np.ndim(t) == 4 and t.shape[1] == 3), None)
+    if first is None:
+        return tensors
+    weight = tensors[first]
+    turns = [weight[:, c % 3] for c in range(wanted)]
+    return {**tensors, first: np.stack(turns, 1) * (3 / wanted)}
 
 
 def _family(name):
