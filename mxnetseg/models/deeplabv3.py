@@ -1,10 +1,10 @@
 """DeepLabv3: Rethinking Atrous Convolution for Semantic Image Segmentation (Chen et al., arXiv 1706.05587).
 
 Atrous spatial pyramid pooling on the deepest map, then a 1x1 classifier. Rates follow the output stride:
-6, 12, 18 at 16, doubled at 8. Published implementations differ: GluonCV, MXNetSeg and AceCoooool put one more
-3x3 unit under the classifier (`units=1`); MXNetSeg keeps 6, 12, 18 at output stride 8; mmsegmentation joins the
-pooled map first and projects with a 3x3 unit, twice as wide. `jpu` puts joint pyramid upsampling (FastFCN,
-arXiv 1903.11816) under it, for a backbone at output stride 32.
+6, 12, 18 at 16, doubled at 8. Published implementations differ: GluonCV, MXNetSeg and AceCoooool put one
+more 3x3 unit under the classifier (`units=1`); MXNetSeg keeps 6, 12, 18 at output stride 8; mmsegmentation
+joins the pooled map first and projects with a 3x3 unit, twice as wide. `jpu` puts joint pyramid upsampling
+(FastFCN, arXiv 1903.11816) under it, for a backbone at output stride 32.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def pspnet(
     align_corners=True,
 ):
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, by default a quarter of the map they
-    stand on (512 and 256 on a ResNet-50). `bins`: sides of the pooling grids. `reduce`: the SFNet authors' form, see the module. `jpu`: see `jpu_neck`."""
+    stand on (512 and 256 on a ResNet-50). `bins`: sides of the pooling grids. `reduce`: the SFNet authors'
+    form, see the module. `jpu`: see `jpu_neck`."""
     head = PSPHead(backbone.channels, nclass, width, tuple(bins), reduce, jpu, align_corners)
     return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)

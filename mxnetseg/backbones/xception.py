@@ -1,0 +1,66 @@
+"""Xception-65 and -71 (Chollet, CVPR 2017, arXiv 1610.02357), aligned and modified for DeepLabv3+
+(arXiv 1802.02611), on GluonCV's networks.
+
+Output strides 16 and 8 hold the exit flow, and then the middle flow too, by dilation. GluonCV's Xception-71
+has one stride too many in its entry flow (64 in all, where the paper's network has 32); the paper's strides
+are set here, which no parameter depends on.
+"""
+
+from __future__ import annotations
+
+from gluoncv.model_zoo import xception
+
+from mxnetseg.backbones.base import BACKBONES, Backbone
+
+PARTS = (
+    *("conv1", "bn1", "relu", "conv2", "bn2", "block1", "block2", "block3", "midflow", "block20"),
+    *("conv3", "bn3", "conv4", "bn4", "conv5", "bn5"),
+)
+
+
+class Xception(Backbone):
+    """GluonCV's network without its classifier; children keep GluonCV's names.
+
+    c1 is the first block's output after its ReLU, c2 and c3 the raw outputs of the entry block at stride 8
+    and of the middle flow, c4 the exit flow's.
+    """
+
+    def __init__(self, depth, output_stride=32):
+        super().__init__(
+            channels=(128, 256, 728, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
+        )
+        network = {65: xception.Xception65, 71: xception.Xception71}[depth]
+        whole = network(output_stride=output_stride)
+        for name in PARTS:
+            setattr(self, name, getattr(whole, name))
+        self._deep_entry = depth == 71
+        if self._deep_entry:
+            last = self.block2[2]
+            last.skip._kwargs["stride"] = (1, 1)
+            last.rep[len(last.rep) - 2].conv1._kwargs["stride"] = (1, 1)
+
+    def hybrid_forward(self, F, x):
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        c1 = self.relu(self.block1(x))
+        if self._deep_entry:
+            c2 = self.block2[1](self.block2[0](c1))
+            x = self.block2[2](c2)
+        else:
+            x = c2 = self.block2(c1)
+        c3 = self.midflow(self.block3(x))
+        x = self.relu(self.block20(c3))
+        x = self.relu(self.bn3(self.conv3(x)))
+        x = self.relu(self.bn4(self.conv4(x)))
+        c4 = self.relu(self.bn5(self.conv5(x)))
+        return c1, c2, c3, c4
+
+
+@BACKBONES.register("xception65", output_strides=(8, 16, 32), weights="xception65")
+def xception65(output_stride=32):
+    return Xception(65, output_stride)
+
+
+@BACKBONES.register("xception71", output_strides=(8, 16, 32), weights="xception71")
+def xception71(output_stride=32):
+    return Xception(71, output_stride)

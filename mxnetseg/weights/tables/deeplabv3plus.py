@@ -1,0 +1,145 @@
+"""DeepLabv3+ as published by MXNetSeg, GluonCV (two forms), mmsegmentation and the SFNet authors."""
+
+from __future__ import annotations
+
+from mxnetseg.weights.rename import reference
+from mxnetseg.weights.tables.common import (
+    GLUONCV_ASPP,
+    GLUONCV_RESNET,
+    MMSEG_ASPP,
+    MMSEG_AUX,
+    MMSEG_RESNET,
+    MXSEG_ASPP,
+    SFSEGNETS_RESNET,
+    gluoncv_head,
+)
+
+GLUONCV_XCEPTION = [(r"^((?:conv|bn)[1-5]|block(?:[123]|20)|midflow)\.", r"backbone.\1.")]
+
+MXSEG_HEAD = [
+    *MXSEG_ASPP,
+    (r"^head\.conv_c1\.", "head.low."),
+    (r"^head\.conv3x3\.", "head.units.0."),
+    (r"^head\.head\.conv1\.", "head.units.1."),
+    (r"^head\.head\.conv2\.", "head.classifier."),
+]
+for _backbone, _rules in (("resnet50_v1s", GLUONCV_RESNET), ("xception65", GLUONCV_XCEPTION)):
+    reference(
+        f"mxseg_deeplabv3plus_{_backbone.split('_')[0]}",
+        family="mxnetseg",
+        model="deeplabv3plus",
+        rules=_rules + MXSEG_HEAD,
+        options=dict(
+            backbone=_backbone, output_stride=8, separable=False, low_kernel=3, low_first=True
+        ),
+    )
+
+reference(
+    "gluoncv_deeplab_plus_xception",
+    family="gluoncv",
+    model="deeplabv3plus",
+    rules=[
+        *GLUONCV_XCEPTION,
+        *GLUONCV_ASPP,
+        *gluoncv_head("auxlayer", "aux_heads.0"),
+        (r"^head\.c1_block\.0\.", "head.low.conv."),
+        (r"^head\.c1_block\.1\.", "head.low.bn."),
+        (r"^head\.block\.0\.", "head.units.0.conv."),
+        (r"^head\.block\.1\.", "head.units.0.bn."),
+        (r"^head\.block\.4\.", "head.units.1.conv."),
+        (r"^head\.block\.5\.", "head.units.1.bn."),
+        (r"^head\.block\.8\.", "head.classifier."),
+    ],
+    options=dict(
+        backbone="xception65",
+        output_stride=8,
+        separable=False,
+        low_kernel=3,
+        aux=True,
+        aux_width=None,
+    ),
+)
+
+LINEAR = dict(separable=False, low_first=True, linear=True, pool_first=True, dropouts=(0.0, 0.0))
+reference(
+    "gluoncv_deeplab_v3b_plus_wideresnet",
+    family="gluoncv",
+    model="deeplabv3plus",
+    rules=[
+        (r"^(mod[1-7])\.", r"backbone.\1."),
+        (r"^head\.aspp\.project\.0\.", "head.aspp.project."),
+        *GLUONCV_ASPP,
+        (r"^head\.c1_block\.0\.", "head.low."),
+        (r"^head\.block\.0\.", "head.units.0.conv."),
+        (r"^head\.block\.1\.", "head.units.0.bn."),
+        (r"^head\.block\.3\.", "head.units.1.conv."),
+        (r"^head\.block\.4\.", "head.units.1.bn."),
+        (r"^head\.block\.6\.", "head.classifier."),
+    ],
+    options=dict(
+        backbone="wideresnet38",
+        output_stride=8,
+        backbone_options=dict(finest=2),
+        aspp_dropout=0.0,
+        **LINEAR,
+    ),
+)
+
+for _depth in (50, 101):
+    reference(
+        f"mmseg_deeplabv3plus_r{_depth}-d8",
+        family="mmseg",
+        model="deeplabv3plus",
+        rules=[
+            *MMSEG_RESNET,
+            *MMSEG_ASPP,
+            *MMSEG_AUX,
+            (r"^decode_head\.c1_bottleneck\.", "head.low."),
+            (r"^decode_head\.sep_bottleneck\.(\d)\.(depth|point)wise_conv\.", r"head.units.\1.\2wise."),
+            (r"^decode_head\.conv_seg\.", "head.classifier."),
+        ],
+        options=dict(
+            backbone=f"resnet{_depth}_v1c",
+            output_stride=8,
+            width=512,
+            pool_first=True,
+            project="3x3",
+            aspp_dropout=0.0,
+            dropouts=(0.0, 0.1),
+            aux=True,
+            align_corners=False,
+        ),
+    )
+
+SFSEGNETS = [
+    *SFSEGNETS_RESNET,
+    (r"^aspp\.features\.(\d)\.0\.", r"head.aspp.branches.\1.conv."),
+    (r"^aspp\.features\.(\d)\.1\.", r"head.aspp.branches.\1.bn."),
+    (r"^aspp\.img_conv\.0\.", "head.aspp.pool.conv."),
+    (r"^aspp\.img_conv\.1\.", "head.aspp.pool.bn."),
+    (r"^bot_aspp\.", "head.aspp.project."),
+    (r"^bot_fine\.", "head.low."),
+    (r"^final\.0\.", "head.units.0.conv."),
+    (r"^final\.1\.", "head.units.0.bn."),
+    (r"^final\.3\.", "head.units.1.conv."),
+    (r"^final\.4\.", "head.units.1.bn."),
+    (r"^final\.6\.", "head.classifier."),
+]
+for _id, _depth, _stride in (
+    ("deeplabv3plus", 50, 8),
+    ("deeplabv3plus_os16", 50, 16),
+    ("deeplabv3plus_resnet101", 101, 8),
+):
+    reference(
+        _id,
+        family="sfsegnets",
+        model="deeplabv3plus",
+        rules=SFSEGNETS,
+        options=dict(
+            backbone=f"resnet{_depth}_v1s",
+            output_stride=_stride,
+            backbone_options=dict(dilation="uniform"),
+            aspp_dropout=0.0,
+            **LINEAR,
+        ),
+    )
