@@ -3,8 +3,8 @@ arXiv 2105.11651).
 
 BiSeNet's two paths, spatial and context, aligned to each other before they are joined: one flow warps the
 pooled context to the detail, another the detail to the context, each held back by a gate that the map to be
-warped computes. The classifier writes 8 x 8 pixels at a time. The spatial path stands in `net.backbone`, beside
-the pyramid backbone (`net.backbone.context`).
+warped computes. The classifier writes 8 x 8 pixels at a time. The spatial path stands in `net.backbone`,
+beside the pyramid backbone (`net.backbone.context`).
 """
 from __future__ import annotations
 

@@ -3,8 +3,8 @@ arXiv 1808.00897).
 
 A shallow spatial path keeps detail at stride 8; a context path over a fast backbone gathers the global
 average and refined maps at strides 32 and 16; a gated fusion joins the two. Auxiliary heads supervise the
-context path. Published implementations differ in: how context comes up (`merge`: step by step as in the paper,
-or one sum at stride 8 in MXNetSeg; `upsample`), the fusion's gate (`gate`, `reduction`), classifiers
+context path. Published implementations differ in: how context comes up (`merge`: step by step as in the
+paper, or one sum at stride 8 in MXNetSeg; `upsample`), the fusion's gate (`gate`, `reduction`), classifiers
 that shuffle their channels into pixels (`shuffle`, SFSegNets), and what the auxiliary heads read (`aux_on`).
 The paths stand in `net.backbone`, above the pyramid backbone itself (`net.backbone.context`).
 """

@@ -5,9 +5,10 @@ flow predicted from both says where every fine pixel reads the coarse map. Pyram
 the deepest map; all merged levels are fused at stride 4.
 
 Published implementations differ in small things, all keywords here: the flow unit (`flow_unit`), the
-sampler's convention (`sample_corners`), biases of laterals' followers, and deep supervision. `align="resize"` is
-the plain pyramid that the paper compares with. ResNets are used with the deep stem, strides kept and stages
-3 and 4 dilated all the same; DFNet v1 before and after its last widening, and DFNets without their stride 4.
+sampler's convention (`sample_corners`), biases of laterals' followers, and deep supervision.
+`align="resize"` is the plain pyramid that the paper compares with. ResNets are used with the deep stem,
+strides kept and stages 3 and 4 dilated all the same; DFNet v1 before and after its last widening, and
+DFNets without their stride 4.
 """
 from __future__ import annotations
 
@@ -106,9 +107,9 @@ class SFNetHead(Head):
 def sfnet(nclass, backbone, aux=False, width=None, levels=None, align="flow", flow_unit="low",
           sample_corners=True, aux_bias=True):
     """`aux`: deep supervision of the merged maps, coarse to fine. `width`: channels of the head and `levels`:
-    backbone levels used; None takes the authors' (`published_form`). `align`: `flow`, or `resize` for a pyramid
-    without flow. `flow_unit`, `sample_corners`: see `FlowAlign`. `aux_bias`: bias before the auxiliary heads'
-    batch norm."""
+    backbone levels used; None takes the authors' (`published_form`). `align`: `flow`, or `resize` for a
+    pyramid without flow. `flow_unit`, `sample_corners`: see `FlowAlign`. `aux_bias`: bias before the
+    auxiliary heads' batch norm."""
     authors_width, authors_levels = published_form(backbone)
     width, levels = width or authors_width, tuple(levels or authors_levels)
     head = SFNetHead(backbone.channels, nclass, width, levels, align, flow_unit, sample_corners)

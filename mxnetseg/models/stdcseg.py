@@ -49,8 +49,8 @@ class STDCSegHead(Head):
     scores=[],
 )
 def stdcseg(nclass, backbone, aux=True, width=128, detail=0, classifier_bias=True):
-    """`width`: channels of the context path. `aux`: heads on the context at strides 8 and 16. `detail`: channels
-    of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier."""
+    """`width`: channels of the context path. `aux`: heads on the context at strides 8 and 16. `detail`:
+    channels of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier."""
     paths = ContextOnDetail(backbone, width)
     head = STDCSegHead(2 * width, nclass, classifier_bias)
     heads = [(source, FCNHead(width, nclass, 64, dropout=0.0, classifier_bias=classifier_bias))

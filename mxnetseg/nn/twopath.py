@@ -1,4 +1,4 @@
-"""Parts of networks with a spatial and a context path (BiSeNet, ECCV 2018, arXiv 1808.00897, and its heirs)."""
+"""Parts of two-path networks: BiSeNet (ECCV 2018, arXiv 1808.00897) and its heirs."""
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, contrib, nn

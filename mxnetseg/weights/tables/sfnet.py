@@ -3,7 +3,11 @@ from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
-    MMSEG_RESNET, SFSEGNETS_RESNET, sfsegnets_ppm, stdc_backbone, stdc_unused,
+    MMSEG_RESNET,
+    SFSEGNETS_RESNET,
+    sfsegnets_ppm,
+    stdc_backbone,
+    stdc_unused,
 )
 
 
