@@ -9,5 +9,6 @@ def side(F, like, axis):
 
 def steps(F, like, count):
     """0, 1, .. `count` - 1 as a vector on the device of `like`, a map `(N, C, H, W)` of any size."""
-    corner = F.zeros_like(F.slice(like, begin=(0, 0, 0, 0), end=(1, 1, 1, 1)))
-    return F.contrib.arange_like(F.tile(F.reshape(corner, (1,)), reps=(count,)), axis=0)
+    # Not a slice of the map itself: oneDNN's slice of a convolution's output divides by zero.
+    first = F.slice_axis(F.contrib.arange_like(like, axis=2), axis=0, begin=0, end=1)
+    return F.contrib.arange_like(F.tile(first, reps=(count,)), axis=0)
