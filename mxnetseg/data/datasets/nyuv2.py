@@ -7,7 +7,10 @@ is not read. The set has no colours of its own: these are ScanNet's for the same
 
 from __future__ import annotations
 
-from mxnetseg.data.datasets.base import DATASETS, palette_array
+import os
+from typing import List
+
+from mxnetseg.data.datasets.base import DATASETS, Item, palette_array
 from mxnetseg.data.datasets.layouts import ListedDataset, shifted_table
 
 _CLASSES = (
@@ -72,7 +75,15 @@ class NYUv2(ListedDataset):
     root_variants = ("", "NYUv2")
     root_marker = "labels40"
     lists = {"train": "train.txt", "val": "val.txt"}
+    image_path = "images/{id}.png"
     label_path = "labels40/{id}.png"
     layout = (
-        "images/*.jpg, labels40/*.png and {train,val}.txt (made by prepare from the .mat files)"
+        "images/*.png, labels40/*.png and {train,val}.txt (made by prepare from the .mat files)"
     )
+
+    def list_items(self, split: str) -> List[Item]:
+        items = super().list_items(split)
+        # Roots converted by other tools hold JPEG.
+        if items and not os.path.exists(items[0].image):
+            return [item._replace(image=item.image[:-4] + ".jpg") for item in items]
+        return items

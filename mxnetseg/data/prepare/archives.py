@@ -1,9 +1,9 @@
 """Unpacking official archives: zip and tar of any compression, into the root and nowhere else.
 
-No member is trusted. A name that is absolute, climbs with `..`, names a drive or holds control characters stops
-the unpacking before anything of that archive is written; links, devices and pipes are never created; a target
-whose folder is a link out of the root is refused. Where a member goes is decided by the data set's routes, so
-that what no route names is left out.
+No member is trusted. A name that is absolute, climbs with `..`, names a drive or holds control
+characters stops the unpacking before anything of that archive is written; links, devices and pipes
+are never created; a target whose folder is a link out of the root is refused. Where a member goes
+is decided by the data set's routes, so that what no route names is left out.
 """
 
 from __future__ import annotations
@@ -176,14 +176,9 @@ def _unpack_zip(workspace: Workspace, archive: str, routes: Sequence[Route]) -> 
     if workspace.workers == 1 or len(waiting) < _MEMBERS_PER_TASK:
         _extract_from_zip(workspace, archive, waiting, bar.update)
     else:
-        groups = [
-            waiting[i : i + _MEMBERS_PER_TASK] for i in range(0, len(waiting), _MEMBERS_PER_TASK)
-        ]
+        groups = [waiting[i : i + _MEMBERS_PER_TASK] for i in range(0, len(waiting), _MEMBERS_PER_TASK)]
         with process_pool(workspace.workers) as pool:
-            jobs = [
-                pool.submit(_extract_from_zip, workspace._portable(), archive, group)
-                for group in groups
-            ]
+            jobs = [pool.submit(_extract_from_zip, workspace._portable(), archive, group) for group in groups]
             try:
                 for job, group in zip(jobs, groups):
                     job.result()

@@ -174,11 +174,7 @@ class Workspace:
         if errors:
             raise DatasetError(
                 f"{what}: {len(errors)} of {len(waiting)} failed: {'; '.join(errors[:_SHOWN_ERRORS])}"
-                + (
-                    f"; and {len(errors) - _SHOWN_ERRORS} more"
-                    if len(errors) > _SHOWN_ERRORS
-                    else ""
-                )
+                + (f"; and {len(errors) - _SHOWN_ERRORS} more" if len(errors) > _SHOWN_ERRORS else "")
                 + ". The others are done; running the same command again continues with these"
             )
         if waiting:
