@@ -1,0 +1,120 @@
+"""DANet: Dual Attention Network for Scene Segmentation (Fu et al., CVPR 2019, arXiv 1809.02983).
+
+Two branches on the deepest map, one attending between positions, the other between channels; their sum is
+classified, each alone is for supervision. Published implementations differ: mmsegmentation adds a head on c3
+(`aux_c3`); the SFNet authors project each branch by a 1x1 convolution before the sum and supervise neither
+(`project`); AceCoooool normalizes the position attention over queries instead of keys (`over`) and stands
+on JPU (FastFCN, arXiv 1903.11816, for a backbone at output stride 32).
+"""
+
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.attention import attend, like_map, positions
+from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+
+
+class PositionAttention(HybridBlock):
+    """`x + gamma * attended(x)` over all positions, scores unscaled; gamma starts at 0."""
+
+    def __init__(self, channels, over="keys"):
+        super().__init__()
+        self._over = over
+        self.query = nn.Conv2D(channels // 8, 1, in_channels=channels)
+        self.key = nn.Conv2D(channels // 8, 1, in_channels=channels)
+        self.value = nn.Conv2D(channels, 1, in_channels=channels)
+        with self.name_scope():
+            self.gamma = self.params.get("gamma", shape=(1,), init="zeros")
+
+    def hybrid_forward(self, F, x, gamma):
+        attended = attend(F, self.query(x), self.key(x), self.value(x), over=self._over)
+        return F.broadcast_mul(attended, F.reshape(gamma, (1, 1, 1, 1))) + x
+
+
+class ChannelAttention(HybridBlock):
+    """`x + gamma * attended(x)` over channels: the less two channels agree, the more they exchange, as in
+    every published code."""
+
+    def __init__(self):
+        super().__init__()
+        with self.name_scope():
+            self.gamma = self.params.get("gamma", shape=(1,), init="zeros")
+
+    def hybrid_forward(self, F, x, gamma):
+        flat = positions(F, x)
+        energy = F.batch_dot(flat, flat, transpose_b=True)
+        opposed = F.broadcast_sub(F.max(energy, axis=-1, keepdims=True), energy)
+        attended = like_map(F, F.batch_dot(F.softmax(opposed, axis=-1), flat), x)
+        return F.broadcast_mul(attended, F.reshape(gamma, (1, 1, 1, 1))) + x
+
+
+class DANetHead(Head):
+    """c4 to the logits of the sum, then the maps of the position and the channel branch."""
+
+    def __init__(self, channels, nclass, width, over, project, jpu, align_corners):
+        super().__init__()
+        self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
+        self.width = width = width or deepest // 4
+        self.position_in = ConvUnit(deepest, width)
+        self.position = PositionAttention(width, over)
+        self.position_out = nn.HybridSequential()
+        self.channel_in = ConvUnit(deepest, width)
+        self.channel = ChannelAttention()
+        self.channel_out = nn.HybridSequential()
+        for out in (self.position_out, self.channel_out):
+            out.add(ConvUnit(width, width))
+            if project:
+                out.add(channel_dropout(0.1), nn.Conv2D(width, 1, in_channels=width))
+        self.drop = channel_dropout(0.0 if project else 0.1)
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        if self.jpu is not None:
+            c4 = self.jpu(c2, c3, c4)
+        position = self.position_out(self.position(self.position_in(c4)))
+        channel = self.channel_out(self.channel(self.channel_in(c4)))
+        return self.classifier(self.drop(position + channel)), position, channel
+
+
+@MODELS.register(
+    "danet",
+    paper="Dual Attention Network for Scene Segmentation",
+    venue="CVPR 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1809.02983",
+    backbone="resnet101",
+    output_stride=8,
+    # gamma starts at 0, so nothing flows into the attention at first.
+    no_gradient_at_start=[
+        f"head.position.{layer}.{kind}" for layer in ("query", "key", "value") for kind in ("weight", "bias")
+    ],
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 80.41, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 79.34, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 44.17, "mmsegmentation"),
+    ],
+)
+def danet(
+    nclass,
+    backbone,
+    aux=True,
+    aux_c3=False,
+    width=None,
+    aux_width=256,
+    over="keys",
+    project=False,
+    jpu=False,
+    align_corners=True,
+):
+    """`aux`: classifiers on the position and the channel branch; with `aux_c3` one on c3 follows. `width`: of
+    the branches, by default a quarter of the map they stand on. `over`, `project`: see the module."""
+    head = DANetHead(backbone.channels, nclass, width, over, project, jpu, align_corners)
+    supervised = []
+    if aux:
+        supervised = [(f"head.{k}", FCNHead(head.width, nclass, head.width, units=0)) for k in (0, 1)]
+        if aux_c3:
+            supervised += aux_on_c3(backbone, nclass, aux_width)
+    return Segmentor(backbone, head, supervised, align_corners)
