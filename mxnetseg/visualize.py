@@ -5,6 +5,7 @@ Pictures are uint8 (H, W, 3) RGB, label maps integer (H, W), palettes uint8 (ncl
 
 from __future__ import annotations
 
+import colorsys
 import os
 from typing import List, Optional, Sequence, Tuple
 
@@ -24,12 +25,13 @@ def default_palette(nclass: int) -> np.ndarray:
 
     Hues go round by the golden angle, so that neighbours in the list differ most; lightness takes turns.
     """
-    index = np.arange(nclass)
-    hsv = np.empty((1, nclass, 3), np.uint8)
-    hsv[0, :, 0] = (index * 180 * 0.381966 + 8).astype(int) % 180
-    hsv[0, :, 1] = np.array([200, 130, 235])[index % 3]
-    hsv[0, :, 2] = np.array([230, 180, 140, 250])[index % 4]
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0]
+    colours = []
+    for index in range(nclass):
+        hue = (0.05 + index * 0.381966) % 1
+        colours.append(
+            colorsys.hsv_to_rgb(hue, (0.78, 0.5, 0.92)[index % 3], (0.9, 0.7, 0.55, 0.98)[index % 4])
+        )
+    return (np.array(colours).reshape(-1, 3) * 255).astype(np.uint8)
 
 
 def palette_of(dataset) -> np.ndarray:

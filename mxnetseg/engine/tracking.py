@@ -294,10 +294,10 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if value is None or isinstance(value, (str, bool, int)):
         return value
-    if hasattr(value, "item"):
-        value = value.item()
-    elif hasattr(value, "asscalar"):
-        value = value.asscalar()
+    if hasattr(value, "asnumpy"):
+        value = value.asnumpy()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist() if value.size != 1 else value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
