@@ -79,7 +79,8 @@ class DataGroup(Group):
         8, ge=1, description="images per optimizer step over all devices and all accumulated parts"
     )
     sampler: Literal["shuffled", "sequential", "class_uniform"] = Field(
-        "shuffled", description="order of an epoch; class_uniform: crops that contain each class equally often"
+        "shuffled",
+        description="order of an epoch; class_uniform: crops that contain each class equally often",
     )
     sampler_options: Dict[str, Any] = Field(
         default_factory=dict, description="keywords of the sampler's constructor"
@@ -151,14 +152,17 @@ class LossGroup(Group):
     aux_weights: Union[float, List[float]] = Field(
         0.4, description="weight of the auxiliary outputs: one for all, or one for each"
     )
-    class_weights: Union[None, Literal["auto"], List[float]] = Field(
+    class_weights: Union[Literal["auto"], List[float], None] = Field(
         None, description="weight of each class; auto: median frequency balancing over the training labels"
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="share of the target spread evenly over all classes"
     )
     ohem_threshold: Optional[float] = Field(
-        None, gt=0, le=1, description="keep pixels whose true class has at most this probability; none: all pixels"
+        None,
+        gt=0,
+        le=1,
+        description="keep pixels whose true class has at most this probability; none: all pixels",
     )
     ohem_min_kept: int = Field(
         80000, ge=1, description="pixels of the global batch kept at least (the hardest ones)"
@@ -184,7 +188,9 @@ class OptimizerGroup(Group):
     beta2: float = Field(0.999, ge=0, lt=1, description="of adam and adamw")
     epsilon: float = Field(1e-8, gt=0, description="of adam and adamw")
     weight_decay: float = Field(1e-4, ge=0, description="added to the gradient; decoupled in adamw")
-    head_lr_mult: float = Field(1.0, gt=0, description="learning rate of all but the backbone, relative to it")
+    head_lr_mult: float = Field(
+        1.0, gt=0, description="learning rate of all but the backbone, relative to it"
+    )
     no_decay_norm_bias: bool = Field(False, description="no weight decay on biases and normalization layers")
     clip_grad_norm: Optional[float] = Field(None, gt=0, description="largest global norm of the gradient")
     accumulate: int = Field(
@@ -198,7 +204,9 @@ class OptimizerGroup(Group):
 class ScheduleGroup(Group):
     """Learning rate over iterations (optimizer steps). Give `epochs` or `iterations`."""
 
-    name: Literal["poly", "cosine", "linear", "step", "constant"] = Field("poly", description="shape of the decay")
+    name: Literal["poly", "cosine", "linear", "step", "constant"] = Field(
+        "poly", description="shape of the decay"
+    )
     epochs: Optional[int] = Field(None, ge=1, description="length of the run, passes over the training split")
     iterations: Optional[int] = Field(None, ge=1, description="length of the run, optimizer steps")
     power: float = Field(0.9, gt=0, description="exponent of poly")
@@ -212,7 +220,9 @@ class ScheduleGroup(Group):
     @model_validator(mode="after")
     def _one_length(self):
         if (self.epochs is None) == (self.iterations is None):
-            raise ValueError("give either epochs or iterations, not both" if self.epochs else "give epochs or iterations")
+            raise ValueError(
+                "give either epochs or iterations, not both" if self.epochs else "give epochs or iterations"
+            )
         if self.name == "step" and not self.step_epochs:
             raise ValueError("schedule step needs step_epochs")
         return self
@@ -221,17 +231,25 @@ class ScheduleGroup(Group):
 class EvaluationGroup(Group):
     """Protocol of validation, and of eval.py unless it is told otherwise; see `mxnetseg.engine.Predictor`."""
 
-    scales: List[float] = Field(default_factory=lambda: [1.0], min_length=1, description="factors on the base size")
+    scales: List[float] = Field(
+        default_factory=lambda: [1.0], min_length=1, description="factors on the base size"
+    )
     flip: bool = Field(False, description="average with the mirrored image")
     mode: Literal["auto", "whole", "slide"] = Field(
         "auto", description="whole images, sliding windows, or windows only above pixel_budget"
     )
     crop: Optional[Size] = Field(None, description="window, pixels; none: the data set's")
     stride: Optional[float] = Field(None, gt=0, le=1, description="step between windows, share of the window")
-    base: Optional[int] = Field(None, ge=1, description="long side, pixels, at scale 1; none: the image's own")
+    base: Optional[int] = Field(
+        None, ge=1, description="long side, pixels, at scale 1; none: the image's own"
+    )
     batch: Optional[int] = Field(None, ge=1, description="windows per forward pass")
-    pixel_budget: Optional[int] = Field(None, ge=1, description="largest image, pixels, that auto takes whole")
-    threshold: Optional[float] = Field(None, gt=0, lt=1, description="probability of foreground, binary networks")
+    pixel_budget: Optional[int] = Field(
+        None, ge=1, description="largest image, pixels, that auto takes whole"
+    )
+    threshold: Optional[float] = Field(
+        None, gt=0, lt=1, description="probability of foreground, binary networks"
+    )
     every: int = Field(1, ge=1, description="epochs between validations; the last epoch always has one")
     limit: Optional[int] = Field(None, ge=1, description="validate on the first so many images only")
 
@@ -269,7 +287,9 @@ class Recipe(Group):
     schedule: ScheduleGroup
     evaluation: EvaluationGroup = Field(default_factory=EvaluationGroup)
     checkpoint: CheckpointGroup = Field(default_factory=CheckpointGroup)
-    seed: int = Field(0, ge=0, lt=2**31, description="of initialization, data order, augmentation and dropout")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="of initialization, data order, augmentation and dropout"
+    )
     deterministic: bool = Field(
         False, description="one compute thread and deterministic cuDNN kernels: slower, repeatable"
     )
@@ -412,7 +432,9 @@ def _read(path: Path, chain: Tuple[Path, ...]) -> Dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = nearest(path.name, [p.name for p in path.parent.glob("*.yaml")]) if path.parent.is_dir() else []
+        near = (
+            nearest(path.name, [p.name for p in path.parent.glob("*.yaml")]) if path.parent.is_dir() else []
+        )
         hint = f"; in that folder: {', '.join(near)}" if near else ""
         raise ConfigError(f"{path}: recipe not found{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -422,7 +444,9 @@ def _read(path: Path, chain: Tuple[Path, ...]) -> Dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        raise ConfigError(
+            f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}"
+        ) from None
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -445,7 +469,9 @@ class _UniqueKeys(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
             if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -542,7 +568,8 @@ def _explain(error: ValidationError, source: str, overrides: Dict[str, Any]) -> 
     where = "--set" if _dotted(location) in overrides else f"{source}:"
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
-        close = nearest(first["loc"][-1], known) or _deep_matches(first["loc"][-1]) or known
+        close = _deep_matches(first["loc"][-1], exact=True) or nearest(first["loc"][-1], known)
+        close = close or _deep_matches(first["loc"][-1]) or known
         text = f"{where} unknown key {key!r}; nearest: {', '.join(close)}"
     elif first["type"] == "missing":
         text = f"{where} key {key!r} is missing"
@@ -575,13 +602,15 @@ def _keys_at(location) -> List[str]:
     return list(kind.model_fields)
 
 
-def _deep_matches(name) -> List[str]:
-    """Dotted keys anywhere in the recipe whose last part is near `name` (a key in the wrong group)."""
+def _deep_matches(name, exact: bool = False) -> List[str]:
+    """Dotted keys anywhere in the recipe whose last part is (near) `name`: a key in the wrong group."""
     table = {}
     for group, field in Recipe.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
             for key in field.annotation.model_fields:
                 table.setdefault(key, f"{group}.{key}")
+    if exact:
+        return [table[name]] if name in table else []
     return [table[key] for key in nearest(name, table)]
 
 

@@ -80,16 +80,16 @@ class Criterion:
     `graph(net)` is the block to train; `step(...)` runs it over a batch and leaves gradients behind.
     """
 
-    def __init__(self, settings, nclass: int, ignore_index: int, class_weights: Optional[Sequence[float]] = None):
+    def __init__(
+        self, settings, nclass: int, ignore_index: int, class_weights: Optional[Sequence[float]] = None
+    ):
         self.settings = settings
         self.nclass = nclass
         self.ignore_index = ignore_index
         self.class_weights = _checked_weights(class_weights, max(nclass, 2))
         self.mines = settings.ohem_threshold is not None
         self.pixel_loss = _pixel_loss(settings, nclass)
-        if self.mines and (
-            settings.name == "focal" or settings.label_smoothing or class_weights is not None
-        ):
+        if self.mines and (settings.name == "focal" or settings.label_smoothing or class_weights is not None):
             raise ConfigError(
                 "loss.ohem_threshold selects pixels by the probability of their class: it takes plain "
                 "cross_entropy, without class_weights or label_smoothing"
@@ -145,9 +145,7 @@ class Criterion:
         values = [[] for _ in outputs]
         for k, weight in enumerate(weights):
             maps = [device[k].detach() for device in outputs]
-            chosen, kept = select_hard_pixels(
-                maps, self.settings.ohem_threshold, self.settings.ohem_min_kept
-            )
+            chosen, kept = select_hard_pixels(maps, self.settings.ohem_threshold, self.settings.ohem_min_kept)
             for i, (loss, mask) in enumerate(zip(maps, chosen)):
                 gradient = mask * (weight / max(kept, 1.0))
                 gradients[i].append(gradient)

@@ -48,7 +48,9 @@ def parser():
     how.add_argument("--batch-size", type=int, metavar="N",
                      help="images per step over all devices; the learning rate is scaled along")  # fmt: skip
     how.add_argument("--lr", type=float, metavar="X", help="base learning rate, taken as it is")
-    how.add_argument("--crop", type=int, nargs="+", metavar="PIXELS", help="training crop: side, or height width")
+    how.add_argument(
+        "--crop", type=int, nargs="+", metavar="PIXELS", help="training crop: side, or height width"
+    )
     how.add_argument("--workers", type=int, metavar="N", help="loader processes; 0: load in line")
     how.add_argument("--seed", type=int, metavar="N", help="of everything random")
     how.add_argument("--deterministic", action="store_true", default=None,
@@ -64,7 +66,9 @@ def parser():
                        "there is an unfinished one, else a new one")  # fmt: skip
     where.add_argument("--output", metavar="DIR",
                        help="folder of the run; default: weights/runs/<model>_<backbone>_<data>")  # fmt: skip
-    where.add_argument("--overwrite", action="store_true", help="replace the run that is in the output folder")
+    where.add_argument(
+        "--overwrite", action="store_true", help="replace the run that is in the output folder"
+    )
     where.add_argument("--wandb", metavar="PROJECT", help="log to this Weights & Biases project as well")
     where.add_argument("--quiet", action="store_true", help="no progress, only the result")
     where.add_argument("--fields", action="store_true", help="list the fields of a recipe and leave")
@@ -97,8 +101,11 @@ def _train(argv):
         print(stop, file=sys.stderr)
         return stop.status
     best = result["best"]
-    score = f"best mIoU {100 * best['miou']:.2f}% at iteration {best['iteration']}" if best["miou"] is not None \
+    score = (
+        f"best mIoU {100 * best['miou']:.2f}% at iteration {best['iteration']}"
+        if best["miou"] is not None
         else "no validation"
+    )
     print(f"{score}; weights, numbers and report.html are in {run_dir}")
     return 0
 
@@ -118,7 +125,9 @@ def resolve(options):
         return _resume(options, given, files)
     if meta is not None and not options.overwrite:
         state = "a finished run" if meta.get("finished") else "an unfinished run (continue it with --resume)"
-        raise CheckpointError(f"{run_dir}: holds {state}: give another folder with --output, or --overwrite it")
+        raise CheckpointError(
+            f"{run_dir}: holds {state}: give another folder with --output, or --overwrite it"
+        )
     return recipe, run_dir, False
 
 
@@ -130,7 +139,9 @@ def _resume(options, given, files):
     for argument, name in (("model", "model.name"), ("data", "data.name"), ("backbone", "model.backbone")):
         given.pop(name, None)
     if options.recipe:
-        raise ConfigError("--resume takes the recipe saved in the run: leave --recipe out, change it with --set")
+        raise ConfigError(
+            "--resume takes the recipe saved in the run: leave --recipe out, change it with --set"
+        )
     recipe_file = run_dir / files.RECIPE
     if not recipe_file.is_file() or not (run_dir / files.STATE).is_file():
         raise CheckpointError(f"{options.resume}: no training state to resume from; expected the folder of a run, "
@@ -229,7 +240,9 @@ def describe_fields():
             if isinstance(annotation, type) and issubclass(annotation, Group):
                 walk(annotation, f"{prefix}{name}.")
                 continue
-            default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
+            default = (
+                "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
+            )
             lines.append(f"{prefix + name:32} {default:16} {field.description or ''}")
 
     walk(Recipe, "")

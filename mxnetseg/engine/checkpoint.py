@@ -152,7 +152,9 @@ def load_state(run_dir) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
             arrays = {name: archive[name] for name in archive.files}
         meta = json.loads(arrays.pop("meta").tobytes())
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no training state to resume from; is it the folder of a run?") from None
+        raise CheckpointError(
+            f"{path}: no training state to resume from; is it the folder of a run?"
+        ) from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path}: training state is damaged or not one ({error})") from error
     return meta, arrays
@@ -219,7 +221,9 @@ def run_weights(folder: Path) -> Path:
     raise CheckpointError(f"{folder}: neither {BEST} nor {LAST} is in this folder")
 
 
-def load_into(net, arrays: Mapping[str, mx.nd.NDArray], strict: bool = True, source: str = "checkpoint") -> Fit:
+def load_into(
+    net, arrays: Mapping[str, mx.nd.NDArray], strict: bool = True, source: str = "checkpoint"
+) -> Fit:
     """Copy tensors into a network by structural name.
 
     strict: every tensor of both must match, or CheckpointError says what does not and nothing is
@@ -316,7 +320,10 @@ def _recipe_for(path, model, backbone, data) -> Recipe:
 
 
 def _agree(path, recipe, model, backbone, data) -> None:
-    for what, given, stated in (("model", model, recipe.model.name), ("backbone", backbone, recipe.model.backbone)):
+    for what, given, stated in (
+        ("model", model, recipe.model.name),
+        ("backbone", backbone, recipe.model.backbone),
+    ):
         if given and stated and given != stated:
             raise CheckpointError(f"{path}: is a {stated} {what} by its {RECIPE}, not {given}")
 
@@ -326,7 +333,9 @@ def _dataset_classes(recipe: Recipe) -> int:
 
     count = dataset_info(recipe.data.name)["nclass"]
     if not count:
-        raise ConfigError(f"data set {recipe.data.name!r} has no fixed classes: set model.nclass in the recipe")
+        raise ConfigError(
+            f"data set {recipe.data.name!r} has no fixed classes: set model.nclass in the recipe"
+        )
     return count
 
 
@@ -338,7 +347,7 @@ def _misfit(source, net, arrays, parameters, loaded, skipped) -> str:
         counts = {(arrays[n].shape[0], parameters[n].shape[0]) for n, _ in shapes}
         outermost = all(arrays[n].shape[1:] == tuple(parameters[n].shape[1:]) for n, _ in shapes)
         if len(counts) == 1 and outermost:
-            (have, want), = counts
+            ((have, want),) = counts
             return (
                 f"{source}: is for {have} classes, the network has {want} "
                 f"(to fine-tune on other classes use --init-from)"

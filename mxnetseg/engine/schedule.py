@@ -20,9 +20,7 @@ def make_schedule(settings, base_lr: float, steps_per_epoch: int) -> Callable[[i
     parts = []
     if warmup > 0:
         # GluonCV reaches the target at the last iteration of a part; one more makes the decay go on from it.
-        parts.append(
-            LRScheduler("linear", settings.warmup_start * base_lr, base_lr, niters=warmup + 1)
-        )
+        parts.append(LRScheduler("linear", settings.warmup_start * base_lr, base_lr, niters=warmup + 1))
     remaining = total - warmup
     # The decay would reach its end at the last iteration, which would then do nothing: it ends one
     # later. Two iterations at least, since GluonCV divides by their number less one.

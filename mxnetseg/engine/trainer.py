@@ -188,7 +188,9 @@ class Trainer:
         with autograd.record():
             outputs = [self.graph(a, b) for a, b in zip(x, y)]
         gradients, values = self.criterion.head_gradients(outputs, mass)
-        autograd.backward([o for device in outputs for o in device], [g for device in gradients for g in device])
+        autograd.backward(
+            [o for device in outputs for o in device], [g for device in gradients for g in device]
+        )
         return values
 
     def _read_loss(self) -> None:
@@ -205,8 +207,11 @@ class Trainer:
             self._read_loss()
 
     def _stop_on(self, iteration: int, loss: float) -> None:
-        kept = f"the checkpoint of iteration {self.saved_iteration} is kept" if self.saved_iteration is not None \
+        kept = (
+            f"the checkpoint of iteration {self.saved_iteration} is kept"
+            if self.saved_iteration is not None
             else "there is no checkpoint yet"
+        )
         raise NonFiniteLoss(
             f"the loss is {loss} at iteration {iteration} (learning rate {self.rate(iteration - 1):.3g}); {kept} in "
             f"{self.run_dir}: resume with a lower optimizer.lr, with optimizer.clip_grad_norm, or a longer warm-up"
@@ -479,7 +484,9 @@ class Trainer:
     def _initialize_from(self, path: str) -> None:
         fit = files.load_into(self.net, files.read_params(path), strict=False, source=path)
         if not fit.loaded:
-            raise CheckpointError(f"{path}: nothing in it fits the network; is it of another model or backbone?")
+            raise CheckpointError(
+                f"{path}: nothing in it fits the network; is it of another model or backbone?"
+            )
         say(f"initialized from {path}: {len(fit.loaded)} tensors taken, {len(fit.skipped)} skipped")
         for name, why in fit.skipped:
             say(f"  skipped {name}: {why}")
