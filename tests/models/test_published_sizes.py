@@ -1,0 +1,53 @@
+"""Parameter counts against the tables that the architectures' repositories publish.
+
+MXNetSeg's tables count every stored value, running statistics included, without auxiliary heads.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mxnetseg.complexity import complexity
+from mxnetseg.models import create_model, list_models
+from mxnetseg.weights import reference_info
+
+STORED = [
+    ("bisenet", "mxseg_bisenet_resnet18", None, 13.2),
+    ("fcn", "mxseg_fcn_resnet101_os8", None, 47.5),
+    ("pspnet", "mxseg_pspnet_resnet50", "resnet101_v1s", 56.4),
+    ("deeplabv3", "mxseg_deeplabv3_resnet50", "resnet101_v1s", 58.9),
+    ("denseaspp", "mxseg_denseaspp_resnet50", "resnet101_v1s", 69.4),
+    ("danet", "mxseg_danet_resnet50", "resnet101_v1s", 66.7),
+]
+
+
+@pytest.mark.parametrize("model, reference, backbone, millions", STORED)
+def test_stored_values_equal_the_published_table(model, reference, backbone, millions):
+    if model not in list_models():
+        pytest.skip(f"{model} is not in the zoo")
+    options = dict(reference_info(reference).options)
+    if backbone:
+        options["backbone"] = backbone
+    found = complexity(create_model(model, 19, **options), (64, 128))
+    # The table cuts its last digit off in one row and rounds it in the others.
+    assert abs(found.stored / 1e6 - millions) < 0.06
+
+
+def test_counts_of_the_golden_table_are_ours(golden_dir):
+    rows = json.loads((golden_dir / "param_counts_mxnetseg.json").read_text())
+    wanted = {("FCNResNet", "resnet18"): ("mxseg_fcn_resnet18_os8", "resnet18"),
+              ("FCNResNet", "resnet50"): ("mxseg_fcn_resnet50_os8", "resnet50_v1s"),
+              ("FCNResNet", "resnet101"): ("mxseg_fcn_resnet101_os8", "resnet101_v1s")}  # fmt: skip
+    seen = 0
+    for row in rows:
+        key = (row["model"], row["backbone"])
+        if key in wanted:
+            reference, backbone = wanted[key]
+            entry = reference_info(reference)
+            net = create_model(entry.model, 19, **{**entry.options, "backbone": backbone})
+            found = complexity(net, (64, 128))
+            assert (found.parameters, found.stored) == (row["no_aux_trainable"], row["no_aux_stored"])
+            seen += 1
+    assert seen >= len(wanted)
