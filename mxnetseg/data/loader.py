@@ -90,8 +90,8 @@ class TrainLoader:
         self._visits = len(self.sampler) if hasattr(self.sampler, "__len__") else None
         if len(self) == 0:
             raise DatasetError(
-                f"data set {getattr(dataset, 'name', dataset)!r} gives {self._visits} samples per epoch, fewer "
-                f"than one batch of {batch_size * shard[1]}; choose a smaller batch_size"
+                f"data set {getattr(dataset, 'name', dataset)!r} gives {self._visits} samples per epoch, "
+                f"fewer than one batch of {batch_size * shard[1]}; choose a smaller batch_size"
             )
         job = work.Job(
             dataset, transform, skip_bad_samples, batch_size, tuple(transform.output_size), 0

@@ -1,7 +1,7 @@
 """One sample of one batch: what a loader does in every mode, and the process that does it.
 
-A worker process is a fresh interpreter that imports NumPy, OpenCV and `mxnetseg.data`, never MXNet, and is not
-forked from the process that trains: no engine threads, locks, CUDA contexts or random states are
+A worker process is a fresh interpreter that imports NumPy, OpenCV and `mxnetseg.data`, never MXNet, and
+is not forked from the process that trains: no engine threads, locks, CUDA contexts or random states are
 inherited, so there is nothing to deadlock on. It answers tasks on one socket, writes pixels into memory
 shared with its parent and ends when that socket closes, which the kernel does for a parent that dies.
 """

@@ -40,11 +40,15 @@ class Light:
     def __call__(self, colour: Colour, z: float, shade: float = 1.0) -> Tuple[int, int, int]:
         """`colour` as it arrives from depth `z` (metres), `shade` multiplying it first."""
         kept = self.haze_depth / (self.haze_depth + z)
-        red, green, blue = (
-            min(255, int(c * shade * a * kept + h * (1.0 - kept) + 0.5))
-            for c, a, h in zip(colour, self.ambient, self.haze)
+        rest = 1.0 - kept
+        kept *= shade
+        red, green, blue = colour
+        (ambient_r, ambient_g, ambient_b), (haze_r, haze_g, haze_b) = self.ambient, self.haze
+        return (
+            min(255, int(red * ambient_r * kept + haze_r * rest + 0.5)),
+            min(255, int(green * ambient_g * kept + haze_g * rest + 0.5)),
+            min(255, int(blue * ambient_b * kept + haze_b * rest + 0.5)),
         )
-        return red, green, blue
 
     def facing(self, side: int) -> float:
         """Brightness of a face that looks to `side` (-1 left, +1 right, 0 at the camera)."""
@@ -74,8 +78,6 @@ class Canvas:
         self.horizon = horizon * self.height
         self.camera_x, self.camera_y = camera
         self.bend = bend
-        # Keeps OpenCV's fixed point far from overflow, whatever the polygon.
-        self._limit = 8.0 * max(size) + 64.0
 
     def scale(self, z: float) -> float:
         """Pixels per metre at depth z."""
@@ -116,14 +118,15 @@ class Canvas:
         mask = cv2.blur(mask[top:], (3, 3))
         self.image[top:] = cv2.multiply(part, cv2.merge([mask, mask, mask]), scale=1 / 255.0)
 
-    def paint_many(self, polygons: Sequence[Sequence[Point]], colour: Sequence[int]) -> None:
-        """Fill polygons in one colour without a label: windows, markings."""
-        if polygons:
-            # One call for all: a call costs more than the pixels. They must not overlap, fillPoly
-            # leaves a hole where an even number of outlines lie over each other.
-            corners = self._fixed([point for polygon in polygons for point in polygon])
-            ends = np.cumsum([len(polygon) for polygon in polygons])[:-1]
-            cv2.fillPoly(self.image, np.split(corners, ends), colour, cv2.LINE_AA, _SHIFT)
+    def paint_quads(self, quads: Sequence[Sequence[Point]], colour: Sequence[int]) -> None:
+        """Fill four-cornered polygons in one colour without a label: windows, markings.
+
+        One call for all: a call costs more than the pixels. They must not overlap, since fillPoly leaves
+        a hole where an even number of outlines lie over each other.
+        """
+        if quads:
+            corners = self._fixed(quads)
+            cv2.fillPoly(self.image, list(corners), colour, cv2.LINE_AA, _SHIFT)
 
     def disc(
         self, centre: Point, radius: float, colour: Sequence[int], label: Optional[int]
@@ -151,10 +154,10 @@ class Canvas:
         if label is not None:
             cv2.polylines(self.label, [corners], closed, label, thickness, cv2.LINE_8, _SHIFT)
 
-    def _fixed(self, points: Sequence[Point]) -> np.ndarray:
-        array = np.array(points, np.float64)
-        np.clip(array, -self._limit, self._limit, out=array)
-        return np.rint(array * _UNIT).astype(np.int32)
+    @staticmethod
+    def _fixed(points: Sequence) -> np.ndarray:
+        """Pixels to OpenCV's fixed point. Nothing is farther off than 32 bits hold, see NEAR."""
+        return (np.array(points, np.float64) * _UNIT + 0.5).astype(np.int32)
 
 
 class Sprite:

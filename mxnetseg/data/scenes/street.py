@@ -96,7 +96,7 @@ def dashes(
     while z < 70.0:
         quads.append(_ground_quad(canvas, x - width / 2, x + width / 2, z, z + length))
         z += length + gap
-    canvas.paint_many(quads, canvas.light(colour, 0.0))
+    canvas.paint_quads(quads, canvas.light(colour, 0.0))
 
 
 def line(canvas: c.Canvas, x: float, width: float, colour: c.Colour, far: float = 90.0) -> None:
@@ -106,7 +106,7 @@ def line(canvas: c.Canvas, x: float, width: float, colour: c.Colour, far: float 
         _ground_quad(canvas, x - width / 2, x + width / 2, near, end)
         for near, end in zip(depths, depths[1:])
     ]
-    canvas.paint_many(quads, canvas.light(colour, 0.0))
+    canvas.paint_quads(quads, canvas.light(colour, 0.0))
 
 
 def crosswalk(canvas: c.Canvas, left: float, right: float, z: float, colour: c.Colour) -> None:
@@ -116,7 +116,7 @@ def crosswalk(canvas: c.Canvas, left: float, right: float, z: float, colour: c.C
     while x + 0.5 < right:
         quads.append(_ground_quad(canvas, x, x + 0.5, z, z + 3.0))
         x += 1.0
-    canvas.paint_many(quads, canvas.light(colour, 0.0))
+    canvas.paint_quads(quads, canvas.light(colour, 0.0))
 
 
 def _ground_quad(canvas: c.Canvas, left: float, right: float, near: float, far: float) -> List:
@@ -160,7 +160,7 @@ class Front:
     def details(
         self, quads: Sequence[Sequence[c.Point]], colour: c.Colour, shade: float = 1.0
     ) -> None:
-        self.canvas.paint_many(quads, self.canvas.light(colour, self.z, self.shade * shade))
+        self.canvas.paint_quads(quads, self.canvas.light(colour, self.z, self.shade * shade))
 
 
 def end_face(
@@ -248,7 +248,7 @@ def _end_windows(canvas, dice, x: float, side: float, z: float, floors: int, sto
                     canvas.project(left, bottom + 1.6, z),
                 ]
             )
-    canvas.paint_many(panes, canvas.light((70, 82, 98), z))
+    canvas.paint_quads(panes, canvas.light((70, 82, 98), z))
 
 
 def wall(canvas: c.Canvas, dice: c.Dice, x: float, near: float, far: float) -> None:

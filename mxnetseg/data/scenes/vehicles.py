@@ -93,7 +93,7 @@ class Box:
         )
 
     def flank_many(self, quads, colour):
-        self.canvas.paint_many(quads, self.canvas.light(colour, self.near, self.shade_flank))
+        self.canvas.paint_quads(quads, self.canvas.light(colour, self.near, self.shade_flank))
 
     def wheel(self, share: float, radius: float, label: int):
         """A wheel on the flank."""
@@ -227,7 +227,7 @@ def _truck_load(box: Box, cargo: c.Colour, height: float) -> None:
 
 
 def train(canvas: c.Canvas, dice: c.Dice, x: float, z: float, oncoming: bool, dusk: bool) -> None:
-    """A tram of 26 m on rails, 3.4 m high: rounded head, one window band, skirts to the ground, pantograph."""
+    """A tram of 26 m, 3.4 m high: rounded head, one band of windows, skirts to the ground, pantograph."""
     livery = dice.vary(dice.pick(TRAMS), 12)
     dark = tuple(0.35 * v for v in livery)
     box = Box(canvas, x - 1.25, x + 1.25, z, z + 26.0)

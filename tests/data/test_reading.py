@@ -1,0 +1,160 @@
+"""Pictures and labels of every kind that people have, and the words for those that are broken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mxnetseg.data.reading import read_image, read_label
+from mxnetseg.errors import DatasetError
+from tests.data.disk import labels, picture, write
+
+
+def one_line_of(error):
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_colour_pictures_come_back_as_rgb(tmp_path):
+    image = picture()
+    assert np.array_equal(read_image(str(write(tmp_path / "a.png", image))), image)
+
+
+def test_grey_pictures_become_three_equal_channels(tmp_path):
+    grey = picture()[:, :, 0]
+    read = read_image(str(write(tmp_path / "a.png", grey)))
+    assert all(np.array_equal(read[:, :, k], grey) for k in range(3))
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path):
+    grey = picture()[:, :, 0]
+    read = read_image(str(write(tmp_path / "a.png", grey.astype(np.uint16) * 257)))
+    assert np.array_equal(read[:, :, 0], grey)
+
+
+def test_alpha_is_dropped(tmp_path):
+    image = picture()
+    alpha = np.full(image.shape[:2], 7, np.uint8)
+    read = read_image(str(write(tmp_path / "a.png", np.dstack([image, alpha]))))
+    assert np.array_equal(read, image)
+
+
+def test_palette_pictures_show_their_colours(tmp_path):
+    indices = labels([0, 1, 2])
+    pictured = Image.fromarray(indices, "L").convert("P")
+    pictured.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    pictured.save(tmp_path / "a.png")
+    colours = np.uint8([[10, 20, 30], [40, 50, 60], [70, 80, 90]])
+    assert np.array_equal(read_image(str(tmp_path / "a.png")), colours[indices])
+
+
+def test_exif_orientation_is_applied_as_viewers_do(tmp_path):
+    image = picture((16, 48))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(image).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    assert read_image(str(tmp_path / "a.jpg")).shape == (48, 16, 3)
+
+
+def test_palette_labels_give_indices_not_colours(tmp_path):
+    indices = labels([0, 1, 5])
+    pictured = Image.fromarray(indices, "L").convert("P")
+    pictured.putpalette([200, 10, 20] * 256)
+    pictured.putdata(indices.ravel().tolist())
+    pictured.save(tmp_path / "a.png")
+    assert np.array_equal(read_label(str(tmp_path / "a.png")), indices)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_labels_of_few_bits_keep_their_values(tmp_path, bits):
+    import struct
+    import zlib
+
+    indices = labels(range(2**bits), size=(4, 8))
+    packed = b""
+    for row in indices:
+        joined = "".join(format(int(value), f"0{bits}b") for value in row)
+        packed += b"\0" + int(joined, 2).to_bytes(len(joined) // 8, "big")
+
+    def block(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 8, 4, bits, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + block(b"IHDR", header)
+    data += block(b"IDAT", zlib.compress(packed)) + block(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(data)
+    assert np.array_equal(read_label(str(tmp_path / "a.png")), indices)
+
+
+def test_sixteen_bit_labels_keep_values_above_255(tmp_path):
+    wide = labels([0, 300, 40000], dtype=np.uint16)
+    read = read_label(str(write(tmp_path / "a.png", wide)))
+    assert read.dtype == np.uint16
+    assert np.array_equal(read, wide)
+
+
+def test_labels_saved_as_three_equal_channels_count_as_ids(tmp_path):
+    ids = labels([0, 1, 2])
+    assert np.array_equal(read_label(str(write(tmp_path / "a.png", np.dstack([ids] * 3)))), ids)
+
+
+def test_jpeg_labels_are_refused(tmp_path):
+    path = write(tmp_path / "a.jpg", labels([0, 1]))
+    with pytest.raises(DatasetError) as error:
+        read_label(str(path))
+    assert "JPEG" in one_line_of(error)
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg"])
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.99])
+def test_truncated_files_are_named(tmp_path, extension, kept):
+    path = write(tmp_path / f"a.{extension}", picture((64, 64)))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(DatasetError) as error:
+        read_image(str(path))
+    assert str(path) in one_line_of(error)
+    assert "truncated" in one_line_of(error)
+
+
+def test_flipped_bytes_inside_a_png_are_found(tmp_path):
+    path = write(tmp_path / "a.png", picture((64, 64)))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with pytest.raises(DatasetError) as error:
+        read_image(str(path))
+    assert "checksum" in one_line_of(error)
+
+
+@pytest.mark.parametrize("read", [read_image, read_label])
+@pytest.mark.parametrize(
+    ("name", "contents", "word"),
+    [("none.png", None, "does not exist"), ("empty.png", b"", "0 bytes"), ("text.png", b"hello", "decoded")],
+)
+def test_files_that_are_no_pictures_are_named(tmp_path, read, name, contents, word):
+    if contents is not None:
+        (tmp_path / name).write_bytes(contents)
+    with pytest.raises(DatasetError) as error:
+        read(str(tmp_path / name))
+    assert name in one_line_of(error)
+    assert word in one_line_of(error)
+
+
+def test_random_damage_never_gives_anything_but_a_dataset_error(tmp_path):
+    rng = np.random.default_rng(0)
+    for extension in ("png", "jpg"):
+        whole = write(tmp_path / f"whole.{extension}", picture((40, 40))).read_bytes()
+        for case in range(60):
+            data = bytearray(whole)
+            for _ in range(rng.integers(1, 6)):
+                data[rng.integers(0, len(data))] = rng.integers(0, 256)
+            path = tmp_path / f"{case}.{extension}"
+            path.write_bytes(bytes(data[: rng.integers(1, len(data) + 1)]))
+            for read in (read_image, read_label):
+                try:
+                    read(str(path))
+                except DatasetError as error:
+                    assert str(path) in str(error)
