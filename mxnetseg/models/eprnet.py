@@ -1,0 +1,36 @@
+"""EPRNet: Efficient Pyramid Representation Network for Real-Time Street Scene Segmentation (Tang et al.,
+T-ITS 2021).
+
+All the work is in its backbone (`backbones/eprnet.py`: `eprnet`, `eprnet_light`); the head is one 3x3
+unit with a PReLU and a classifier.
+"""
+from __future__ import annotations
+
+from mxnet.gluon import nn
+
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.prelu import PReLUUnit
+
+
+class EPRNetHead(Head):
+    """Classifier on the deepest map."""
+
+    def __init__(self, in_channels, nclass, width, dropout):
+        super().__init__()
+        self.unit = PReLUUnit(in_channels, width)
+        self.drop = nn.Dropout(dropout)
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        return self.classifier(self.drop(self.unit(c4)))
+
+
+@MODELS.register(
+    "eprnet",
+    paper="EPRNet: Efficient Pyramid Representation Network for Real-Time Street Scene Segmentation",
+    venue="T-ITS 2021", year=2021, link="https://trid.trb.org/View/1993922",
+    backbone="eprnet", output_stride=8, scores=[],
+)
+def eprnet(nclass, backbone, width=128, dropout=0.0):
+    """`width`: channels of the 3x3 unit; `dropout`: rate before the classifier."""
+    return Segmentor(backbone, EPRNetHead(backbone.channels[-1], nclass, width, dropout))

@@ -1,0 +1,17 @@
+"""Convolution units with a learned slope."""
+from __future__ import annotations
+
+from mxnet.gluon import nn
+
+from mxnetseg.nn.layers import ConvUnit
+
+
+class PReLUUnit(ConvUnit):
+    """A `ConvUnit` that ends in a PReLU with one slope for all channels (`.act`)."""
+
+    def __init__(self, in_channels, channels, kernel=3, **options):
+        super().__init__(in_channels, channels, kernel, act=None, **options)
+        self.act = nn.PReLU()
+
+    def hybrid_forward(self, F, x):
+        return self.act(super().hybrid_forward(F, x))
