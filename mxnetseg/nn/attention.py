@@ -8,16 +8,19 @@ def positions(F, x):
     return F.reshape(x, (0, 0, -1))
 
 
-def attend(F, query, key, value, scale=None, over="keys"):
+def attend(F, query, key, value, scale=None, over="keys", mask=None):
     """Weighted sums of `value`, one at every position of `query`: `(N, V, H, W)`.
 
     `query` `(N, C, H, W)`; `key` and `value` `(N, C, ...)`, `(N, V, ...)` over the same positions, as maps or
     flat. The weights are the softmax over keys of the dot products, multiplied by `scale` if given.
-    `over="queries"` normalizes over the queries instead (AceCoooool's DANet).
+    `over="queries"` normalizes over the queries instead (AceCoooool's DANet). `mask` `(queries, keys)` is
+    added to the scores: 0 where they may meet, a large negative number where not.
     """
     scores = F.batch_dot(positions(F, query), positions(F, key), transpose_a=True)
     if scale is not None:
         scores = scores * scale
+    if mask is not None:
+        scores = F.broadcast_add(scores, F.expand_dims(mask, axis=0))
     weights = F.softmax(scores, axis=-1 if over == "keys" else 1)
     summed = F.batch_dot(positions(F, value), weights, transpose_b=True)
     return like_map(F, summed, query)

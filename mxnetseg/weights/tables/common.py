@@ -1,6 +1,10 @@
 """Pieces that the tables of several architectures share: backbones, and each repository's habits."""
 from __future__ import annotations
 
+import numpy as np
+
+from mxnetseg.errors import CheckpointError
+
 # The SFNet repositories: ResNet stages without a prefix, stem in layer0.
 SFSEGNETS_RESNET = [
     (r"^layer0\.0\.", "backbone.conv1."),
@@ -145,3 +149,17 @@ def sfsegnets_ppm(prefix, ours="head.ppm", fuse="head.ppm_fuse"):
         (rf"^{prefix}\.bottleneck\.0\.", f"{fuse}.conv."),
         (rf"^{prefix}\.bottleneck\.1\.", f"{fuse}.bn."),
     ]
+
+
+def without_twins(twin, original):
+    """A `prepare` for files that hold one shared module under two names: drops those with `twin` in the name
+    after checking that they equal their `original`."""
+
+    def prepare(tensors):
+        for name in tensors:
+            first = name.replace(twin, original)
+            if first != name and not np.array_equal(tensors[name], tensors.get(first)):
+                raise CheckpointError(f"{name} differs from {first}, which is the same module")
+        return {name: tensor for name, tensor in tensors.items() if twin not in name}
+
+    return prepare

@@ -1,0 +1,154 @@
+"""OCNet: Object Context Network for Scene Parsing (Yuan et al., IJCV 2021, arXiv 1809.00916).
+
+Every position gathers the positions that look like it: self-attention whose key and query are one layer.
+Three forms (`context`): `base` attends over the whole map and joins the result with the map; `pyramid` does
+so within the cells of grids of 1, 2, 3 and 6 a side; `asp` puts the attended map in the place of the pooled
+one among dilated branches. `jpu` puts joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it, for a
+backbone at output stride 32.
+"""
+
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.errors import ConfigError
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.attention import attend
+from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.layers import ConvUnit, channel_dropout
+from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.warp import side
+
+
+class ObjectContext(HybridBlock):
+    """`(N, C, H, W)` to the attended map of the same shape.
+
+    `value`: channels of the values. `pool=2` attends on the 2x2 maxima and resizes the result back.
+    `cells`: attend within the cells of a grid this many a side; a cell is floor(side / cells) long and the
+    last one takes the rest.
+    """
+
+    def __init__(self, channels, value, pool=1, cells=1):
+        super().__init__()
+        self._cells = cells
+        self._scale = (channels // 2) ** -0.5
+        self.shrink = nn.MaxPool2D(pool, pool) if pool > 1 else None
+        self.key = ConvUnit(channels, channels // 2, 1, bias=True)
+        self.value = nn.Conv2D(value, 1, in_channels=channels)
+        self.out = nn.Conv2D(channels, 1, in_channels=value)
+
+    def hybrid_forward(self, F, x):
+        small = x if self.shrink is None else self.shrink(x)
+        key = self.key(small)
+        mask = _same_cell(F, small, self._cells) if self._cells > 1 else None
+        attended = self.out(attend(F, key, key, self.value(small), self._scale, mask=mask))
+        return attended if self.shrink is None else resize_like(F, attended, x)
+
+
+def _same_cell(F, x, cells):
+    """`(H*W, H*W)`: 0 for two positions of one cell, else -1e30."""
+    rows, columns = (_cell_index(F, x, axis, cells) for axis in (2, 3))
+    index = F.broadcast_add(F.reshape(rows, (-1, 1)) * cells, F.reshape(columns, (1, -1)))
+    index = F.reshape(index, (-1,))
+    same = F.broadcast_equal(F.reshape(index, (-1, 1)), F.reshape(index, (1, -1)))
+    return (same - 1) * 1e30
+
+
+def _cell_index(F, x, axis, cells):
+    length = F.maximum(F.floor(side(F, x, axis) / cells), 1)
+    index = F.floor(F.broadcast_div(F.contrib.arange_like(x, axis=axis), length))
+    return F.minimum(index, cells - 1)
+
+
+class BaseContext(HybridBlock):
+    """The attended map joined with the map, `width` channels."""
+
+    def __init__(self, in_channels, width):
+        super().__init__()
+        self.reduce = ConvUnit(in_channels, width, bias=True)
+        self.block = ObjectContext(width, width // 2)
+        self.fuse = ConvUnit(2 * width, width, 1, bias=True)
+        self.drop = channel_dropout(0.05)
+
+    def hybrid_forward(self, F, x):
+        x = self.reduce(x)
+        return self.drop(self.fuse(F.concat(self.block(x), x, dim=1)))
+
+
+class PyramidContext(HybridBlock):
+    """The map widened, joined with maps attended within the cells of four grids, `width` channels."""
+
+    def __init__(self, in_channels, width, grids=(1, 2, 3, 6)):
+        super().__init__()
+        self.reduce = ConvUnit(in_channels, width)
+        self.blocks = nn.HybridSequential()
+        for cells in grids:
+            self.blocks.add(ObjectContext(width, width, cells=cells))
+        self.widen = ConvUnit(width, width * len(grids), 1, bias=True)
+        self.fuse = ConvUnit(2 * width * len(grids), width, 1, bias=True)
+        self.drop = channel_dropout(0.05)
+
+    def hybrid_forward(self, F, x):
+        x = self.reduce(x)
+        attended = [block(x) for block in self.blocks]
+        return self.drop(self.fuse(F.concat(self.widen(x), *attended, dim=1)))
+
+
+class AspContext(HybridBlock):
+    """The attended map beside dilated branches, `width` channels. In `rates` 1 is the 1x1 branch."""
+
+    def __init__(self, in_channels, width, rates):
+        super().__init__()
+        self.reduce = ConvUnit(in_channels, width, bias=True)
+        self.block = ObjectContext(width, width, pool=2)
+        self.summary = nn.HybridSequential()
+        self.summary.add(ConvUnit(width, width, 1, bias=True), channel_dropout(0.05))
+        self.branches = nn.HybridSequential()
+        for rate in rates:
+            self.branches.add(ConvUnit(in_channels, width, 1 if rate == 1 else 3, dilation=rate))
+        self.fuse = ConvUnit(width * (1 + len(rates)), width, 1)
+        self.drop = channel_dropout(0.1)
+
+    def hybrid_forward(self, F, x):
+        context = self.summary(self.block(self.reduce(x)))
+        return self.drop(self.fuse(F.concat(context, *[branch(x) for branch in self.branches], dim=1)))
+
+
+class OCNetHead(Head):
+    """Object context and classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
+
+    def __init__(self, channels, nclass, context, rates, jpu):
+        super().__init__()
+        self.jpu, deepest = jpu_neck(jpu, channels)
+        width = deepest // 4
+        if context == "base":
+            self.context = BaseContext(deepest, width)
+        elif context == "pyramid":
+            self.context = PyramidContext(deepest, width)
+        elif context == "asp":
+            self.context = AspContext(deepest, width, rates)
+        else:
+            raise ConfigError(f"ocnet context must be base, pyramid or asp, not {context!r}")
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        if self.jpu is not None:
+            c4 = self.jpu(c2, c3, c4)
+        return self.classifier(self.context(c4))
+
+
+@MODELS.register(
+    "ocnet",
+    paper="OCNet: Object Context Network for Scene Parsing",
+    venue="IJCV 2021",
+    year=2021,
+    link="https://arxiv.org/abs/1809.00916",
+    backbone="resnet101",
+    output_stride=8,
+    scores=[],
+)
+def ocnet(nclass, backbone, aux=True, context="asp", rates=(1, 12, 24, 36), aux_width=None, jpu=False):
+    """`context`: `base`, `pyramid` or `asp`. `rates`: of the branches of `asp`, in order of concatenation.
+    The auxiliary head reads c3, by default a quarter as wide."""
+    head = OCNetHead(backbone.channels, nclass, context, tuple(rates), jpu)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else ())
