@@ -21,7 +21,7 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optio
 import numpy as np
 
 from mxnetseg.data import worker as work
-from mxnetseg.data.samplers import ShuffledSampler, Visit
+from mxnetseg.data.samplers import Visit, default_sampler
 from mxnetseg.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class TrainLoader:
     seed        whole number >= 0; with the epoch and the position it decides everything random.
     workers     processes or threads; 0 means mode `none`.
     mode        `process` (default), `thread`, or `none` (in line, for debugging).
-    sampler     function (epoch, seed) -> [(index, hint), ...]; default: all samples, shuffled.
+    sampler     function (epoch, seed) -> [(index, hint), ...]; default: the data set's own, else all
+                samples, shuffled.
     prefetch    batches being made ahead of the one handed out.
     skip_bad_samples  put a neighbour in place of a sample that raises DatasetError instead of stopping;
                 `bad_samples` maps the indices met so far to what was wrong with them.
@@ -84,7 +85,7 @@ class TrainLoader:
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
-        self.sampler = sampler if sampler is not None else ShuffledSampler(len(dataset))
+        self.sampler = sampler if sampler is not None else default_sampler(dataset)
         self.shard = shard
         self.bad_samples: Dict[int, str] = {}
         self._visits = len(self.sampler) if hasattr(self.sampler, "__len__") else None

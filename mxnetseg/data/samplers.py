@@ -44,6 +44,21 @@ class SequentialSampler:
         return [(index, None) for index in range(self.length)]
 
 
+def default_sampler(dataset: Any) -> Any:
+    """What a loader uses when it is given no sampler: the data set's own if it has one, else shuffled."""
+    own = getattr(dataset, "default_sampler", None)
+    return own() if own is not None else ShuffledSampler(len(dataset))
+
+
+def __getattr__(name: str) -> Any:
+    # It reads labels with machinery that plain orders do without.
+    if name == "ClassUniformSampler":
+        from mxnetseg.data.class_uniform import ClassUniformSampler
+
+        return ClassUniformSampler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def order_generator(seed: int, epoch: int) -> np.random.Generator:
     """The random stream that orders an epoch."""
     return np.random.Generator(

@@ -1,7 +1,8 @@
 """Official archives in miniature: the real folder structure, generated pictures, a few samples each.
 
-`write(name, folder)` writes the archives of a data set and returns what its loader must give: the label of every
-sample in train ids, worked out here by hand-written rules and not by the library's tables.
+`write(name, folder)` writes the archives of a data set and returns what its loader must give: the
+label of every sample in train ids, worked out here by hand-written rules and not by the library's
+tables.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def minus_one(ids) -> np.ndarray:
 # --- street scenes --------------------------------------------------------------------------------
 
 _CITY_IDS = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
-_CITY = {i: 255 for i in range(34)}
+_CITY = dict.fromkeys(range(34), 255)
 _CITY.update({label_id: k for k, label_id in enumerate(_CITY_IDS)})
 
 

@@ -16,7 +16,7 @@ _PART_KEYS = ("name", "root", "split", "weight", "options")
 class ConcatDataset(Dataset):
     """The samples of `parts` one after the other, under the classes that they all have.
 
-    `weights`: how much of an epoch each part should get (`samplers`' reading of it), or None for its size.
+    `weights`: relative shares of an epoch, whatever the sizes of the parts; None: every sample once.
     """
 
     def __init__(self, parts: Sequence[Dataset], weights: Optional[Sequence[float]] = None):
@@ -41,9 +41,7 @@ class ConcatDataset(Dataset):
             "scales crop base mean std layout"
         ).split():
             setattr(self, fact, getattr(first, fact))
-        self.unlabelled_splits = tuple(
-            {part.split for part in parts if not part.has_labels} & {self.split}
-        )
+        self.unlabelled_splits = tuple({part.split for part in parts if not part.has_labels} & {self.split})
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -67,14 +65,16 @@ class ConcatDataset(Dataset):
         part, inner = self.locate(index)
         return self.parts[part].read_label_file(inner)
 
+    def default_sampler(self) -> Any:
+        """Every sample once, or what `weights` ask for."""
+        from mxnetseg.data.stream import WeightedSampler
+
+        return WeightedSampler([len(part) for part in self.parts], self.weights)
+
     @property
     def items(self) -> List[Item]:
         """Paths of all samples, where every part is a set of files."""
-        return [
-            item._replace(name=f"{part.name}_{item.name}")
-            for part in self.parts
-            for item in part.items
-        ]
+        return [item._replace(name=f"{part.name}_{item.name}") for part in self.parts for item in part.items]
 
 
 @DATASETS.register("concat")

@@ -216,11 +216,18 @@ class Workspace:
         return copy
 
 
-def process_pool(workers: int) -> ProcessPoolExecutor:
-    """Processes for file work. Forked where that is safe: with MXNet loaded it is not."""
+def process_pool(
+    workers: int, start: Optional[Callable[..., None]] = None, arguments: Tuple = ()
+) -> ProcessPoolExecutor:
+    """Processes for file work, each beginning with `start(*arguments)`.
+
+    Forked where that is safe: with MXNet loaded it is not.
+    """
     can_fork = "fork" in multiprocessing.get_all_start_methods() and "mxnet" not in sys.modules
     context = multiprocessing.get_context("fork" if can_fork else "spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(start, arguments)
+    )
 
 
 def progress_bar(total: int, what: str) -> Any:
@@ -230,8 +237,10 @@ def progress_bar(total: int, what: str) -> Any:
     return tqdm(total=total, desc=what, unit="file", disable=None, leave=False)
 
 
-def _start_worker() -> None:
+def _start_worker(start: Optional[Callable[..., None]], arguments: Tuple) -> None:
     cv2.setNumThreads(0)
+    if start is not None:
+        start(*arguments)
 
 
 def _silent(_: str) -> None:
