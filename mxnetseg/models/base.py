@@ -106,12 +106,27 @@ def create_model(
     if aux is not None:
         options["aux"] = aux
     net = convert_norm(MODELS.build(name, nclass, features, **options), norm, num_devices)
-    side = features.trace_size
-    net.infer_shape(mx.nd.zeros((1, in_channels, side, side)))
-    net._clear_cached_op()
+    _settle(net, (1, in_channels, features.trace_size, features.trace_size))
     net.initialize(mx.init.MSRAPrelu(slope=0))
     load_pretrained(features)
     return net
+
+
+def _settle(net, data_shape):
+    """Make every parameter's shape known, and freeze those that no output depends on.
+
+    Heads that read some of the maps only leave parts of backbones like HRNet idle; an optimizer would
+    stumble over gradients that never come.
+    """
+    symbol = mx.sym.Group(list(net(mx.sym.var("data"))))
+    shapes, _, auxiliary = symbol.infer_shape(data=data_shape)
+    known = dict(zip(symbol.list_arguments(), shapes))
+    known.update(zip(symbol.list_auxiliary_states(), auxiliary))
+    for name, parameter in net.collect_params().items():
+        if name in known:
+            parameter.shape = known[name]
+        else:
+            parameter.grad_req = "null"
 
 
 def load_pretrained(backbone):
