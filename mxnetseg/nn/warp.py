@@ -70,3 +70,16 @@ def _edge_to_centre(F, coordinate, x, axis):
     span = F.broadcast_maximum(n - 1, F.ones_like(n))
     scaled = F.broadcast_mul(coordinate + 1, _scalar(F, n)) - 1
     return F.broadcast_div(scaled, _scalar(F, span)) - 1
+
+
+def pixel_grid(F, flow):
+    """Grid for `sample`: the base grid plus `flow` `(N, 2, H, W)` measured in pixels of its own size."""
+    x, y = base_grid(F, flow)
+    dx, dy = F.split(flow, num_outputs=2, axis=1)
+    return F.concat(F.broadcast_add(_in_units(F, dx, 3), x), F.broadcast_add(_in_units(F, dy, 2), y), dim=1)
+
+
+def _in_units(F, pixels, axis):
+    n = side(F, pixels, axis)
+    span = F.broadcast_maximum(n - 1, F.ones_like(n))
+    return F.broadcast_div(pixels * 2, _scalar(F, span))
