@@ -74,4 +74,6 @@ class COCOStuff10k(_COCOStuff, ListedDataset):
     root_variants = ("", "COCOStuff", "cocostuff-10k-v1.1")
     root_marker = "imageLists"
     lists = {"train": "imageLists/train.txt", "val": "imageLists/test.txt"}
-    layout = "images/*.jpg, labels/*.png (made by prepare from annotations/*.mat) and imageLists/{train,test}.txt"
+    layout = (
+        "images/*.jpg, labels/*.png (prepare makes them from annotations/) and imageLists/{train,test}.txt"
+    )

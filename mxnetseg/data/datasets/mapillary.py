@@ -86,7 +86,9 @@ _UNLABELLED = 65
 
 
 class _Vistas(FolderPairsDataset):
-    paper = "Neuhold et al., The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes, ICCV 2017"
+    paper = (
+        "Neuhold et al., The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes, ICCV 2017"
+    )
     url = "https://www.mapillary.com/dataset/vistas"
     ignore_index = 255
     splits = ("train", "val", "test")
@@ -97,9 +99,7 @@ class _Vistas(FolderPairsDataset):
     root_variants = ("", "Mapillary", "mapillary-vistas-dataset_public_v1.2", "mapillary")
     root_marker = "training"
     image_ends = (".jpg",)
-    layout = (
-        "{training,validation}/images/*.jpg, {training,validation}/labels/*.png (or v1.2/labels)"
-    )
+    layout = "{training,validation}/images/*.jpg, {training,validation}/labels/*.png (or v1.2/labels)"
 
     def list_items(self, split: str) -> List[Item]:
         # The archive of v2.0 carries the v1.2 labels in a folder of their own.

@@ -27,4 +27,4 @@ class VOCAug(PairListedDataset):
     lists = {"train": "train_aug.txt", "val": "val.txt", "trainval": "trainval_aug.txt"}
     image_folder = "img_aug"
     label_folder = "cls_aug"
-    layout = "img_aug/*.jpg, cls_aug/*.png and {train_aug,val,trainval_aug}.txt of lines 'image-file label-file'"
+    layout = "img_aug/*.jpg, cls_aug/*.png, {train_aug,val,trainval_aug}.txt of lines 'image-file label-file'"
