@@ -155,6 +155,9 @@ def _check(options) -> None:
         raise ConfigError(f"--base {options.base} must be a number of pixels, or 0 for the image's own size")
     if options.image and (options.mode != "val" or options.split or options.submission):
         raise ConfigError("--image predicts pictures of no split: leave --mode, --split and --submission out")
+    parent = os.path.dirname(options.json or "") or "."
+    if not os.path.isdir(parent):
+        raise ConfigError(f"--json {options.json}: the folder {parent} does not exist")
     from mxnetseg.engine.pictures import KINDS
 
     for kind in _kinds(options, True):
@@ -289,9 +292,6 @@ def _write_scores(options, result, folder, scored: bool):
 
     written = []
     if options.json:
-        parent = os.path.dirname(options.json) or "."
-        if not os.path.isdir(parent):
-            raise ConfigError(f"--json {options.json}: the folder {parent} does not exist")
         write_json(options.json, result)
         written.append(options.json)
     if folder:

@@ -142,6 +142,8 @@ def _curves(records, validations) -> str:
     charts.append(
         line_chart("Training speed", [Line("images/s", steps, rate)], unit="images/s", zero=True, x_end=end)
     )
+    norm = [r.get("grad_norm") for r in train]
+    charts.append(line_chart("Gradient norm", [Line("gradient norm", steps, norm)], zero=True, x_end=end))
     charts = [chart for chart in charts if chart]
     return f'<div class="charts">{"".join(charts)}</div>' if charts else ""
 
@@ -258,7 +260,9 @@ def _working_time(records) -> float:
 
 def _when(record) -> str:
     epoch = record.get("epoch")
-    return f"epoch {epoch:g}" if epoch is not None else f"iteration {record.get('iteration')}"
+    if epoch is None:
+        return f"iteration {record.get('iteration')}"
+    return f"epoch {round(epoch, 2):g}"
 
 
 def _percent(value: Optional[float]) -> str:

@@ -17,7 +17,14 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 import numpy as np
 
 from mxnetseg.errors import ConfigError, MxnetsegError
-from mxnetseg.visualize import colourize, contact_sheet, error_map, overlay, save_picture
+from mxnetseg.visualize import (
+    colourize,
+    contact_sheet,
+    default_palette,
+    error_map,
+    overlay,
+    save_picture,
+)
 
 METRICS = "metrics.jsonl"
 CONFUSION = "confusion.json"
@@ -56,7 +63,11 @@ class Tracker:
     ):
         self.run_dir = run_dir
         self.classes = list(classes)
-        self.palette = palette
+        self.palette = None if palette is None else np.asarray(palette, np.uint8).reshape(-1, 3)
+        if len(self.classes) == 1:  # the foreground of a binary problem
+            self.classes = ["background", *self.classes]
+            if self.palette is not None and len(self.palette) == 1:
+                self.palette = np.concatenate([np.zeros((1, 3), np.uint8), self.palette])
         self._path = os.path.join(run_dir, METRICS)
         self._wandb = None
         self._file = None
@@ -178,10 +189,8 @@ class Tracker:
         return wandb.Image(image, caption=name, masks=masks)
 
     def _palette_for(self, samples) -> np.ndarray:
-        if self.palette is not None:
-            return np.asarray(self.palette, np.uint8)
-        from mxnetseg.visualize import default_palette
-
+        if self.palette is not None and len(self.palette) >= len(self.classes):
+            return self.palette
         return default_palette(len(self.classes) or max(int(np.max(s[3])) for s in samples) + 1)
 
 
