@@ -163,3 +163,17 @@ def without_twins(twin, original):
         return {name: tensor for name, tensor in tensors.items() if twin not in name}
 
     return prepare
+
+
+def mmseg_context_head(theirs, ours=()):
+    """mmsegmentation's FCN head with a context block called `theirs`; `ours` renames inside the block."""
+    return [
+        *MMSEG_RESNET,
+        *MMSEG_AUX,
+        (r"^decode_head\.convs\.0\.", "head.context.reduce."),
+        (r"^decode_head\.convs\.1\.", "head.context.mix."),
+        (r"^decode_head\.conv_cat\.", "head.context.join."),
+        (r"^decode_head\.conv_seg\.", "head.context.classifier."),
+        (rf"^decode_head\.{theirs}\.", "head.context.block."),
+        *ours,
+    ]

@@ -1,0 +1,59 @@
+"""Non-local Neural Networks (Wang et al., CVPR 2018, arXiv 1711.07971) as a segmentation head.
+
+One embedded-Gaussian block on the deepest map: every position adds a weighted sum of all others. (The model is
+called `nonlocal`; the file cannot be, the word is Python's.)
+"""
+
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.attention import attend
+from mxnetseg.nn.context_head import ContextHead
+from mxnetseg.nn.layers import ConvUnit
+
+
+class NonLocal(HybridBlock):
+    """`x + unit(attended(x))` at half the channels inside; the unit has no activation."""
+
+    def __init__(self, channels):
+        super().__init__()
+        inner = channels // 2
+        self._scale = inner**-0.5
+        self.theta = nn.Conv2D(inner, 1, in_channels=channels)
+        self.phi = nn.Conv2D(inner, 1, in_channels=channels)
+        self.g = nn.Conv2D(inner, 1, in_channels=channels)
+        self.out = ConvUnit(inner, channels, 1, act=None)
+
+    def hybrid_forward(self, F, x):
+        return self.out(attend(F, self.theta(x), self.phi(x), self.g(x), self._scale)) + x
+
+
+class NonLocalHead(Head):
+    """A non-local block between two units on c4: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
+
+    def __init__(self, channels, nclass, width):
+        super().__init__()
+        self.context = ContextHead(channels[-1], nclass, width, NonLocal(width))
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        return self.context(c4)
+
+
+@MODELS.register(
+    "nonlocal",
+    paper="Non-local Neural Networks",
+    venue="CVPR 2018",
+    year=2018,
+    link="https://arxiv.org/abs/1711.07971",
+    backbone="resnet101",
+    output_stride=8,
+    # A bias of the keys adds the same to every score of a query: the softmax takes it out.
+    no_gradient_at_start=["block.phi.bias"],
+    scores=[],
+)
+def nonlocal_net(nclass, backbone, aux=True, width=None, aux_width=None, align_corners=True):
+    """`width`, `aux_width`: by default a quarter of c4 and c3."""
+    head = NonLocalHead(backbone.channels, nclass, width or backbone.channels[-1] // 4)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
