@@ -316,7 +316,7 @@ def files_section(report):
         names = []
         report.line(PROBLEM, "data sets", f"cannot be listed: {error}")
     for name in names:
-        if name in ("synthetic", "folder"):
+        if name in ("synthetic", "folder", "concat", "recordio"):
             continue
         root = folder / name
         roots[name] = str(root) if root.is_dir() else None
