@@ -1,7 +1,7 @@
 """Non-local Neural Networks (Wang et al., CVPR 2018, arXiv 1711.07971) as a segmentation head.
 
-One embedded-Gaussian block on the deepest map: every position adds a weighted sum of all others. (The model is
-called `nonlocal`; the file cannot be, the word is Python's.)
+One embedded-Gaussian block on the deepest map: every position adds a weighted sum of all others. (The
+model is called `nonlocal`; the file cannot be, the word is Python's.)
 """
 
 from __future__ import annotations

@@ -44,3 +44,12 @@ def halve_bicubic(F, x, times=1):
     planes = F.Convolution(planes, kernel, kernel=(4, 4), stride=(2 * times, 2 * times),
                            num_filter=1, no_bias=True)
     return F.reshape_like(planes, x, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
+
+
+def nearest_like(F, x, like):
+    """`x` at the height and width of `like`, each pixel the one at floor(i * in / out), as PyTorch's nearest."""
+    for axis in (2, 3):
+        source, target = (F.max(F.contrib.arange_like(y, axis=axis)) + 1 for y in (x, like))
+        index = F.broadcast_mul(F.contrib.arange_like(like, axis=axis), source)
+        x = F.take(x, F.floor(F.broadcast_div(index, target)), axis=axis)
+    return x
