@@ -1,0 +1,137 @@
+"""FaPN: Feature-aligned Pyramid Network for Dense Image Prediction (Huang et al., ICCV 2021,
+arXiv 2108.07058).
+
+A feature pyramid with two changes: lateral connections select channels before they reduce them, and the
+enlarged coarse map is aligned to the lateral by a modulated deformable convolution whose offsets come
+from both.
+
+Forms: `paper`; `mxnetseg`, whose selection has a batch norm before its sigmoid and a ReLU at its end, and
+whose deformable convolution reads the offset features beside the coarse map.
+"""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.errors import ConfigError
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.pool import adaptive_avg_pool
+from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.warp import pixel_grid, sample
+
+FORMS = ("paper", "mxnetseg")
+
+
+class FeatureSelection(HybridBlock):
+    """`(N, in, H, W)` to `(N, channels, H, W)`: channels weighed by the pooled map, then reduced."""
+
+    def __init__(self, in_channels, channels, form):
+        super().__init__()
+        self._form = form
+        if form == "paper":
+            self.score = nn.Conv2D(in_channels, 1, use_bias=False, in_channels=in_channels)
+        else:
+            self.score = ConvUnit(in_channels, in_channels, 1, act=None)
+        self.reduce = nn.Conv2D(channels, 1, use_bias=False, in_channels=in_channels)
+
+    def hybrid_forward(self, F, x):
+        score = F.sigmoid(self.score(adaptive_avg_pool(F, x, 1)))
+        x = self.reduce(F.broadcast_mul(x, score) + x)
+        return F.relu(x) if self._form == "mxnetseg" else x
+
+
+class ModulatedDeformableConv(HybridBlock):
+    """`(map, guide)` to `(N, channels, H, W)`: a 3x3 convolution (DCNv2, arXiv 1811.11168) of the map.
+
+    A convolution of the guide, zero at first, gives for each of `groups` groups and nine taps an offset
+    (y then x, in pixels) and a weight (twice a sigmoid). Each tap is a warp of the map and all of them go
+    through one 1x1 convolution: MXNet's own operator has no gradient on the CPU and cannot be exported.
+    """
+
+    def __init__(self, in_channels, guide_channels, channels, groups=8):
+        super().__init__()
+        self._groups, self._of_group = groups, in_channels // groups
+        self._channels = channels
+        self.offset = nn.Conv2D(3 * 9 * groups, 3, padding=1, in_channels=guide_channels,
+                                weight_initializer="zeros")
+        self.weight = self.params.get("weight", shape=(channels, in_channels, 3, 3))
+        self.bias = self.params.get("bias", shape=(channels,), init="zeros")
+
+    def hybrid_forward(self, F, x, guide, weight, bias):
+        shifts = self.offset(guide)
+        offsets = F.slice_axis(shifts, axis=1, begin=0, end=2 * 9 * self._groups)
+        masks = 2 * F.sigmoid(F.slice_axis(shifts, axis=1, begin=2 * 9 * self._groups, end=None))
+        # Groups become images of their own: (N * groups, channels of one of them, H, W).
+        x = F.reshape(x, (-1, self._of_group, 0, 0))
+        offsets = F.split(F.reshape(offsets, (-1, 2 * 9, 0, 0)), num_outputs=2 * 9, axis=1)
+        masks = F.split(F.reshape(masks, (-1, 9, 0, 0)), num_outputs=9, axis=1)
+        taps = []
+        for tap in range(9):
+            dy, dx = offsets[2 * tap] + (tap // 3 - 1), offsets[2 * tap + 1] + (tap % 3 - 1)
+            grid = pixel_grid(F, F.concat(dx, dy, dim=1))
+            taps.append(F.broadcast_mul(sample(F, x, grid), masks[tap]))
+        # Stacked, as the gradient of oneDNN's concatenation fails for parts of few channels.
+        columns = F.reshape(F.stack(*taps, axis=1), (0, -3, 0, 0))
+        columns = F.reshape(columns, (-1, 9 * self._groups * self._of_group, 0, 0))
+        # (out, in, 3, 3) in the order of the columns: group, tap, channel of the group.
+        weight = F.transpose(F.reshape(weight, (0, -4, self._groups, -1, -3)), (0, 1, 3, 2))
+        return F.Convolution(columns, F.reshape(weight, (0, -1, 1, 1)), bias, kernel=(1, 1),
+                             num_filter=self._channels)
+
+
+class FeatureAlignment(HybridBlock):
+    """`(high, low)` to their sum at low's size, high aligned to the selected low."""
+
+    def __init__(self, low_channels, width, form):
+        super().__init__()
+        self._form = form
+        self.select = FeatureSelection(low_channels, width, form)
+        self.guide = ConvUnit(2 * width, width, 1, act=None if form == "paper" else "relu")
+        joined = width if form == "paper" else 2 * width
+        self.align = ModulatedDeformableConv(joined, joined, width)
+
+    def hybrid_forward(self, F, high, low):
+        low = self.select(low)
+        high = resize_like(F, high, low)
+        if self._form == "paper":
+            aligned = self.align(high, self.guide(F.concat(low, 2 * high, dim=1)))
+        else:
+            joined = F.concat(high, self.guide(F.concat(low, high, dim=1)), dim=1)
+            aligned = self.align(joined, joined)
+        return F.relu(aligned) + low
+
+
+class FaPNHead(Head):
+    """Top-down path from c4 to c1, classifier at c1's size."""
+
+    def __init__(self, channels, nclass, width, form):
+        super().__init__()
+        *finer, deepest = channels
+        self.reduce = ConvUnit(deepest, width, 1)
+        self.aligns = nn.HybridSequential()
+        for n in reversed(finer):
+            self.aligns.add(FeatureAlignment(n, width, form))
+        self.classifier = FCNHead(width, nclass, width)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        x = self.reduce(c4)
+        for align, low in zip(self.aligns, (c3, c2, c1)):
+            x = align(x, low)
+        return self.classifier(x)
+
+
+@MODELS.register(
+    "fapn",
+    paper="FaPN: Feature-aligned Pyramid Network for Dense Image Prediction", venue="ICCV 2021", year=2021,
+    link="https://arxiv.org/abs/2108.07058", backbone="resnet50_v1s", output_stride=32, scores=[],
+    # Behind offsets that start at zero.
+    no_gradient_at_start=("guide.conv.weight", "guide.bn.gamma", "guide.bn.beta"),
+)
+def fapn(nclass, backbone, aux=True, width=256, form="paper"):
+    """`width`: channels of the pyramid, a multiple of 8. `form`: see above. `aux`: a plain head on c3."""
+    if form not in FORMS:
+        raise ConfigError(f"fapn form must be one of {', '.join(FORMS)}, not {form!r}")
+    if width % 8:
+        raise ConfigError(f"fapn width must be a multiple of 8, the groups of its convolutions, not {width}")
+    head = FaPNHead(backbone.channels, nclass, width, form)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())
