@@ -221,6 +221,13 @@ def _unpack_tar(workspace: Workspace, archive: str, routes: Sequence[Route]) -> 
     with tarfile.open(archive) as opened:
         entries = ((info.name, info.size, info.isreg()) for info in opened)
         members, left_out = _plan(workspace, archive, routes, entries)
+        if archive.lower().endswith(".tar"):
+            # Compressed ones have a checksum at the end; this one only its block of zeros.
+            opened.fileobj.seek(opened.offset)
+            if len(opened.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it ends without the end marker of a tar")
+        while opened.fileobj.read(_BLOCK):
+            pass  # to the checksum of a compressed one
     wanted = {m.name: m for m in members if not _is_there(workspace, m)}
     count = len(wanted)
     bar = progress_bar(count, os.path.basename(archive))
