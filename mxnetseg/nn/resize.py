@@ -47,7 +47,7 @@ def halve_bicubic(F, x, times=1):
 
 
 def nearest_like(F, x, like):
-    """`x` at the height and width of `like`, each pixel the one at floor(i * in / out), as PyTorch's nearest."""
+    """`x` at the height and width of `like`: pixel i is floor(i * in / out), as PyTorch's nearest."""
     for axis in (2, 3):
         source, target = (F.max(F.contrib.arange_like(y, axis=axis)) + 1 for y in (x, like))
         index = F.broadcast_mul(F.contrib.arange_like(like, axis=axis), source)

@@ -1,0 +1,114 @@
+"""Semantic FPN: Panoptic Feature Pyramid Networks, semantic branch (Kirillov et al., CVPR 2019,
+arXiv 1901.02446).
+
+A feature pyramid whose levels, 256 channels wide, are each brought to stride 4 by 3x3 units and twofold
+resizing and summed. The published pyramid has plain convolutions and repeats pixels on its way down;
+MXNetSeg's (`fpn="unit"`) has units with batch norm, resizes bilinearly, and smooths no top level.
+"""
+
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.errors import ConfigError
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.resize import nearest_like, resize_by, resize_like
+
+
+class PlainPyramid(HybridBlock):
+    """Four levels to four of `width` channels: biased convolutions, top-down sums of nearest neighbours."""
+
+    def __init__(self, channels, width):
+        super().__init__()
+        self.laterals, self.outs = nn.HybridSequential(), nn.HybridSequential()
+        for n in channels:
+            self.laterals.add(nn.Conv2D(width, 1, in_channels=n))
+            self.outs.add(nn.Conv2D(width, 3, padding=1, in_channels=width))
+
+    def hybrid_forward(self, F, *features):
+        maps = [lateral(x) for lateral, x in zip(self.laterals, features)]
+        for i in reversed(range(len(maps) - 1)):
+            maps[i] = maps[i] + nearest_like(F, maps[i + 1], maps[i])
+        return [out(x) for out, x in zip(self.outs, maps)]
+
+
+class UnitPyramid(HybridBlock):
+    """Four levels to four of `width` channels: units throughout, each sum smoothed before it goes on."""
+
+    def __init__(self, channels, width):
+        super().__init__()
+        self.laterals, self.outs = nn.HybridSequential(), nn.HybridSequential()
+        for i, n in enumerate(channels):
+            self.laterals.add(ConvUnit(n, width, 1))
+            if i < len(channels) - 1:
+                self.outs.add(ConvUnit(width, width))
+
+    def hybrid_forward(self, F, *features):
+        maps = [lateral(x) for lateral, x in zip(self.laterals, features)]
+        for i in reversed(range(len(maps) - 1)):
+            maps[i] = self.outs[i](maps[i] + resize_like(F, maps[i + 1], maps[i]))
+        return maps
+
+
+class SemanticFPNHead(Head):
+    """Four levels to logits at the size of c1."""
+
+    def __init__(self, channels, strides, nclass, width, branch_width, fpn, dropout, align_corners):
+        super().__init__()
+        if fpn not in ("plain", "unit"):
+            raise ConfigError(f"semanticfpn fpn must be plain or unit, not {fpn!r}")
+        self._align_corners = align_corners
+        self._doublings = [(stride // strides[0]).bit_length() - 1 for stride in strides]
+        self.fpn = (PlainPyramid if fpn == "plain" else UnitPyramid)(channels, width)
+        self.branches = nn.HybridSequential()
+        for doublings in self._doublings:
+            units = nn.HybridSequential()
+            for i in range(max(1, doublings)):
+                units.add(ConvUnit(branch_width if i else width, branch_width))
+            self.branches.add(units)
+        self.drop = nn.Dropout(dropout)
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=branch_width)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        total = None
+        for x, units, doublings in zip(self.fpn(c1, c2, c3, c4), self.branches, self._doublings):
+            for unit in units:
+                x = unit(x)
+                if doublings:
+                    x = resize_by(F, x, 2, self._align_corners)
+            # Odd sizes: twice the coarse map may be a pixel more than the fine one.
+            total = x if total is None else total + resize_like(F, x, total, self._align_corners)
+        return self.classifier(self.drop(total))
+
+
+@MODELS.register(
+    "semanticfpn",
+    paper="Panoptic Feature Pyramid Networks",
+    venue="CVPR 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1901.02446",
+    backbone="resnet101",
+    output_stride=32,
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 75.8, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 74.52, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 39.35, "mmsegmentation"),
+    ],
+)
+def semanticfpn(
+    nclass, backbone, width=256, branch_width=128, fpn="plain", dropout=0.1, align_corners=True
+):
+    """`width`, `branch_width`: channels of the pyramid and of the summed maps. `fpn`: see the module. The
+    paper normalizes the branches by groups: `norm="gn"` of `create_model`."""
+    head = SemanticFPNHead(
+        backbone.channels,
+        backbone.strides,
+        nclass,
+        width,
+        branch_width,
+        fpn,
+        dropout,
+        align_corners,
+    )
+    return Segmentor(backbone, head, align_corners=align_corners)

@@ -1,0 +1,42 @@
+"""Semantic FPN as published by MXNetSeg and mmsegmentation."""
+
+from __future__ import annotations
+
+from mxnetseg.weights.rename import reference
+from mxnetseg.weights.tables.common import GLUONCV_RESNET, MMSEG_RESNET
+
+reference(
+    "mxseg_semanticfpn_resnet50",
+    family="mxnetseg",
+    model="semanticfpn",
+    rules=[
+        *GLUONCV_RESNET,
+        (r"^head\.fpn\.conv\.", "head.fpn.laterals.3."),
+        (r"^head\.fpn\.lateral16x\.", "head.fpn.lateral.2."),
+        (r"^head\.fpn\.lateral8x\.", "head.fpn.lateral.1."),
+        (r"^head\.fpn\.lateral4x\.", "head.fpn.lateral.0."),
+        (r"^head\.fpn\.lateral\.(\d)\.conv1x1\.", r"head.fpn.laterals.\1."),
+        (r"^head\.fpn\.lateral\.(\d)\.conv3x3\.", r"head.fpn.outs.\1."),
+        (r"^head\.semantic\.scale_p2\.", "head.branches.0.0."),
+        (r"^head\.semantic\.scale_p([345])\.", lambda m: f"head.branches.{int(m.group(1)) - 2}."),
+        (r"^head\.seg\.", "head.classifier."),
+    ],
+    options=dict(backbone="resnet50_v1s", fpn="unit", dropout=0.0),
+)
+
+for _depth in (50, 101):
+    reference(
+        f"mmseg_sem_fpn_r{_depth}",
+        family="mmseg",
+        model="semanticfpn",
+        rules=[
+            *MMSEG_RESNET,
+            (r"^neck\.lateral_convs\.(\d)\.conv\.", r"head.fpn.laterals.\1."),
+            (r"^neck\.fpn_convs\.(\d)\.conv\.", r"head.fpn.outs.\1."),
+            # Resizing layers are numbered with the units there.
+            (r"^decode_head\.scale_heads\.(\d)\.(\d)\.",
+             lambda m: f"head.branches.{m.group(1)}.{int(m.group(2)) // 2}."),
+            (r"^decode_head\.conv_seg\.", "head.classifier."),
+        ],
+        options=dict(backbone=f"resnet{_depth}_v1c", align_corners=False),
+    )
