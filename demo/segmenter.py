@@ -17,6 +17,7 @@ from mxnetseg import visualize
 from mxnetseg.data import dataset_info
 from mxnetseg.engine.checkpoint import load_network
 from mxnetseg.engine.devices import contexts
+from mxnetseg.engine.evaluator import protocol_options
 from mxnetseg.engine.predictor import Predictor
 
 HERE = Path(__file__).resolve().parent
@@ -46,10 +47,12 @@ class Segmenter:
         if len(palette) != len(self.classes):
             palette = visualize.default_palette(len(self.classes))
         self.palette = palette
+        protocol = protocol_options(recipe.evaluation)
+        if multi_scale:
+            protocol.update(scales=facts["scales"], flip=True)
         self._predictor = Predictor(
-            net, contexts(devices)[:1],
-            mean=options.get("mean") or facts["mean"], std=options.get("std") or facts["std"],
-            scales=facts["scales"] if multi_scale else (1.0,), flip=multi_scale)
+            net, contexts(devices)[:1], mean=options.get("mean") or facts["mean"],
+            std=options.get("std") or facts["std"], **protocol)
 
     def __call__(self, image):
         """(label map (H, W), seconds) of a uint8 RGB picture (H, W, 3)."""
