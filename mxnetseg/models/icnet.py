@@ -8,6 +8,7 @@ fusions bring the branches together, each low branch with a classifier of its ow
 Published forms differ in how things are halved and resized (`corners`), in the pooling (`ppm_act`,
 `ppm_first`, `ppm_kernel`, `ceil_pool`), in an early ReLU of the fusions (`early_act`) and in the classifiers.
 The branches and fusions stand in `net.backbone`, above the ResNet itself (`net.backbone.context`).
+Backbones that cannot be run in two parts see the halved image in one piece, without the second halving.
 """
 from __future__ import annotations
 
@@ -41,29 +42,36 @@ class CascadeFusion(HybridBlock):
 class ThreeResolutions(Backbone):
     """Image to (low part of the first fusion, at stride 16; of the second, at 8; the fused map, at 8)."""
 
-    def __init__(self, resnet, width, corners, ceil_pool, ppm_act, ppm_first, ppm_kernel, early_act):
+    def __init__(self, context, width, corners, ceil_pool, ppm_act, ppm_first, ppm_kernel, early_act):
         super().__init__(channels=(width // 2,) * 3, strides=(16, 8, 8))
         self._corners = corners
-        self.context = resnet
+        self._in_two_parts = all(hasattr(context, stage) for stage in STAGES)
+        self.context = context
         if ceil_pool:
-            resnet.maxpool._kwargs["pooling_convention"] = "full"
+            if not self._in_two_parts:
+                raise ConfigError("icnet ceil_pool needs a ResNet")
+            context.maxpool._kwargs["pooling_convention"] = "full"
         deepest = 2 * width
         # Zero input channels: the image's are inferred when the network is created.
         self.full = nn.HybridSequential()
         self.full.add(ConvUnit(0, 32, strides=2), ConvUnit(32, 32, strides=2), ConvUnit(32, 64, strides=2))
-        self.ppm = PyramidPooling(resnet.channels[3], deepest, act=ppm_act, align_corners=corners,
+        self.ppm = PyramidPooling(context.channels[3], deepest, act=ppm_act, align_corners=corners,
                                   input_first=ppm_first)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, deepest, ppm_kernel)
         self.reduce_quarter = ConvUnit(deepest, width, 1)
-        self.reduce_half = ConvUnit(resnet.channels[1], width, 1)
+        self.reduce_half = ConvUnit(context.channels[1], width, 1)
         self.fuse_half = CascadeFusion(width, width, width // 2, corners, early_act)
         self.fuse_full = CascadeFusion(width // 2, 64, width // 2, corners, early_act)
 
     def hybrid_forward(self, F, x):
         net = self.context
-        half = net.maxpool(net.relu(net.bn1(net.conv1(halve(F, x, self._corners)))))
-        half = net.layer2(net.layer1(half))
-        quarter = net.layer4(net.layer3(halve(F, half, self._corners)))
+        half = halve(F, x, self._corners)
+        if self._in_two_parts:
+            half = net.maxpool(net.relu(net.bn1(net.conv1(half))))
+            half = net.layer2(net.layer1(half))
+            quarter = net.layer4(net.layer3(halve(F, half, self._corners)))
+        else:
+            half, quarter = net(half)[1::2]
         quarter = self.reduce_quarter(self.ppm_fuse(self.ppm(quarter)))
         fused, low16 = self.fuse_half(quarter, self.reduce_half(half))
         fused, low8 = self.fuse_full(fused, self.full(x))
@@ -105,14 +113,10 @@ def _classifier(channels, nclass, units):
 def icnet(nclass, backbone, aux=True, width=256, corners=True, ceil_pool=False, ppm_act="relu",
           ppm_first=True, ppm_kernel=3, early_act=False, units=0, supervise_main=False, fine_first=False):
     """`width`: channels of the reduced branches. `corners`: all resizing aligns corners. `ceil_pool`: the
-    ResNet's max pool rounds up. `ppm_act`, `ppm_first`, `ppm_kernel`: pyramid pooling's activation, whether its
-    input is joined first, side of the convolution after it. `early_act`: ReLU inside the fusions too.
+    ResNet's max pool rounds up. `ppm_act`, `ppm_first`, `ppm_kernel`: pyramid pooling's activation, whether
+    its input is joined first, side of the convolution after it. `early_act`: ReLU inside the fusions too.
     `units`: 3x3 units of the classifiers, 0 for bare ones without bias. `aux`: classifiers of the low parts,
-    stride 16 before 8. `supervise_main`: then the main logits once more. `fine_first`: in reverse order. Needs
-    a ResNet: others cannot be run in two parts."""
-    if not all(hasattr(backbone, stage) for stage in STAGES):
-        raise ConfigError(f"icnet runs its backbone in two parts and needs a ResNet, not "
-                          f"{backbone.registered_name}")
+    stride 16 before 8. `supervise_main`: then the main logits once more. `fine_first`: in reverse order."""
     paths = ThreeResolutions(backbone, width, corners, ceil_pool, ppm_act, ppm_first, ppm_kernel, early_act)
     head = ICNetHead(width // 2, nclass, units)
     heads = [(source, _classifier(width // 2, nclass, units)) for source in ("c1", "c2")]

@@ -1,0 +1,50 @@
+"""EMANet as published in SFSegNets and mmsegmentation."""
+from __future__ import annotations
+
+import numpy as np
+
+from mxnetseg.weights.rename import reference
+from mxnetseg.weights.tables.common import MMSEG_AUX, MMSEG_RESNET, SFSEGNETS_RESNET
+
+
+def flat_bases(name, moving):
+    """Bases `(1, channels, bases)` as the flat array we keep, with the spread that moving ones need."""
+
+    def prepare(tensors):
+        bases = np.asarray(tensors[name], dtype=np.float32).reshape(-1)
+        extra = {"spread": np.ones_like(bases)} if moving else {}
+        return {**tensors, name: bases, **extra}
+
+    return prepare
+
+
+BASES = [
+    (r"^(emau\.mu|decode_head\.ema_module\.bases)$", "head.ema.attention.bases"),
+    (r"^spread$", "head.ema.attention.spread"),
+]
+reference(
+    "emanet", family="sfsegnets", model="emanet", prepare=flat_bases("emau.mu", moving=False),
+    rules=SFSEGNETS_RESNET + BASES + [
+        (r"^fc0\.", "head.reduce."),
+        (r"^emau\.conv1\.", "head.ema.before."),
+        (r"^emau\.conv2\.0\.", "head.ema.after.conv."),
+        (r"^emau\.conv2\.1\.", "head.ema.after.bn."),
+        (r"^fc1\.0\.", "head.smooth."),
+        (r"^fc2\.", "head.classifier."),
+    ],
+    options=dict(backbone="resnet50", backbone_options=dict(dilation="uniform"), moving=False),
+)
+reference(
+    "mmseg_emanet_r50-d8", family="mmseg", model="emanet",
+    prepare=flat_bases("decode_head.ema_module.bases", moving=True),
+    rules=MMSEG_RESNET + BASES + MMSEG_AUX + [
+        (r"^decode_head\.ema_in_conv\.", "head.reduce."),
+        (r"^decode_head\.ema_mid_conv\.conv\.", "head.ema.before."),
+        (r"^decode_head\.ema_out_conv\.", "head.ema.after."),
+        (r"^decode_head\.bottleneck\.", "head.smooth."),
+        (r"^decode_head\.conv_cat\.", "head.join."),
+        (r"^decode_head\.conv_seg\.", "head.classifier."),
+    ],
+    options=dict(backbone="resnet50_v1c", backbone_options=dict(stem="deep_narrow"), aux=True, epsilon=1e-12,
+                 concat_input=True, align_corners=False),
+)
