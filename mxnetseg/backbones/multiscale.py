@@ -51,7 +51,7 @@ class ScaleNorm(HybridBlock):
         settings = norm._kwargs
         for i in range(scales):
             twin = norm if i == 0 else nn.BatchNorm(
-                momentum=settings["momentum"], epsilon=settings["eps"], in_channels=norm.in_channels)
+                momentum=settings["momentum"], epsilon=settings["eps"], in_channels=norm.gamma.shape[0])
             self.register_child(twin, str(i))
 
     def turn_to(self, scale):
