@@ -8,7 +8,7 @@ import numpy as np
 
 from mxnetseg.data.scenes import canvas as c
 from mxnetseg.data.scenes import street, textures
-from mxnetseg.data.scenes.placing import Things, line_street, populate_pavements, run_traffic
+from mxnetseg.data.scenes.placing import Things, line_street, populate_pavements, put_railings, run_traffic
 
 LANE = 3.3
 
@@ -72,6 +72,7 @@ def draw_scene(seed: int, index: int, size: Tuple[int, int]) -> Tuple[np.ndarray
     _ground(canvas, dice.fork(), plan)
     things = Things(canvas)
     line_street(things, dice.fork(), plan, weather.dusk)
+    put_railings(things, dice.fork(), plan)
     run_traffic(things, dice.fork(), plan, weather.dusk)
     populate_pavements(things, dice.fork(), plan, weather.dusk)
     _row_shadow(things, dice.fork(), plan)
@@ -105,29 +106,29 @@ def _weather(dice: c.Dice) -> Weather:
 
 
 def _plan(dice: c.Dice) -> Plan:
-    kind = dice.pick(("street", "street", "suburb", "park", "yard"))
-    ours, theirs = dice.pick(((1, 1), (1, 1), (2, 1), (2, 2), (1, 0)))
+    kind = dice.pick(("street", "street", "suburb", "park", "park", "yard"))
+    ours, theirs = dice.pick(((1, 1), (1, 1), (1, 1), (2, 1), (2, 2), (1, 0)))
     lanes = [(-LANE * (i + 0.5), True) for i in reversed(range(theirs))]
     lanes += [(LANE * (i + 0.5), False) for i in range(ours)]
     left, right = -LANE * theirs - 0.5, LANE * ours + 0.5
     rails: Tuple[Tuple[float, bool], ...] = ()
-    if dice.chance(0.42):
+    if dice.chance(0.48):
         rails = ((left - 1.6, dice.chance(0.6)),)
         left -= 3.4
     cycle_lane = dice.chance(0.4)
     right += 1.5 if cycle_lane else 0.0
-    parking = dice.chance(0.45)
+    parking = dice.chance(0.38)
     right += 2.2 if parking else 0.0
     verge = (0.0, 0.0)
     if kind != "street":
-        verge = (dice.between(1.5, 7.0), dice.between(1.5, 7.0))
+        verge = (dice.between(2.0, 9.0), dice.between(2.0, 9.0))
     crossing = dice.between(14.0, 30.0) if dice.chance(0.34) else 0.0
     return Plan(
         kind,
         left,
         right,
-        dice.between(1.8, 4.2),
-        dice.between(1.8, 4.2),
+        dice.between(2.2, 5.0),
+        dice.between(2.2, 5.0),
         verge[0],
         verge[1],
         tuple(lanes),
@@ -151,6 +152,10 @@ def _ground(canvas: c.Canvas, dice: c.Dice, plan: Plan) -> None:
     street.strip(canvas, plan.left - plan.pavement_left, plan.left, paving, c.SIDEWALK)
     street.strip(canvas, plan.right, plan.right + plan.pavement_right, paving, c.SIDEWALK)
     street.strip(canvas, plan.left, plan.right, asphalt, c.ROAD)
+    if plan.kind != "street" and dice.chance(0.6):  # grass between kerb and pavement
+        wide = dice.between(0.6, 0.5 * min(plan.pavement_left, plan.pavement_right))
+        street.strip(canvas, plan.left - wide, plan.left, grass, c.TERRAIN)
+        street.strip(canvas, plan.right, plan.right + wide, grass, c.TERRAIN)
     for x in (plan.left - 0.25, plan.right):
         street.strip(canvas, x, x + 0.25, kerb, c.SIDEWALK)
     if plan.crossing:

@@ -9,10 +9,10 @@ from mxnetseg.data.scenes import furniture, people, street, vehicles
 
 # Shares of what lines the street: building, wall, fence, hedge; the rest is a gap.
 _ROWS = {
-    "street": (0.66, 0.12, 0.08, 0.06),
-    "suburb": (0.30, 0.16, 0.28, 0.18),
-    "park": (0.14, 0.20, 0.30, 0.20),
-    "yard": (0.30, 0.32, 0.26, 0.04),
+    "street": (0.58, 0.17, 0.14, 0.05),
+    "suburb": (0.20, 0.20, 0.38, 0.17),
+    "park": (0.10, 0.24, 0.40, 0.18),
+    "yard": (0.16, 0.42, 0.34, 0.04),
 }
 # Depth beyond which nothing can be told apart, metres.
 _HORIZON = 120.0
@@ -75,7 +75,7 @@ class Things:
 
     def _far_to_near(self) -> Sequence[Thing]:
         order = sorted(self.things, key=lambda thing: -thing.z)
-        for long in [thing for thing in order if thing.far > thing.z + 5.0]:
+        for long in [thing for thing in order if thing.far > thing.z + 3.0 and thing.z < 40.0]:
             # Beside a long vehicle, what is nearer the camera's line is seen in front of its flank
             # although it may stand farther away than the vehicle's near end.
             place = order.index(long)
@@ -132,6 +132,18 @@ def _put_row(things: Things, dice: c.Dice, kind: str, side: int, x, near, far, d
             things.put_front(paint, dice, x, near, far)
             return
         draw -= share
+
+
+def put_railings(things: Things, dice: c.Dice, plan) -> None:
+    """Fences right at the kerb, as they keep people off the road."""
+    for side, kerb in ((-1, plan.left), (1, plan.right)):
+        if dice.chance(0.22):
+            near = dice.between(1.5, 9.0)
+            far = near + dice.between(8.0, 25.0)
+            if plan.crossing:
+                far = min(far, plan.crossing - 5.0)
+            if far > near + 2.0:
+                things.put_front(street.fence, dice, kerb + 0.35 * side, near, far, 1.15)
 
 
 def run_traffic(things: Things, dice: c.Dice, plan, dusk: bool) -> None:

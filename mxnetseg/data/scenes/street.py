@@ -274,9 +274,11 @@ def wall(canvas: c.Canvas, dice: c.Dice, x: float, near: float, far: float) -> N
     front.fill(height, height + 0.16, dice.vary((176, 172, 166), 10), c.WALL)
 
 
-def fence(canvas: c.Canvas, dice: c.Dice, x: float, near: float, far: float) -> None:
+def fence(
+    canvas: c.Canvas, dice: c.Dice, x: float, near: float, far: float, height: float = 0.0
+) -> None:
     """Posts, rails and bars that let what is behind show through; the label covers all of it."""
-    height = dice.between(1.1, 2.2)
+    height = height or dice.between(1.1, 2.2)
     colour = dice.vary(dice.pick(FENCES), 14)
     front = Front(canvas, x, near, far)
     reach = min(far, front.near + 45.0)
@@ -287,7 +289,7 @@ def fence(canvas: c.Canvas, dice: c.Dice, x: float, near: float, far: float) -> 
     step = dice.between(0.28, 0.5)
     z = front.near
     while z < reach and len(bars) < 70:
-        bars.append(front.quad(z, z + 0.1, 0.0, height))
+        bars.append(front.quad(z, z + 0.13, 0.0, height))
         z += step * (1.0 + z / 25.0)
     front.details(bars, colour)
     front.details(rails, colour, 0.9)
