@@ -123,7 +123,7 @@ def cached_centroids(dataset: Any, tile: int, cache: Optional[str] = None, worke
         table = np.load(path, allow_pickle=False)
         if table.ndim == 2 and table.shape[1] == 4 and table.dtype == np.int32:
             return table
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         pass  # not there, or cut short by a full disk: computed again
     table = _compute(dataset, tile, workers)
     _store(table, folder, path)
