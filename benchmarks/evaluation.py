@@ -1,7 +1,7 @@
-"""What evaluation costs beside the network, and how much memory whole predictions take.
+"""What evaluation costs beside the network, and how much memory predictions take.
 
     python benchmarks/evaluation.py                    # host reductions against MXNet's own, 19 x 1024 x 2048
-    python benchmarks/evaluation.py --memory fcn       # resident memory of whole-image prediction, image by image
+    python benchmarks/evaluation.py --memory fcn       # resident memory of predictions, image by image
 
 Every comparison is made in one run; the ratio is what to read, since the milliseconds are the machine's.
 The medians of `--repeat` rounds are shown, after one round that does not count.
@@ -96,9 +96,8 @@ def memory(model: str, height: int, width: int, count: int, options: dict) -> No
 
     predictor = Predictor(create_model(model, 19, backbone="resnet18"), **options)
     process = psutil.Process()
-    print(
-        f"{model} resnet18, {width} x {height}; a float32 map of 19 classes is {19 * 4 * height * width / 1e6:.0f} MB"
-    )
+    size = 19 * 4 * height * width / 1e6
+    print(f"{model} resnet18, {width} x {height}; a float32 map of 19 classes is {size:.0f} MB")
     print(f"{'image':>5}  {'seconds':>8}  {'resident MB':>11}  {'peak MB':>8}")
     print(f"{'-':>5}  {'':>8}  {process.memory_info().rss / 1e6:>11.0f}")
     for index in range(count):
