@@ -117,6 +117,9 @@ class AugmentGroup(Group):
     color_jitter: JitterGroup = Field(default_factory=JitterGroup)
     blur: float = Field(0.0, ge=0, le=1, description="probability of Gaussian blur")
     blur_sigma: Tuple[float, float] = Field((0.15, 1.3), description="its standard deviation, pixels")
+    photometric_distortion: bool = Field(
+        False, description="mmsegmentation's random brightness, contrast, saturation and hue"
+    )
     max_class_ratio: float = Field(
         1.0, gt=0, le=1, description="draw the crop again while one class takes more than this share"
     )

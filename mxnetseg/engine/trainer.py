@@ -27,6 +27,7 @@ from mxnet import autograd
 from mxnetseg.config import Recipe
 from mxnetseg.data import create_dataset, transforms
 from mxnetseg.data.loader import TrainLoader
+from mxnetseg.data.photometric import PhotometricDistortion
 from mxnetseg.engine import checkpoint as files
 from mxnetseg.engine.evaluator import evaluate, make_predictor
 from mxnetseg.engine.optim import Stepper
@@ -547,6 +548,8 @@ def build_network(recipe: Recipe, nclass: int, num_devices: int):
 def make_transform(augment, dataset) -> transforms.TrainTransform:
     """The training transform of the recipe's `augment` group."""
     photometric: List[Any] = []
+    if augment.photometric_distortion:
+        photometric.append(PhotometricDistortion())
     jitter = augment.color_jitter
     if any(jitter.model_dump().values()):
         photometric.append(transforms.ColorJitter(**jitter.model_dump()))
