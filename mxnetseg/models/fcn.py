@@ -3,28 +3,34 @@
 A classifier over the last backbone map, resized to the image: FCN-32s at output stride 32, the dilated
 form at 8. Published implementations differ in the classifier only: one 3x3 unit of a fixed width
 (MXNetSeg), of a quarter of the input (GluonCV, AceCoooool), or two 3x3 units joined with their input
-(mmsegmentation). `jpu=True` puts joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it.
+(mmsegmentation). `jpu=True` puts joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it. On HRNet
+(arXiv 1908.07919) all branches are joined and the unit is pointwise (`gather`).
 """
 
 from __future__ import annotations
 
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3, head_width
+from mxnetseg.nn.gather import gather_maps, gathers
 from mxnetseg.nn.jpu import JPU
 from mxnetseg.nn.layers import FCNHead
 
 
 class FCN(Head):
-    """Classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
+    """Classifier on the deepest map, or with `gather` on all of them joined at the size of the first."""
 
-    def __init__(self, channels, nclass, width, units, concat_input, jpu):
+    def __init__(self, channels, nclass, width, units, concat_input, jpu, gather, align_corners):
         super().__init__()
+        self._gather, self._align_corners = gather, align_corners
         self.jpu = JPU(channels[1:], 512) if jpu else None
-        deepest = self.jpu.out_channels if jpu else channels[-1]
-        self.classifier = FCNHead(deepest, nclass, head_width(width, deepest), units, concat_input)
+        deepest = self.jpu.out_channels if jpu else sum(channels) if gather else channels[-1]
+        self.classifier = FCNHead(deepest, nclass, head_width(width, deepest), units, concat_input,
+                                  kernel=1 if gather else 3)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self.jpu is not None:
             c4 = self.jpu(c2, c3, c4)
+        elif self._gather:
+            c4 = gather_maps(F, (c1, c2, c3, c4), self._align_corners)
         return self.classifier(c4)
 
 
@@ -47,12 +53,14 @@ def fcn(
     units=1,
     concat_input=False,
     jpu=False,
+    gather=None,
     align_corners=True,
 ):
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, at most their input's; None is a
-    quarter of it. The auxiliary head reads c3."""
+    quarter of it. The auxiliary head reads c3. `gather`: classify all maps joined, None does so on HRNet."""
     channels = backbone.channels
-    head = FCN(channels, nclass, width, units, concat_input, jpu)
+    gather = gathers(backbone) and not jpu if gather is None else gather
+    head = FCN(channels, nclass, width, units, concat_input, jpu, gather, align_corners)
     return Segmentor(
         backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners
     )

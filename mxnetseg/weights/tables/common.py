@@ -177,3 +177,17 @@ def mmseg_context_head(theirs, ours=()):
         (rf"^decode_head\.{theirs}\.", "head.context.block."),
         *ours,
     ]
+
+
+def _hrnet_chain(match):
+    """Strided chains between branches: ours are flat, with the activations numbered too."""
+    return f"{match.group(1)}.{3 * int(match.group(2)) + int(match.group(3))}."
+
+
+# mmsegmentation's HRNet against GluonCV's, whose blocks are numbered sequences.
+MMSEG_HRNET = [
+    (r"^backbone\.", "backbone.trunk."),
+    (r"^(backbone\.trunk\.(?:layer1\.\d|stage\d\.\d\.branches\.\d\.\d))\.(conv|bn)([123])\.",
+     lambda m: f"{m.group(1)}.body.{3 * int(m.group(3)) - (3 if m.group(2) == 'conv' else 2)}."),
+    (r"^(backbone\.trunk\.stage\d\.\d\.fuse_layers\.\d\.\d)\.(\d)\.([01])\.", _hrnet_chain),
+]

@@ -9,6 +9,7 @@ from mxnetseg.weights.tables.common import (
     GLUONCV_RESNET,
     MMSEG_AUX,
     MMSEG_FCN_HEAD,
+    MMSEG_HRNET,
     MMSEG_RESNET,
     gluoncv_head,
     mxseg_fcn_head,
@@ -71,3 +72,10 @@ for _depth in (50, 101):
             align_corners=False,
         ),
     )
+reference(
+    "mmseg_fcn_hr18",
+    family="mmseg",
+    model="fcn",
+    rules=MMSEG_HRNET + MMSEG_FCN_HEAD,
+    options=dict(backbone="hrnet_w18", aux=False, width=270, align_corners=False),
+)
