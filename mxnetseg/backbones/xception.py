@@ -1,9 +1,9 @@
 """Xception-65 and -71 (Chollet, CVPR 2017, arXiv 1610.02357), aligned and modified for DeepLabv3+
 (arXiv 1802.02611), on GluonCV's networks.
 
-Output strides 16 and 8 hold the exit flow, and then the middle flow too, by dilation. GluonCV's Xception-71
-has one stride too many in its entry flow (64 in all, where the paper's network has 32); the paper's strides
-are set here, which no parameter depends on.
+Output strides 16 and 8 hold the exit flow, and then the middle flow too, by dilation. Strides and dilations
+are set here, which no parameter depends on: GluonCV's Xception-71 has one stride too many in its entry flow
+(64 in all, where the paper's network has 32) and loses a shortcut's parameters at output stride 8.
 """
 
 from __future__ import annotations
@@ -29,15 +29,19 @@ class Xception(Backbone):
         super().__init__(
             channels=(128, 256, 728, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
         )
-        network = {65: xception.Xception65, 71: xception.Xception71}[depth]
-        whole = network(output_stride=output_stride)
+        whole = {65: xception.Xception65, 71: xception.Xception71}[depth](output_stride=32)
         for name in PARTS:
             setattr(self, name, getattr(whole, name))
         self._deep_entry = depth == 71
         if self._deep_entry:
-            last = self.block2[2]
-            last.skip._kwargs["stride"] = (1, 1)
-            last.rep[len(last.rep) - 2].conv1._kwargs["stride"] = (1, 1)
+            _hold(self.block2[2])
+        if output_stride <= 16:
+            _hold(self.block20)
+        if output_stride == 8:
+            _hold(self.block3)
+            for block in (*self.midflow, self.block20):
+                _dilate(block.rep, 2)
+        _dilate((self.conv3, self.conv4, self.conv5), 32 // output_stride)
 
     def hybrid_forward(self, F, x):
         x = self.relu(self.bn1(self.conv1(x)))
@@ -54,6 +58,21 @@ class Xception(Backbone):
         x = self.relu(self.bn4(self.conv4(x)))
         c4 = self.relu(self.bn5(self.conv5(x)))
         return c1, c2, c3, c4
+
+
+def _separable(layers):
+    return [layer for layer in layers if isinstance(layer, xception.SeparableConv2d)]
+
+
+def _hold(block):
+    """Take the stride, which is on the last separable convolution and the shortcut, from a block."""
+    block.skip._kwargs["stride"] = _separable(block.rep)[-1].conv1._kwargs["stride"] = (1, 1)
+
+
+def _dilate(layers, rate):
+    for layer in _separable(layers):
+        layer.dilation = rate
+        layer.conv1._kwargs["dilate"] = (rate, rate)
 
 
 @BACKBONES.register("xception65", output_strides=(8, 16, 32), weights="xception65")

@@ -1,0 +1,65 @@
+"""ResNeSt: Split-Attention Networks (Zhang et al., CVPRW 2022, arXiv 2004.08955) on GluonCV's networks.
+
+Output strides 16 and 8 hold stages 4 and 3 by dilation, the first block of a stage at half of it. GluonCV's
+DropBlock layers are left out: they are built for one size of image.
+"""
+
+from __future__ import annotations
+
+from gluoncv.model_zoo import resnest
+
+from mxnetseg.backbones.base import BACKBONES, Backbone
+
+# Blocks in each stage and the width of the stem's first two convolutions.
+DEPTHS = {
+    14: ((1, 1, 1, 1), 32),
+    26: ((2, 2, 2, 2), 32),
+    50: ((3, 4, 6, 3), 32),
+    101: ((3, 4, 23, 3), 64),
+    200: ((3, 24, 36, 3), 64),
+    269: ((3, 30, 48, 8), 64),
+}
+
+
+class ResNeSt(Backbone):
+    """GluonCV's network without its classifier; children keep GluonCV's names."""
+
+    def __init__(self, depth, output_stride=32):
+        layers, stem_width = DEPTHS[depth]
+        super().__init__(
+            channels=(256, 512, 1024, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
+        )
+        whole = resnest.ResNeSt(
+            resnest.Bottleneck,
+            layers,
+            dilation=32 // output_stride,
+            deep_stem=True,
+            stem_width=stem_width,
+            avg_down=True,
+            avd=True,
+            use_splat=True,
+        )
+        for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+            setattr(self, name, getattr(whole, name))
+
+    def hybrid_forward(self, F, x):
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        c1 = self.layer1(x)
+        c2 = self.layer2(c1)
+        c3 = self.layer3(c2)
+        c4 = self.layer4(c3)
+        return c1, c2, c3, c4
+
+
+def _register(depth):
+    name = f"resnest{depth}"
+
+    @BACKBONES.register(name, output_strides=(8, 16, 32), weights=name)
+    def build(output_stride=32):
+        return ResNeSt(depth, output_stride)
+
+    build.__name__ = name
+
+
+for _depth in DEPTHS:
+    _register(_depth)
