@@ -8,6 +8,7 @@ Files are looked for locally only: in the weights folder (`MXNETSEG_WEIGHTS`, de
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +16,74 @@ import numpy as np
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights.fetch import read_index
 from mxnetseg.weights.reading import read_tensors
-from mxnetseg.weights.rename import assign, match
+from mxnetseg.weights.rename import assign, match, translate
+from mxnetseg.weights.tables import common
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "imagenet"
 SUFFIXES = (".params", ".pth", ".pt", ".tar", ".npz")
+# The ImageNet classifier and what only it uses, in any of the libraries.
+CLASSIFIER = (
+    r"^(fc|output|classifier|linear|head|head_dist|final_layer|conv_last|bn|norm)\.",
+    r"^(incre_modules|downsamp_modules)\.",
+    r"^features\.(\d+|conv5|norm5_extra)\.",
+)
 # mmcv numbers the deep stem's last batch norm with its convolutions; SFSegNets' segmentation
 # checkpoints call stem and batch norm layer0. torchvision, timm and GluonCV use our names.
 RESNET = [
-    (r"^backbone\.", ""),
     (r"^stem\.7\.", "bn1."),
     (r"^stem\.", "conv1."),
     (r"^layer0\.0\.", "conv1."),
     (r"^layer0\.1\.", "bn1."),
 ]
-# The ImageNet classifier and what only it uses.
-CLASSIFIER = (r"^(backbone\.)?(fc|output|classifier|linear|head|conv_last|bn)\.",)
+_DENSE_LAYER = {"norm1": 0, "conv1": 2, "norm2": 3, "conv2": 5}
+
+
+def _dense_layer(match):
+    block, layer, part = int(match.group(1)), int(match.group(2)), match.group(3) + match.group(4)
+    return f"layer{block}.{int(block > 1)}.{layer - 1}.1.{_DENSE_LAYER[part]}."
+
+
+DENSENET = [
+    (r"^features\.conv0\.", "stem.0."),
+    (r"^features\.norm0\.", "stem.1."),
+    (r"^features\.norm5\.", "layer4.2."),
+    (r"^features\.denseblock(\d)\.denselayer(\d+)\.(norm|conv)\.?([12])\.", _dense_layer),
+    (r"^features\.transition(\d)\.norm\.", lambda m: f"layer{int(m.group(1)) + 1}.0.0."),
+    (r"^features\.transition(\d)\.conv\.", lambda m: f"layer{int(m.group(1)) + 1}.0.2."),
+]
+
+
+def _inverted_residual(match):
+    """torchvision's features.<k>.conv.<i>[.<j>] of MobileNet v2 in GluonCV's numbering."""
+    k, i, j = int(match.group(1)), int(match.group(2)), match.group(3)
+    level, first = next((n, f) for n, f, last in ((1, 1, 3), (2, 4, 6), (3, 7, 13), (4, 14, 17)) if k <= last)
+    index = k - first + (3 if level == 1 else 0)
+    # A unit is conv, norm, activation; the last one, without activation, is written flat.
+    linear = 1 if k == 1 else 2
+    unit = 3 * i + int(j) if j is not None else 3 * linear + (i - linear)
+    return f"layer{level}.{index}.out.{unit}."
+
+
+MOBILENETV2 = [
+    (r"^features\.0\.([01])\.", r"layer1.\1."),
+    (r"^features\.(\d+)\.conv\.(\d)(?:\.(\d))?\.(?=[a-z])", _inverted_residual),
+]
+
+
+def _prefixed(rules):
+    """Rules written for names under `backbone.`, applied to bare ones."""
+    return [(r"^", "backbone."), *rules, (r"^backbone\.", "")]
+
+
+# family -> (rules, patterns of tensors that segmentation never runs). The first family that the
+# backbone's name starts with counts; those without an entry use ResNet's.
+RULES = {
+    "densenet": (DENSENET, CLASSIFIER),
+    "mobilenetv2": (MOBILENETV2, (*CLASSIFIER, r"^features\.18\.")),
+    "hrnet": (_prefixed(common.MMSEG_HRNET), CLASSIFIER),
+    "stdc1": (_prefixed(common.stdc_backbone(1)), CLASSIFIER),
+    "stdc2": (_prefixed(common.stdc_backbone(2)), CLASSIFIER),
+}
 
 
 def folder():
@@ -45,11 +99,19 @@ def load_backbone(backbone, source):
     """
     name = backbone.registered_name
     path = _local_file(name) if source is True else Path(source)
-    tensors = read_tensors(path)
-    parameters = backbone._collect_params_with_prefix()
-    tensors = _inflate(tensors, backbone)
+    tensors = {n[9:] if n.startswith("backbone.") else n: t for n, t in read_tensors(path).items()}
     rules, unused = RULES.get(_family(name), (RESNET, CLASSIFIER))
-    values, problems = match(tensors, rules, parameters, unused)
+    parameters = backbone._collect_params_with_prefix()
+    # GluonCV's classifiers number their layers; a backbone cut from one knows which became what.
+    zoo = getattr(backbone, "zoo_prefixes", {})
+    tables = [rules, [(rf"^{re.escape(theirs)}", ours) for theirs, ours in zoo.items()]]
+    rules = max(tables, key=lambda table: sum(translate(n, table, parameters) is not None for n in tensors))
+    kept = {
+        n: t
+        for n, t in _inflate(tensors, backbone).items()
+        if translate(n, rules, parameters) or not any(re.search(pattern, n) for pattern in unused)
+    }
+    values, problems = match(kept, rules, parameters)
     if problems:
         raise CheckpointError(f"{path} does not fit backbone {name!r}; {problems}")
     assign(parameters, values)
@@ -75,10 +137,6 @@ def _inflate(tensors, backbone):
 
 def _family(name):
     return next((family for family in RULES if name.startswith(family)), None)
-
-
-# family -> (rules, unused); the families without an entry use the names of ResNet's.
-RULES = {}
 
 
 def _local_file(name):

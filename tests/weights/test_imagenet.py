@@ -24,7 +24,59 @@ def torch_names(name):
 
 def mmcv_names(name):
     name = torch_names(name)
-    return name.replace("conv1.", "stem.", 1).replace("bn1.", "stem.7.", 1) if name[:2] in ("co", "bn") else name
+    if name.startswith(("conv1.", "bn1.")):
+        name = name.replace("conv1.", "stem.", 1).replace("bn1.", "stem.7.", 1)
+    return name
+
+
+def torchvision_densenet(name):
+    name = torch_names(name)
+    name = name.replace("stem.0.", "features.conv0.").replace("stem.1.", "features.norm0.")
+    parts = name.split(".")
+    if name.startswith("layer4.2."):
+        return "features.norm5." + parts[-1]
+    if parts[0].startswith("layer"):
+        block = int(parts[0][5:])
+        if block > 1 and parts[1] == "0":
+            return f"features.transition{block - 1}.{'norm' if parts[2] == '0' else 'conv'}.{parts[-1]}"
+        part = {"0": "norm1", "2": "conv1", "3": "norm2", "5": "conv2"}[parts[4]]
+        return f"features.denseblock{block}.denselayer{int(parts[2]) + 1}.{part}.{parts[-1]}"
+    return name
+
+
+def torchvision_mobilenet(name):
+    parts = torch_names(name).split(".")
+    level, index = int(parts[0][5:]), int(parts[1])
+    if level == 1 and index < 3:
+        return f"features.0.{index}.{parts[-1]}"
+    k = index - 2 if level == 1 else index + {2: 4, 3: 7, 4: 14}[level]
+    unit = int(parts[3])
+    last = 3 if k == 1 else 6
+    place = f"{unit // 3}.{unit % 3}" if unit < last else str(last // 3 + unit - last)
+    return f"features.{k}.conv.{place}.{parts[-1]}"
+
+
+def stdc_names(name):
+    name = torch_names(name)
+    for old, new in (("stem.0.", "x2.0.0."), ("stem.1.", "x4.0.1.")):
+        name = name.replace(old, new)
+    if name.startswith("stages."):
+        _, stage, block, *rest = name.split(".")
+        first, key = ((2, 8), (4, 16), (6, 32))[int(stage)]
+        name = f"x{key}.0.{first + int(block)}." + ".".join(rest)
+        name = name.replace(".units.", ".conv_list.").replace(".down.conv.", ".avd_layer.0.")
+        name = name.replace(".down.bn.", ".avd_layer.1.")
+    return name
+
+
+def gluoncv_names(backbone):
+    prefixes = {ours: theirs for theirs, ours in create_backbone(backbone).zoo_prefixes.items()}
+
+    def rename(name):
+        ours = next(p for p in prefixes if name.startswith(p))
+        return prefixes[ours] + name[len(ours):]
+
+    return rename
 
 
 @pytest.mark.parametrize(
@@ -34,6 +86,13 @@ def mmcv_names(name):
         ("resnet50", torch_names, "fc.weight"),
         ("resnet18_v1c", mmcv_names, "fc.weight"),
         ("resnet18_v1s", torch_names, "fc.weight"),
+        ("densenet121", torchvision_densenet, "classifier.weight"),
+        ("densenet121", gluoncv_names("densenet121"), "output.weight"),
+        ("mobilenetv2_1.0", torchvision_mobilenet, "features.18.0.weight"),
+        ("mobilenetv2_0.5", gluoncv_names("mobilenetv2_0.5"), "features.40.weight"),
+        ("stdc1", stdc_names, "conv_last.conv.weight"),
+        ("dfnetv1", torch_names, "fc.weight"),
+        ("resnest14", torch_names, "fc.weight"),
     ],
 )
 def test_backbone_files_of_other_libraries_fill_every_parameter(tmp_path, backbone, rename, classifier):
@@ -59,7 +118,7 @@ def test_true_looks_in_the_local_folder_and_says_how_to_fill_it(tmp_path, monkey
 
 def test_a_file_of_another_depth_is_refused_with_what_is_missing(tmp_path):
     np.savez(tmp_path / "r18.npz", **arrays("resnet18", torch_names)[1])
-    with pytest.raises(CheckpointError, match="resnet34.*missing"):
+    with pytest.raises(CheckpointError, match=r"resnet34.*missing"):
         create_model("fcn", 3, backbone="resnet34", pretrained=str(tmp_path / "r18.npz"))
 
 
