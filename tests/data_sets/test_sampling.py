@@ -229,6 +229,9 @@ def test_a_recipe_names_the_parts_of_a_concatenation(tmp_path):
     counts = Counter(i >= 11 for i, _ in joined.default_sampler()(0, 0))
     assert abs(counts[True] - counts[False]) <= 1
     assert len(create_dataset("concat", split="val", parts=parts)) == 2
+    only = [parts[0], {**parts[1], "split": {"train": "train"}}]
+    assert len(create_dataset("concat", split="train", parts=only)) == 13
+    assert len(create_dataset("concat", split="val", parts=only)) == 1
     with pytest.raises(ConfigError, match="expected keys"):
         create_dataset("concat", parts=[{"nam": "kitti"}])
     with pytest.raises(DatasetError, match="no root of its own"):

@@ -81,7 +81,8 @@ class ConcatDataset(Dataset):
 class Concat(ConcatDataset):
     """From a recipe: `parts: [{name: cityscapes, root: ..., split: train, weight: 2, options: {}}, ...]`.
 
-    `split` of a part defaults to the split asked for.
+    `split` of a part defaults to the split asked for; as a mapping (`{train: train}`) it says which of the
+    part's splits serves for which, and the part is left out of the others.
     """
 
     title = "Several data sets joined"
@@ -104,18 +105,22 @@ class Concat(ConcatDataset):
                 raise ConfigError(
                     f"part {part} of a concatenation: expected keys {', '.join(_PART_KEYS)} (name is needed)"
                 )
-        weighted = any("weight" in part for part in parts)
+        present = [
+            (part, chosen) for part in parts for chosen in [_split_of(part, split)] if chosen is not None
+        ]
+        weighted = any("weight" in part for part, _ in present)
         super().__init__(
             [
-                create_dataset(
-                    part["name"],
-                    part.get("root"),
-                    part.get("split", split),
-                    **part.get("options", {}),
-                )
-                for part in parts
+                create_dataset(part["name"], part.get("root"), chosen, **part.get("options", {}))
+                for part, chosen in present
             ],
-            [part.get("weight", 1.0) for part in parts] if weighted else None,
+            [part.get("weight", 1.0) for part, _ in present] if weighted else None,
         )
         self.name = "concat"
         self.split = split
+
+
+def _split_of(part: Dict[str, Any], split: str) -> Optional[str]:
+    """The split of a part that serves for `split`; None where it has none."""
+    chosen = part.get("split", split)
+    return chosen.get(split) if isinstance(chosen, dict) else chosen
