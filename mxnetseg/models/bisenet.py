@@ -83,7 +83,9 @@ def _classifier(in_channels, nclass, channels, shuffle, dropout=0.0):
     "bisenet",
     paper="BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation", venue="ECCV 2018",
     year=2018, link="https://arxiv.org/abs/1808.00897", backbone="resnet18", output_stride=32,
-    scores=[],
+    scores=[("Cityscapes val", "resnet18, 1024x1024, 160k", 74.37, "mmsegmentation"),
+            ("Cityscapes val", "resnet18, 1024x1024, 160k, batch 32", 75.16, "mmsegmentation"),
+            ("Cityscapes val", "resnet50, 1024x1024, 160k", 77.68, "mmsegmentation")],
 )
 def bisenet(nclass, backbone, aux=True, width=None, merge="progressive", upsample=("bilinear", "bilinear"),
             gate="bottleneck", reduction=1, shuffle=False, aux_on="context", aux_width=None,

@@ -108,7 +108,8 @@ def _classifier(channels, nclass, units):
     "icnet",
     paper="ICNet for Real-Time Semantic Segmentation on High-Resolution Images", venue="ECCV 2018", year=2018,
     link="https://arxiv.org/abs/1704.08545", backbone="resnet50", output_stride=8,
-    scores=[],
+    scores=[("Cityscapes val", "resnet18_v1c, 832x832, 160k", 74.43, "mmsegmentation"),
+            ("Cityscapes val", "resnet50_v1c, 832x832, 160k", 76.29, "mmsegmentation")],
 )
 def icnet(nclass, backbone, aux=True, width=256, corners=True, ceil_pool=False, ppm_act="relu",
           ppm_first=True, ppm_kernel=3, early_act=False, units=0, supervise_main=False, fine_first=False):

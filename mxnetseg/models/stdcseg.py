@@ -46,7 +46,8 @@ class STDCSegHead(Head):
     "stdcseg",
     paper="Rethinking BiSeNet For Real-time Semantic Segmentation", venue="CVPR 2021", year=2021,
     link="https://arxiv.org/abs/2104.13188", backbone="stdc1", output_stride=32,
-    scores=[],
+    scores=[("Cityscapes val", "stdc1, 512x1024, 80k", 74.94, "mmsegmentation"),
+            ("Cityscapes val", "stdc2, 512x1024, 80k", 76.67, "mmsegmentation")],
 )
 def stdcseg(nclass, backbone, aux=True, width=128, detail=0, classifier_bias=True):
     """`width`: channels of the context path. `aux`: heads on the context at strides 8 and 16. `detail`:
