@@ -291,6 +291,14 @@ MISTAKES = {
         "--checkpoint {run} --output {cut}",
         r"cut\.params.*--output",
     ),
+    "options without effect": (
+        "--checkpoint {run} --mode speed --ms --root x",
+        r"--root, --ms: no effect in --mode speed",
+    ),
+    "size without effect": (
+        "--checkpoint {run} --size 64 64",
+        r"--size is the input of --mode speed",
+    ),
     "json in no folder": (
         "--checkpoint {run} --json /nowhere/s.json",
         r"/nowhere does not exist",
@@ -349,6 +357,18 @@ def test_a_mistake_through_the_real_command_ends_with_status_2_and_no_traceback(
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.splitlines() == ["error: missing.params: checkpoint not found"]
+
+
+def test_speed_times_the_network_without_a_checkpoint_and_says_what_the_number_depends_on(tmp_path, capsys):
+    path = tmp_path / "speed.json"
+    main(["--model", "fcn", "--backbone", "resnet18", "--mode", "speed", "--size", "32", "64", "--ctx", "cpu",
+          "--batch", "2", "--json", str(path)])  # fmt: skip
+    out = capsys.readouterr().out
+    for words in ("input 2 x 32 x 64", "float32", "cpu(0)", "MXNet", "median", "95th percentile", "images/s",
+                  "auxiliary heads dropped", "G multiply-adds", "waiting for the device"):  # fmt: skip
+        assert words in out, words
+    result = json.loads(path.read_text())
+    assert result["forward"]["runs"] >= 5 and result["parameters"] > 1e6
 
 
 def test_help_explains_the_modes_and_shows_examples(capsys):

@@ -8,7 +8,7 @@ import os
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
 from mxnetseg.errors import CheckpointError, ConfigError, DatasetError, nearest
 
-MODES = ("val", "test", "testval")
+MODES = ("val", "test", "testval", "speed")
 
 _EXAMPLES = """
 examples:
@@ -21,6 +21,8 @@ examples:
       a file without a recipe beside it, sliding windows of 768 pixels
   python eval.py --checkpoint RUN --mode test --submission
       label ids of the test split for the benchmark's server, zipped
+  python eval.py --model sfnet --backbone resnet18 --mode speed --size 1024 2048
+      milliseconds of the forward pass, and what they depend on
   python eval.py --checkpoint RUN --image photo.jpg holiday/ --output seen
       your own pictures
 """
@@ -40,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = p.add_argument_group("what")
-    what.add_argument("--checkpoint", required=True, metavar="FILE",
+    what.add_argument("--checkpoint", metavar="FILE",
                       help=".params file, or the folder of a run (its best weights)")  # fmt: skip
     what.add_argument("--model", help="architecture; needed only without a recipe.yaml beside the checkpoint")
     what.add_argument("--backbone", help="its backbone, likewise")
@@ -48,9 +50,10 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--root", metavar="DIR",
                       help="folder of the data set; default: the recipe's, else $MXNETSEG_DATA/<data>, "
                       "else ./datasets/<data>")  # fmt: skip
-    what.add_argument("--mode", default="val", metavar="{val,test,testval}",
+    what.add_argument("--mode", default="val", metavar="{val,test,testval,speed}",
                       help="val: scores of the validation split (default); test: pictures of the test split; "
-                      "testval: pictures of the validation split, with its scores")  # fmt: skip
+                      "testval: pictures of the validation split, with its scores; speed: time of a forward "
+                      "pass on random input, for which --model will do without --checkpoint")  # fmt: skip
     what.add_argument("--split", help="another split than the mode's own")
     what.add_argument("--image", nargs="+", metavar="PATH",
                       help="predict these pictures, or folders of them, instead")  # fmt: skip
@@ -71,7 +74,10 @@ def parser() -> argparse.ArgumentParser:
     shape.add_argument("--whole", action="store_true", help="whole images, whatever their size")
     how.add_argument("--stride", type=float, metavar="SHARE",
                      help="step between windows as a share of the window (default 2/3)")  # fmt: skip
-    how.add_argument("--batch", type=int, metavar="N", help="windows per forward pass (default 1)")
+    how.add_argument("--batch", type=int, metavar="N",
+                     help="windows, or images of --mode speed, per forward pass (default 1)")  # fmt: skip
+    how.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
+                     help="input of --mode speed (default 512 1024)")  # fmt: skip
     how.add_argument("--threshold", type=float, metavar="P",
                      help="probability of foreground, for binary networks (default 0.5)")  # fmt: skip
 
@@ -102,6 +108,8 @@ def _evaluate(argv=None):
     from mxnetseg.engine.devices import contexts
 
     devices = contexts(options.ctx)
+    if options.mode == "speed":
+        return _speed(options, devices[0])
     recipe = _recipe(options)
     same_data = options.data in (None, recipe.data.name)
     dataset = _images(options, recipe) if options.image else _dataset(options, recipe, same_data)
@@ -139,6 +147,16 @@ def _check(options) -> None:
         close = nearest(options.mode, MODES)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(f"--mode {options.mode}: not one of {', '.join(MODES)}{hint}")
+    if not options.checkpoint and not (options.mode == "speed" and options.model):
+        raise ConfigError(
+            "--checkpoint FILE is missing: the .params file, or the folder of a run, to evaluate"
+        )
+    if options.mode == "speed":
+        return _check_speed(options)
+    if options.size:
+        raise ConfigError(
+            "--size is the input of --mode speed; for the sizes of images see --base and --crop"
+        )
     if options.crop and options.whole:
         raise ConfigError(
             "--crop is the size of sliding windows and has no effect with --whole: leave one out"
@@ -163,6 +181,46 @@ def _check(options) -> None:
     for kind in _kinds(options, True):
         if kind not in KINDS:
             raise ConfigError(f"--save {kind}: not one of {', '.join(KINDS)}")
+
+
+def _check_speed(options) -> None:
+    """--mode speed times the bare network: an option about data, protocol or pictures would do nothing."""
+    idle = ("root split image limit ms scales flip base crop slide whole stride threshold output save "
+            "submission settings").split()  # fmt: skip
+    given = [f"--{name}" for name in idle if getattr(options, name) not in (None, False, [])]
+    if given:
+        names = ", ".join(given).replace("--settings", "--set")
+        raise ConfigError(f"{names}: no effect in --mode speed: leave it out")
+    if options.size and min(options.size) < 32:
+        raise ConfigError("--size takes height and width of at least 32 pixels")
+
+
+def _speed(options, device) -> None:
+    from mxnetseg.data import dataset_info
+    from mxnetseg.engine.checkpoint import load_network
+    from mxnetseg.engine.speed import describe_speed, measure_speed
+    from mxnetseg.engine.tracking import write_json
+    from mxnetseg.models import create_model, model_info
+
+    if options.checkpoint:
+        recipe = _recipe(options)
+        net, recipe = load_network(options.checkpoint, options.model, options.backbone, recipe=recipe)
+        name, backbone, channels = recipe.model.name, recipe.model.backbone, recipe.model.in_channels
+    else:
+        name, backbone, channels = options.model, options.backbone, 3
+        net = create_model(
+            name, dataset_info(options.data or "cityscapes")["nclass"] or 19, backbone=backbone
+        )
+    backbone = backbone or model_info(name)["backbone"]
+    print(
+        f"{name} {backbone}" + (f" from {options.checkpoint}" if options.checkpoint else ", random weights")
+    )
+    size = tuple(options.size or (512, 1024))
+    result = measure_speed(net, size, device, options.batch or 1, in_channels=channels)
+    print("\n".join(describe_speed(result)))
+    if options.json:
+        write_json(options.json, {"model": name, "backbone": backbone, **result})
+        print(f"wrote {options.json}")
 
 
 def _recipe(options):
