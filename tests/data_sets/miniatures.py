@@ -17,6 +17,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional
 
 import cv2
 import numpy as np
+import pytest
 
 HEIGHT, WIDTH = 24, 32
 
@@ -651,8 +652,7 @@ def weizmann_horses(name, folder, rng):
 
 @builder("nyuv2")
 def nyuv2(name, folder, rng):
-    import h5py
-
+    h5py = pytest.importorskip("h5py")
     count = 5
     images = rng.integers(0, 256, (count, HEIGHT, WIDTH, 3), np.uint8)
     classes = np.stack([blocks(rng, rng.permutation(41)) for _ in range(count)])

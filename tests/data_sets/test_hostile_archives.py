@@ -369,3 +369,41 @@ def test_every_file_that_cannot_be_converted_is_counted_and_the_rest_is_done(tmp
     with pytest.raises(DatasetError, match=r"2 of 3 failed.*0000000\.regions\.txt.*0000003"):
         prepare("stanford_background", str(root), say=_silent)
     assert (root / "labels" / "0000001.png").exists()
+
+
+def test_without_h5py_the_message_says_what_to_install(tmp_path, monkeypatch):
+    made = miniatures.write("nyuv2", tmp_path / "archives")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(DatasetError, match="pip install h5py"):
+        prepare("nyuv2", str(tmp_path / "root"), made.sources, say=_silent)
+
+
+def test_rooms_without_labels40_take_the_mapping_from_894_classes(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    made = miniatures.write("nyuv2", tmp_path / "archives")
+    table = np.random.default_rng(0).integers(1, 41, 894).astype(np.uint8)
+    with open(tmp_path / "archives" / "classMapping40.mat", "wb") as out:
+        out.write(miniatures.mat(mapClass=table[None]))
+    sources = [s.replace("labels40.mat", "classMapping40.mat") for s in made.sources]
+    prepare("nyuv2", str(tmp_path / "root"), sources, say=_silent)
+    with h5py.File(made.sources[0]) as opened:
+        raw = opened["labels"][0].T.astype(int)
+    want = np.where(raw == 0, 255, table[np.maximum(raw, 1) - 1].astype(int) - 1)
+    dataset = create_dataset("nyuv2", str(tmp_path / "root"), "train")
+    np.testing.assert_array_equal(dataset[0].label, want)
+
+
+def test_rooms_whose_labels_are_hdf5_are_read_too(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    made = miniatures.write("nyuv2", tmp_path / "archives")
+    from scipy.io import loadmat
+
+    path = next(s for s in made.sources if s.endswith("labels40.mat"))
+    labels = loadmat(path)["labels40"]
+    with h5py.File(path, "w") as out:
+        out["labels40"] = labels.transpose(2, 1, 0)
+    prepare("nyuv2", str(tmp_path / "root"), made.sources, say=_silent)
+    for split, expected in made.expected.items():
+        dataset = create_dataset("nyuv2", str(tmp_path / "root"), split)
+        for i in range(len(dataset)):
+            np.testing.assert_array_equal(dataset[i].label, expected[dataset[i].name])
