@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
+from mxnetseg.engine.threads import DETERMINISTIC, several_cpu_contexts
 from mxnetseg.errors import CheckpointError, ConfigError
 
 EPILOG = """\
@@ -86,7 +87,8 @@ def _train(argv):
     if options.fields:
         print(describe_fields())
         return 0
-    _prepare_threads(options, argv)
+    # Before anything loads MXNet.
+    several_cpu_contexts(sum(name.lower().startswith("cpu") for name in options.ctx or []))
     recipe, run_dir, resume = resolve(options)
     if recipe.deterministic:
         _make_deterministic(argv)
@@ -136,7 +138,7 @@ def _resume(options, given, files):
 
     run_dir = Path(options.resume)
     run_dir = run_dir if run_dir.is_dir() else run_dir.parent
-    for argument, name in (("model", "model.name"), ("data", "data.name"), ("backbone", "model.backbone")):
+    for name in ("model.name", "data.name", "model.backbone"):
         given.pop(name, None)
     if options.recipe:
         raise ConfigError(
@@ -207,22 +209,15 @@ def _default_backbone(recipe):
     return model_info(recipe.model.name).get("backbone") or ""
 
 
-def _prepare_threads(options, argv):
-    # SyncBatchNorm waits inside the engine: each CPU context needs a worker of its own. Read by MXNet
-    # when it is loaded, so it has to be said before.
-    if options.ctx and sum(name.lower().startswith("cpu") for name in options.ctx) > 1:
-        os.environ.setdefault("MXNET_CPU_WORKER_NTHREADS", str(len(options.ctx)))
-
-
 def _make_deterministic(argv):
-    """One compute thread and deterministic kernels; both are read when MXNet is loaded, so it is loaded anew."""
-    wanted = {"OMP_NUM_THREADS": "1", "MXNET_ENFORCE_DETERMINISM": "1", "MXNET_CUDNN_AUTOTUNE_DEFAULT": "0"}
-    if all(os.environ.get(key) == value for key, value in wanted.items()):
+    """One compute thread and deterministic kernels: MXNet reads both when it is loaded, so it is loaded anew."""
+    if all(os.environ.get(key) == value for key, value in DETERMINISTIC.items()):
         return
-    os.environ.update(wanted)
+    os.environ.update(DETERMINISTIC)
     if "mxnet" in sys.modules:
         package_root = str(Path(__file__).resolve().parents[2])
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+        paths = [package_root, os.environ.get("PYTHONPATH")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, "-m", "mxnetseg.cli.train", *argv])
