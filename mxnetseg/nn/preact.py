@@ -7,10 +7,24 @@ from mxnet.gluon import HybridBlock, nn
 class PreActUnit(HybridBlock):
     """Batch norm (`.bn`), ReLU, convolution (`.conv`): `(N, in, H, W)` to `(N, channels, H, W)`."""
 
-    def __init__(self, in_channels, channels, kernel=3, bias=False, momentum=0.9):
+    def __init__(self, in_channels, channels, kernel=3, bias=False, momentum=0.9, groups=1):
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=in_channels, momentum=momentum)
-        self.conv = nn.Conv2D(channels, kernel, padding=kernel // 2, use_bias=bias, in_channels=in_channels)
+        self.conv = nn.Conv2D(channels, kernel, padding=kernel // 2, groups=groups, use_bias=bias,
+                              in_channels=in_channels)
 
     def hybrid_forward(self, F, x):
         return self.conv(F.relu(self.bn(x)))
+
+
+class PreActHead(HybridBlock):
+    """Batch norm, ReLU, 3x3 convolution, the same two again, classifier (DDRNet, PIDNet)."""
+
+    def __init__(self, in_channels, nclass, width):
+        super().__init__()
+        self.unit = PreActUnit(in_channels, width)
+        self.bn = nn.BatchNorm(in_channels=width)
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+
+    def hybrid_forward(self, F, x):
+        return self.classifier(F.relu(self.bn(self.unit(x))))

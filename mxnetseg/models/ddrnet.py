@@ -1,0 +1,37 @@
+"""DDRNet: Deep Dual-resolution Networks for Real-time and Accurate Semantic Segmentation of Road Scenes
+(Hong et al., arXiv 2101.06085, T-ITS 2022).
+
+All the work is in its backbone (`backbones/ddrnet.py`); heads are a normalized 3x3 convolution and a
+classifier, the auxiliary one on the detail branch after its first exchange with the context.
+"""
+from __future__ import annotations
+
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.preact import PreActHead
+
+
+class DDRNetHead(Head):
+    """Classifier on the last map."""
+
+    def __init__(self, in_channels, nclass, width):
+        super().__init__()
+        self.classifier = PreActHead(in_channels, nclass, width)
+
+    def hybrid_forward(self, F, c1, c2, c3, c4):
+        return self.classifier(c4)
+
+
+@MODELS.register(
+    "ddrnet",
+    paper="Deep Dual-resolution Networks for Real-time and Accurate Semantic Segmentation of Road Scenes",
+    venue="T-ITS 2022", year=2022, link="https://arxiv.org/abs/2101.06085", backbone="ddrnet23_slim",
+    output_stride=8,
+    scores=[("Cityscapes val", "ddrnet23_slim, 1024x1024, 120k", 77.84, "mmsegmentation"),
+            ("Cityscapes val", "ddrnet23, 1024x1024, 120k", 79.99, "mmsegmentation")],
+)
+def ddrnet(nclass, backbone, aux=True, width=None, align_corners=False):
+    """`width`: channels of the heads' convolutions, None is half of c4's. `aux`: a head on c3."""
+    width = width or max(backbone.channels[3] // 2, 1)
+    head = DDRNetHead(backbone.channels[3], nclass, width)
+    heads = [("c3", PreActHead(backbone.channels[2], nclass, width))]
+    return Segmentor(backbone, head, heads if aux else (), align_corners)

@@ -1,0 +1,29 @@
+"""PIDNet: A Real-time Semantic Segmentation Network Inspired by PID Controllers (Xu et al., CVPR 2023,
+arXiv 2206.02066).
+
+The three branches are in `backbones/pidnet.py`; heads are DDRNet's. The auxiliary one reads the detail branch
+after its first fusion. A second one, for boundaries, is built on request only (`boundary`): its output is no
+map of classes and needs a loss of its own.
+"""
+from __future__ import annotations
+
+from mxnetseg.models.base import MODELS, Segmentor
+from mxnetseg.models.ddrnet import DDRNetHead
+from mxnetseg.nn.preact import PreActHead
+
+
+@MODELS.register(
+    "pidnet",
+    paper="PIDNet: A Real-time Semantic Segmentation Network Inspired by PID Controllers", venue="CVPR 2023",
+    year=2023, link="https://arxiv.org/abs/2206.02066", backbone="pidnet_s", output_stride=8,
+    scores=[("Cityscapes val", "pidnet_s, 1024x1024, 120k", 78.74, "mmsegmentation"),
+            ("Cityscapes val", "pidnet_m, 1024x1024, 120k", 80.22, "mmsegmentation")],
+)
+def pidnet(nclass, backbone, aux=True, width=128, boundary=0, align_corners=True):
+    """`width`: channels of the heads' convolutions. `aux`: a head on c3. `boundary`: channels of a boundary
+    head on c1 (with the backbone's option of that name), 0 for none."""
+    head = DDRNetHead(backbone.channels[3], nclass, width)
+    heads = [("c3", PreActHead(backbone.channels[2], nclass, width))]
+    if boundary:
+        heads.append(("c1", PreActHead(backbone.channels[0], boundary, backbone.channels[0] // 2)))
+    return Segmentor(backbone, head, heads if aux else (), align_corners)
