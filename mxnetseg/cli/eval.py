@@ -125,7 +125,8 @@ def _evaluate(argv=None):
     if folder:
         from mxnetseg.engine.pictures import PictureWriter
 
-        writer = PictureWriter(folder, dataset, _kinds(options, scored), options.submission)
+        count = min(options.limit or len(dataset), len(dataset))
+        writer = PictureWriter(folder, dataset, _kinds(options, scored), options.submission, count=count)
     work = evaluate if scored else predict
     try:
         result = work(net, dataset, predictor=predictor, progress=not options.quiet, limit=options.limit,

@@ -5,7 +5,7 @@
 <folder>/overlay/<name>.jpg    the picture tinted with them
 <folder>/error/<name>.jpg      wrong pixels red, where there is a label
 <folder>/submission/<name>.png label ids as the benchmark's server takes them, and submission.zip of them
-<folder>/examples.jpg          a sheet of the first few
+<folder>/examples.jpg          a sheet of a few
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -39,11 +39,18 @@ class PictureWriter:
     submission : bool
         Also label ids and their zip. Raises ConfigError for a data set that has no server ids.
     examples : int
-        How many of the first samples go on the sheet.
+        How many samples go on the sheet: spread over `count` of them, since neighbours in a split are often
+        frames of one video; the first ones where `count` is None.
     """
 
     def __init__(
-        self, folder: str, dataset, kinds: Sequence[str] = (), submission: bool = False, examples: int = 4
+        self,
+        folder: str,
+        dataset,
+        kinds: Sequence[str] = (),
+        submission: bool = False,
+        examples: int = 4,
+        count: Optional[int] = None,
     ):
         for kind in kinds:
             if kind not in KINDS:
@@ -53,8 +60,7 @@ class PictureWriter:
         self.folder = folder
         self.dataset = dataset
         self.kinds = tuple(kinds)
-        self.examples = examples
-        self.count = 0
+        self._shown = {k * (count or examples) // examples for k in range(examples)}
         self._palette = palette_of(dataset)
         self._server_ids = np.asarray(dataset.train_id_to_label_id) if submission else None
         self._rows: List[tuple] = []
@@ -66,13 +72,12 @@ class PictureWriter:
         self._make_folder(folder)
 
     def add(self, index: int, sample, prediction: np.ndarray) -> None:
-        """Queue the files of one sample; `index` is not used (the signature is that of `on_image`)."""
-        if self.count < self.examples:
+        """Queue the files of the sample with this index in the split; the signature is that of `on_image`."""
+        if index in self._shown:
             row = example_row(
                 sample.image, sample.label, prediction, self._palette, self.dataset.ignore_index
             )
             self._rows.append((sample.name, row))
-        self.count += 1
         # A few at a time: pictures waiting to be encoded would otherwise pile up in memory.
         while len(self._pending) > 2 * _THREADS:
             self._pending.pop(0).result()

@@ -93,3 +93,18 @@ def test_loose_pictures_take_classes_and_colours_of_the_data_set_trained_on(tmp_
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no pictures in this folder"):
         LoosePictures([str(tmp_path / "empty")], "camvid")
+
+
+def test_the_sheet_shows_samples_spread_over_the_split(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "mxnetseg.engine.pictures.contact_sheet",
+        lambda rows, *_, **__: shown.extend(name for name, _ in rows) or np.zeros((4, 4, 3), np.uint8),
+    )
+    data = Drawn(8)
+    fill(PictureWriter(str(tmp_path), data, count=8), data)
+    assert shown == ["drawn_0", "drawn_2", "drawn_4", "drawn_6"]
+    shown.clear()
+    data.count = 2
+    fill(PictureWriter(str(tmp_path), data, count=2), data)
+    assert shown == ["drawn_0", "drawn_1"]
