@@ -1,10 +1,11 @@
 """Images per second of loading alone: this library against GluonCV's own segmentation transform.
 
 Both read the same files and give normalized float32 crops with labels: long side drawn in
-[base / 2, 2 base], random crop, flip, blur with probability 0.5. GluonCV's side is what each of its segmentation
-data sets does (`SegmentationDataset._sync_transform`, then ToTensor and Normalize). One process, one
-thread; what is counted is processor time, so that a busy machine burdens neither side. Inflating PNGs takes
-both as long, hence the rows without reading. Then our loader with worker processes and threads, by the clock.
+[base / 2, 2 base], random crop, flip, blur with probability 0.5. GluonCV's side is what each of its
+segmentation data sets does (`SegmentationDataset._sync_transform`, then ToTensor and Normalize). One
+process, one thread; what is counted is processor time, so that a busy machine burdens neither side. Inflating
+PNGs takes both as long, hence the rows without reading. Then our loader with worker processes and threads,
+by the clock.
 
     python benchmarks/loader.py                       Cityscapes-sized PNGs, generated in a temporary folder
     python benchmarks/loader.py --root path/to/camvid the files of CamVid

@@ -12,7 +12,6 @@ import textwrap
 import time
 
 import numpy as np
-import psutil
 import pytest
 
 from mxnetseg.data.loader import TrainLoader
@@ -23,7 +22,7 @@ from tests.conftest import REPOSITORY
 from tests.data import loading
 
 TRANSFORM = TrainTransform(crop=(16, 24), photometric=(ColorJitter(0.2, 0.2, 0.2, 0.1),))
-MODES = [("none", 0), ("thread", 2), ("process", 1), ("process", 3)]
+MODES = [("none", 0), ("thread", 2), ("process", 2)]
 
 
 def loader(dataset, mode="process", workers=2, batch_size=4, **options):
@@ -41,6 +40,23 @@ def same(first, second):
     )
 
 
+def alive(pid):
+    """Whether a process still runs; one that ended and waits to be collected does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as handle:
+            return handle.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def all_end(pids, seconds=10.0):
+    """Whether every process ends within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(alive(pid) for pid in pids)
+
+
 @pytest.fixture(scope="module")
 def expected():
     """Two epochs of the plainest mode."""
@@ -48,7 +64,7 @@ def expected():
         return [copies(plain.epoch(e)) for e in range(2)]
 
 
-@pytest.mark.parametrize(("mode", "workers"), MODES)
+@pytest.mark.parametrize(("mode", "workers"), [*MODES, ("process", 1), ("process", 3)])
 def test_every_mode_gives_the_same_batches(mode, workers, expected):
     with loader(loading.Numbers(), mode, workers, seed=5) as made:
         assert len(made) == 5
@@ -86,10 +102,10 @@ def test_another_seed_gives_another_order():
 
 
 @pytest.mark.parametrize(("mode", "workers"), MODES)
-@pytest.mark.parametrize("start", [1, 4, 5])
-def test_an_epoch_can_be_entered_at_any_batch(mode, workers, start, expected):
+def test_an_epoch_can_be_entered_at_any_batch(mode, workers, expected):
     with loader(loading.Numbers(), mode, workers, seed=5) as made:
-        assert same(copies(made.epoch(1, start=start)), expected[1][start:])
+        for start in (1, 4, 5):
+            assert same(copies(made.epoch(1, start=start)), expected[1][start:])
 
 
 @pytest.mark.parametrize(("mode", "workers"), MODES)
@@ -200,14 +216,15 @@ def test_a_killed_worker_gives_one_clear_error():
 def test_workers_end_when_the_loader_closes_or_is_forgotten():
     made = loader(loading.Slow(), workers=2)
     next(made.epoch(0))
-    processes = [psutil.Process(w.popen.pid) for w in made._makers.workers]
+    pids = [w.popen.pid for w in made._makers.workers]
+    assert all(alive(pid) for pid in pids)
     made.close()
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    assert all_end(pids)
     made = loader(loading.Slow(), workers=2)
-    processes = [psutil.Process(w.popen.pid) for w in made._makers.workers]
+    pids = [w.popen.pid for w in made._makers.workers]
     del made
     gc.collect()
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    assert all_end(pids)
 
 
 PARENT = """
@@ -236,10 +253,10 @@ def test_workers_die_with_their_parent_and_leave_no_shared_memory(how):
     )
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(pids) == 2
-    workers = [psutil.Process(pid) for pid in pids]
+    assert all(alive(pid) for pid in pids)
     parent.send_signal(how)
     _, errors = parent.communicate(timeout=20)
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert all_end(pids)
     after = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
     assert not {name for name in after - before if "mxnetseg" in name}
     # Ctrl-C shows the traceback of the parent alone; the workers keep quiet.
@@ -257,8 +274,8 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_workers():
 
 
 def test_large_batches_do_not_fill_the_sockets():
-    with loader(loading.Numbers(2048, (8, 8)), workers=1, batch_size=512, prefetch=3) as made:
-        assert sum(len(batch.names) for batch in made.epoch(0)) == 2048
+    with loader(loading.Numbers(1024, (8, 8)), workers=1, batch_size=256, prefetch=3) as made:
+        assert sum(len(batch.names) for batch in made.epoch(0)) == 1024
 
 
 @pytest.mark.parametrize(
