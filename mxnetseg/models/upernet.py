@@ -1,0 +1,61 @@
+"""UPerNet: Unified Perceptual Parsing for Scene Understanding (Xiao et al., ECCV 2018, arXiv 1807.10221).
+
+A feature pyramid on top of pyramid pooling: the pooled deepest map goes down through lateral units, every
+level is smoothed, and all are joined at stride 4.
+"""
+
+from __future__ import annotations
+
+from mxnet.gluon import nn
+
+from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.ppm import PyramidPooling
+from mxnetseg.nn.resize import resize_like
+
+
+class UPerHead(Head):
+    """Four levels to logits at the size of c1. `width`: channels of every level of the pyramid."""
+
+    def __init__(self, channels, nclass, width, align_corners):
+        super().__init__()
+        self._align_corners = align_corners
+        *finer, deepest = channels
+        self.ppm = PyramidPooling(deepest, width, align_corners=align_corners)
+        self.ppm_fuse = ConvUnit(self.ppm.out_channels, width)
+        self.laterals, self.smooths = nn.HybridSequential(), nn.HybridSequential()
+        for n in finer:
+            self.laterals.add(ConvUnit(n, width, 1))
+            self.smooths.add(ConvUnit(width, width))
+        self.fuse = ConvUnit(width * len(channels), width)
+        self.drop = nn.Dropout(0.1)
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+
+    def hybrid_forward(self, F, *features):
+        *finer, deepest = features
+        maps = [lateral(x) for lateral, x in zip(self.laterals, finer)]
+        maps.append(self.ppm_fuse(self.ppm(deepest)))
+        for i in reversed(range(len(finer))):
+            maps[i] = maps[i] + resize_like(F, maps[i + 1], maps[i], self._align_corners)
+        maps = [smooth(x) for smooth, x in zip(self.smooths, maps)] + maps[-1:]
+        joined = maps[:1] + [resize_like(F, x, maps[0], self._align_corners) for x in maps[1:]]
+        return self.classifier(self.drop(self.fuse(F.concat(*joined, dim=1))))
+
+
+@MODELS.register(
+    "upernet",
+    paper="Unified Perceptual Parsing for Scene Understanding",
+    venue="ECCV 2018",
+    year=2018,
+    link="https://arxiv.org/abs/1807.10221",
+    backbone="resnet101",
+    output_stride=32,
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 79.4, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 78.19, "mmsegmentation"),
+    ],
+)
+def upernet(nclass, backbone, aux=True, width=512, aux_width=256, align_corners=True):
+    """`width`: channels of the pyramid. The auxiliary head reads c3."""
+    head = UPerHead(backbone.channels, nclass, width, align_corners)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
