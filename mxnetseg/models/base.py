@@ -5,7 +5,7 @@ from __future__ import annotations
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import accepted_options, create_backbone, nearest_stride
+from mxnetseg.backbones.base import BACKBONES, accepted_options, create_backbone, nearest_stride
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.layers import FCNHead
 from mxnetseg.nn.norm import convert_norm
@@ -94,6 +94,11 @@ def create_model(
         raise ConfigError(f"nclass must be a whole number of at least 1, not {nclass!r}")
     facts = MODELS.info(name)
     backbone = backbone or facts["backbone"]
+    if not BACKBONES.info(backbone).get("pyramid", True) and not facts.get("one_stride"):
+        raise ConfigError(
+            f"backbone {backbone!r} gives all its maps at one stride and model {name!r} needs a pyramid; "
+            f"{backbone!r} is for {', '.join(_of_one_stride())}"
+        )
     stride = output_stride or nearest_stride(backbone, facts.get("output_stride", 32))
     preset = accepted_options(backbone, facts.get("backbone_options", {}))
     features = create_backbone(
@@ -110,6 +115,10 @@ def create_model(
     net.initialize(mx.init.MSRAPrelu(slope=0))
     load_pretrained(features)
     return net
+
+
+def _of_one_stride():
+    return [name for name in MODELS.names() if MODELS.info(name).get("one_stride")]
 
 
 def _settle(net, data_shape):

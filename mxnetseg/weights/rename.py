@@ -29,6 +29,8 @@ class Reference:
     `options` go to `create_model`. `unused` are patterns of tensors that the published file holds and
     its network never runs, each known by name. `prepare(tensors)` may rearrange the mapping first (split or
     drop stored constants); `aliases(names)` gives {name: other name} for tensors stored twice.
+    `adapt(options, tensors)` returns the options for a network that fits what is stored (the grid of
+    a position embedding).
     """
 
     family: str
@@ -37,13 +39,20 @@ class Reference:
     options: dict = field(default_factory=dict)
     unused: tuple = ()
     prepare: Optional[Callable] = None
+    adapt: Optional[Callable] = None
 
     def stored_extra(self, meta):
         """Trainable values that the published file stores and its network never runs, so that ours has no
         parameter for them. `meta["tensors"]` lists (name, shape)."""
+        stored = dict(meta["tensors"])
+        if self.prepare is not None:
+            # Parts that rearranging makes of a tensor count by themselves (values take no memory here).
+            whole = {name: np.broadcast_to(np.float32(0), shape) for name, shape in stored.items()}
+            parts = self.prepare(whole)
+            stored.update((name, part.shape) for name, part in parts.items() if name not in stored)
         dead = [
             shape
-            for name, shape in meta["tensors"]
+            for name, shape in stored.items()
             if any(re.search(pattern, name) for pattern in self.unused)
             and not name.endswith(("running_mean", "running_var"))
             and name not in (meta.get("aliases") or {})
@@ -73,7 +82,10 @@ def load(reference_id, tensors, nclass, **options):
     from mxnetseg.models import create_model
 
     entry = REFERENCES.get(reference_id)
-    net = create_model(entry.model, nclass, **{**entry.options, **options})
+    options = {**entry.options, **options}
+    if entry.adapt is not None:
+        options = entry.adapt(options, tensors)
+    net = create_model(entry.model, nclass, **options)
     fill(net, entry, tensors, reference_id)
     return net
 

@@ -1,0 +1,133 @@
+"""ViT: An Image is Worth 16x16 Words (Dosovitskiy et al., ICLR 2021, arXiv 2010.11929), patches of 16 pixels.
+
+Not a pyramid: its four maps are the outputs of four blocks, all at stride 16. Images whose sides are no
+multiples of 16 are padded with zeros at the right and the bottom. The position embedding is kept on the
+grid it was learned on (`grid`, rows and columns of patches) and resized, bilinearly and with unaligned
+corners, to the grid of each image.
+"""
+from __future__ import annotations
+
+import mxnet as mx
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.errors import ConfigError
+from mxnetseg.nn.resize import resize_like
+
+PATCH = 16
+# Width, blocks, attention heads.
+SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12), "large": (1024, 24, 16)}
+
+
+def _dense(units, in_units):
+    return nn.Dense(units, flatten=False, in_units=in_units, weight_initializer=mx.init.Normal(0.02))
+
+
+class Attention(HybridBlock):
+    """Multi-head self-attention of tokens `(N, L, C)`."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self._heads = heads
+        self._scale = (width // heads) ** -0.5
+        self.qkv = _dense(3 * width, width)
+        self.proj = _dense(width, width)
+
+    def hybrid_forward(self, F, x):
+        # (N, L, 3 C) to queries, keys and values of (N * heads, L, C / heads).
+        parts = F.reshape(self.qkv(x), (0, 0, -4, 3 * self._heads, -1))
+        parts = F.split(F.transpose(parts, (0, 2, 1, 3)), num_outputs=3, axis=1)
+        query, key, value = (F.reshape(part, (-3, 0, 0)) for part in parts)
+        affinity = F.softmax(F.batch_dot(query * self._scale, key, transpose_b=True), axis=-1)
+        read = F.reshape(F.batch_dot(affinity, value), (-4, -1, self._heads, 0, 0))
+        return self.proj(F.reshape(F.transpose(read, (0, 2, 1, 3)), (0, 0, -3)))
+
+
+class MLP(HybridBlock):
+    """Two dense layers with an exact GELU in between."""
+
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.fc1 = _dense(hidden, width)
+        self.act = nn.GELU()
+        self.fc2 = _dense(width, hidden)
+
+    def hybrid_forward(self, F, x):
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class Block(HybridBlock):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width, heads, ratio=4):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(epsilon=1e-6, in_channels=width)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(epsilon=1e-6, in_channels=width)
+        self.mlp = MLP(width, ratio * width)
+
+    def hybrid_forward(self, F, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class ViT(Backbone):
+    """`(N, 3, H, W)` to the outputs of four blocks, `(N, width, ceil(H / 16), ceil(W / 16))`, not normalized.
+
+    `taps`: their indices from 0, by default the ends of the four quarters. `class_token`: a token of its own
+    takes part in attention (and is left out of the maps). `patch_bias`: bias of the patch projection.
+    """
+
+    def __init__(self, width, depth, heads, grid, class_token, patch_bias, taps=None):
+        super().__init__(channels=(width,) * 4, strides=(PATCH,) * 4)
+        self.depth = depth
+        self.tap(taps or [depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)])
+        learned = mx.init.Normal(0.02)
+        self.patch_embed = nn.Conv2D(width, PATCH, PATCH, use_bias=patch_bias)
+        self.pos_embed = self.params.get("pos_embed", shape=(1, width, *grid), init=learned)
+        self._class_token = class_token
+        if class_token:
+            self.cls_token = self.params.get("cls_token", shape=(1, 1, width), init=learned)
+            self.cls_pos = self.params.get("cls_pos", shape=(1, 1, width), init=learned)
+        self.blocks = nn.HybridSequential()
+        for _ in range(depth):
+            self.blocks.add(Block(width, heads))
+
+    def tap(self, indices):
+        """Choose the four blocks whose outputs are the maps, shallow to deep."""
+        indices = tuple(int(i) for i in indices)
+        rising = len(indices) == 4 and list(indices) == sorted(indices)
+        if not (rising and indices[0] >= 0 and indices[-1] < self.depth):
+            raise ConfigError(f"taps must be four rising block indices below {self.depth}, not {indices}")
+        self._taps = indices
+
+    def hybrid_forward(self, F, x, pos_embed, cls_token=None, cls_pos=None):
+        x = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 0, PATCH - 1, 0, PATCH - 1))
+        patches = self.patch_embed(x)
+        patches = F.broadcast_add(patches, resize_like(F, pos_embed, patches, align_corners=False))
+        tokens = F.transpose(F.reshape(patches, (0, 0, -1)), (0, 2, 1))
+        if self._class_token:
+            first = F.broadcast_like(cls_token + cls_pos, tokens, lhs_axes=(0,), rhs_axes=(0,))
+            tokens = F.concat(first, tokens, dim=1)
+        maps = []
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens)
+            maps += [self._as_map(F, tokens, patches)] * self._taps.count(index)
+        return tuple(maps)
+
+    def _as_map(self, F, tokens, patches):
+        if self._class_token:
+            tokens = F.slice_axis(tokens, axis=1, begin=1, end=None)
+        return F.reshape_like(F.transpose(tokens, (0, 2, 1)), patches)
+
+
+def _register(size):
+    name = f"vit_{size}"
+
+    @BACKBONES.register(name, output_strides=(PATCH,), weights=name, pyramid=False)
+    def build(grid=(24, 24), class_token=True, patch_bias=True, taps=None):
+        return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps)
+
+
+for _size in SIZES:
+    _register(_size)
