@@ -9,12 +9,12 @@ from mxnetseg.nn.layers import ConvUnit
 
 class SeparableUnit(HybridBlock):
     """Depthwise 3x3, batch norm, (`inner_act`), pointwise 1x1, batch norm, ReLU:
-    `(N, in, H, W)` to `(N, channels, H, W)`."""
+    `(N, in, H, W)` to `(N, channels, H, W)` at stride 1."""
 
-    def __init__(self, in_channels, channels, dilation=1, inner_act=None):
+    def __init__(self, in_channels, channels, dilation=1, inner_act=None, strides=1):
         super().__init__()
         self.depthwise = ConvUnit(
-            in_channels, in_channels, dilation=dilation, groups=in_channels, act=inner_act
+            in_channels, in_channels, strides=strides, dilation=dilation, groups=in_channels, act=inner_act
         )
         self.pointwise = ConvUnit(in_channels, channels, 1)
 

@@ -1,0 +1,55 @@
+"""Fast-SCNN as published in GluonCV and mmsegmentation."""
+from __future__ import annotations
+
+from mxnetseg.weights.rename import reference
+from mxnetseg.weights.tables.common import MMSEG_AUX_HEADS, gluoncv_head, numbered
+
+MMSEG = [
+    (r"^backbone\.learning_to_downsample\.conv\.", "backbone.context.first."),
+    (r"^backbone\.learning_to_downsample\.dsconv1\.", "backbone.context.second."),
+    (r"^backbone\.learning_to_downsample\.dsconv2\.", "backbone.context.third."),
+    (r"^backbone\.global_feature_extractor\.bottleneck(\d)\.", numbered("backbone.context.stages.{}.", 1)),
+    (r"^(backbone\.context\.stages\.\d\.\d)\.conv\.", r"\1.units."),
+    (r"^backbone\.global_feature_extractor\.ppm\.(\d)\.1\.", r"backbone.ppm.stages.\1."),
+    (r"^backbone\.global_feature_extractor\.out\.", "backbone.ppm_fuse."),
+    (r"^backbone\.feature_fusion\.dwconv\.", "backbone.smooth."),
+    (r"^backbone\.feature_fusion\.conv_lower_res\.", "backbone.coarse."),
+    (r"^backbone\.feature_fusion\.conv_higher_res\.", "backbone.fine."),
+    (r"^decode_head\.convs\.", "head.units."),
+    (r"^decode_head\.conv_seg\.", "head.classifier."),
+    (r"\.(depth|point)wise_conv\.", r".\1wise."),
+] + MMSEG_AUX_HEADS
+reference("mmseg_fast_scnn", family="mmseg", model="fastscnn", rules=MMSEG, options=dict(dilation=1))
+
+GLUONCV = [
+    (r"^learning_to_downsample\.conv\.", "backbone.context.first."),
+    (r"^learning_to_downsample\.dsconv1\.", "backbone.context.second."),
+    (r"^learning_to_downsample\.dsconv2\.", "backbone.context.third."),
+    (r"^global_feature_extractor\.bottleneck(\d)\.", numbered("backbone.context.stages.{}.", 1)),
+    # In an inverted residual: units 0 and 1, then the bare projection and its norm.
+    (r"^(backbone\.context\.stages\.\d\.\d)\.block\.([01])\.", r"\1.units.\2."),
+    (r"^(backbone\.context\.stages\.\d\.\d)\.block\.2\.", r"\1.units.2.conv."),
+    (r"^(backbone\.context\.stages\.\d\.\d)\.block\.3\.", r"\1.units.2.bn."),
+    (r"^global_feature_extractor\.ppm\.conv(\d)\.", numbered("backbone.ppm.stages.{}.", 1)),
+    (r"^global_feature_extractor\.ppm\.out\.", "backbone.ppm_fuse."),
+    (r"^feature_fusion\.dwconv\.", "backbone.smooth."),
+    (r"^feature_fusion\.conv_lower_res\.", "backbone.coarse.conv."),
+    (r"^feature_fusion\.conv_higher_res\.", "backbone.fine.conv."),
+    (r"^feature_fusion\.bn\.", "backbone.coarse.bn."),
+    (r"^feature_fusion\.bn_high\.", "backbone.fine.bn."),
+    (r"^classifier\.dsconv(\d)\.", numbered("head.units.{}.", 1)),
+    (r"^classifier\.conv\.", "head.classifier."),
+    # Separable units number their four layers, the ReLU between included; plain ones are blocks.
+    (r"^(backbone\.context\.(?:second|third)|head\.units\.\d)\.conv\.0\.", r"\1.depthwise.conv."),
+    (r"^(backbone\.context\.(?:second|third)|head\.units\.\d)\.conv\.1\.", r"\1.depthwise.bn."),
+    (r"^(backbone\.context\.(?:second|third)|head\.units\.\d)\.conv\.3\.", r"\1.pointwise.conv."),
+    (r"^(backbone\.context\.(?:second|third)|head\.units\.\d)\.conv\.4\.", r"\1.pointwise.bn."),
+    (r"^(backbone\..*?)\.(?:block|conv)\.0\.", r"\1.conv."),
+    (r"^(backbone\..*?)\.(?:block|conv)\.1\.", r"\1.bn."),
+    (r"^(backbone\.ppm\.stages\.\d)\.0\.", r"\1.conv."),
+    (r"^(backbone\.ppm\.stages\.\d)\.1\.", r"\1.bn."),
+    *gluoncv_head("auxlayer", "aux_heads.0"),
+]
+reference("gluoncv_fastscnn", family="gluoncv", model="fastscnn", rules=GLUONCV,
+          options=dict(backbone_options=dict(padded=False, inner_act="relu"), inner_act="relu", ppm_kernel=1,
+                       dilation=1, bias=True, aux_on="fine", aux_width=64, align_corners=True))
