@@ -90,7 +90,8 @@ class Trainer:
         self._signal: Optional[int] = None
         self._interruptible = False
         self._pending: deque = deque()
-        self._losses: List[float] = []
+        self._losses: List[float] = []  # since the last logged line
+        self._norm: Optional[float] = None
 
     # ----- the whole run
 
@@ -196,12 +197,13 @@ class Trainer:
 
     def _read_loss(self) -> None:
         """Wait for the oldest queued iteration and book its loss; NonFiniteLoss if it is none."""
-        iteration, values, _ = self._pending.popleft()
+        iteration, values, norm = self._pending.popleft()
         loss = float(sum(v.asnumpy().sum(dtype=np.float64) for v in values))
         if not math.isfinite(loss):
             self._stop_on(iteration, loss)
         self.last_loss = loss
         self._losses.append(loss)
+        self._norm = None if norm is None else float(norm.asscalar())
 
     def _read_losses(self) -> None:
         while self._pending:
@@ -221,20 +223,18 @@ class Trainer:
     # ----- numbers
 
     def _log(self, epoch: int) -> None:
-        if not self._losses:
-            return
+        self._read_losses()
         now = time.monotonic()
-        images = len(self._losses) * self.recipe.data.batch_size
+        images = (self.iteration - self._logged_iteration) * self.recipe.data.batch_size
         values = {
             "loss": sum(self._losses) / len(self._losses),
             "lr": self.rate(self.iteration - 1),
             "images_per_second": images / max(now - self._logged_at, 1e-9),
         }
-        norm = self._pending[-1][2] if self._pending else None
-        if norm is not None:
-            values["grad_norm"] = float(norm.asscalar())
+        if self._norm is not None:
+            values["grad_norm"] = self._norm
         self._losses.clear()
-        self._logged_at = now
+        self._logged_at, self._logged_iteration = now, self.iteration
         self.tracker.log(self.iteration, values, kind="train", epoch=self.iteration / self.steps_per_epoch)
 
     # ----- checkpoints
@@ -259,6 +259,7 @@ class Trainer:
             "steps_per_epoch": self.steps_per_epoch,
             "validated": self.validated,
             "best": self.best,
+            "losses": self._losses,
             "contexts": len(self.contexts),
             "finished": self.iteration >= self.total and not self._validation_due(),
         }
@@ -291,6 +292,7 @@ class Trainer:
         self.iteration = meta["iteration"]
         self.validated = meta["validated"]
         self.best = meta["best"]
+        self._losses = list(meta.get("losses", []))
         self.saved_iteration = self.iteration
         if meta["steps_per_epoch"] != self.steps_per_epoch:
             say(
@@ -366,7 +368,7 @@ class Trainer:
                 f"{100 * (scores['pixel_accuracy'] or 0):.2f}%, {scores['images']} images in "
                 f"{duration(scores['seconds'])}"
             )
-        self._logged_at = time.monotonic()
+        self._logged_at, self._logged_iteration = time.monotonic(), self.iteration
 
     def _write_report(self) -> None:
         write_report(str(self.run_dir))
@@ -399,6 +401,7 @@ class Trainer:
         recipe = self.recipe
         group = recipe.data
         self._check_batch()
+        files.make_folder(self.run_dir)
         train = create_dataset(group.name, group.root, group.train_split, **group.options)
         self.val_dataset = None
         if group.val_split:
@@ -444,12 +447,11 @@ class Trainer:
         self.epochs = math.ceil(self.total / self.steps_per_epoch)
         self.rate = make_schedule(recipe.schedule, recipe.optimizer.lr, self.steps_per_epoch)
         self.predictor = None
-        self._logged_at = time.monotonic()
-        files.make_folder(self.run_dir)
         if self.resume:
             self._load_state()
         else:
             remove_run_files(self.run_dir)
+        self._logged_at, self._logged_iteration = time.monotonic(), self.iteration
         files.save_recipe(self.run_dir, recipe)
         self.tracker = Tracker(
             str(self.run_dir),
