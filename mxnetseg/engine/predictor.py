@@ -315,11 +315,12 @@ class Predictor:
     # ----- device path
 
     def _reduces_on_device(self, image, context) -> bool:
-        if self.reduce != "auto":
-            on_device = self.reduce == "device"
-        else:
-            on_device = context.device_type == "gpu"
-        return on_device and not any(self._slides(self._scaled_size(image.shape[:2], s)) for s in self.scales)
+        if self.reduce == "host" or (self.reduce == "auto" and context.device_type != "gpu"):
+            return False
+        sizes = [self._scaled_size(image.shape[:2], scale) for scale in self.scales]
+        largest = max(height * width for height, width in [*sizes, image.shape[:2]])
+        fits = 4 * (self.nclass or 1) * largest <= DEVICE_MAP_BYTES
+        return fits and not any(self._slides(size) for size in sizes)
 
     def _predict_on_device(self, image, context) -> np.ndarray:
         size = image.shape[:2]

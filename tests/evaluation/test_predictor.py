@@ -118,6 +118,15 @@ def test_two_contexts_give_exactly_the_predictions_of_one_in_order(protocol):
     assert all((a == b).all() for (_, a), (_, b) in zip(one, two))
 
 
+def test_maps_too_large_for_the_device_are_reduced_on_the_host(monkeypatch):
+    predictor, image = Predictor(network(), reduce="device"), picture(40, 50)
+    on_device = predictor.predict(image)
+    assert predictor._reduces_on_device(image, mx.cpu())
+    monkeypatch.setattr("mxnetseg.engine.predictor.DEVICE_MAP_BYTES", 4 * 5 * 40 * 50 - 1)
+    assert not predictor._reduces_on_device(image, mx.cpu())
+    assert (predictor.predict(image) == on_device).all()
+
+
 def test_pictures_of_many_sizes_go_through_one_network():
     predictor = Predictor(network(), flip=True)
     for height, width in ((33, 64), (64, 33), (128, 40), (33, 64), (1, 1), (5, 200)):
