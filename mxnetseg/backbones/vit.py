@@ -2,8 +2,8 @@
 
 Not a pyramid: its four maps are the outputs of four blocks, all at stride 16. Images whose sides are no
 multiples of 16 are padded with zeros at the right and the bottom. The position embedding is kept on the
-grid it was learned on (`grid`, rows and columns of patches) and resized, bilinearly and with unaligned
-corners, to the grid of each image.
+grid it was learned on (`grid`, rows and columns of patches) and resized with unaligned corners to the
+grid of each image, bilinearly or, as in Segmenter, bicubically.
 """
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.errors import ConfigError
-from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.resize import resize_bicubic_like, resize_like
 
 PATCH = 16
 # Width, blocks, attention heads.
 SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12), "large": (1024, 24, 16)}
 
 
-def _dense(units, in_units):
-    return nn.Dense(units, flatten=False, in_units=in_units, weight_initializer=mx.init.Normal(0.02))
+RESIZING = {"bilinear": resize_like, "bicubic": resize_bicubic_like}
+
+
+def token_dense(units, in_units, bias=True):
+    """A linear layer over the channels of tokens `(N, L, in_units)`."""
+    return nn.Dense(units, flatten=False, use_bias=bias, in_units=in_units,
+                    weight_initializer=mx.init.Normal(0.02))
 
 
 class Attention(HybridBlock):
@@ -30,8 +35,8 @@ class Attention(HybridBlock):
         super().__init__()
         self._heads = heads
         self._scale = (width // heads) ** -0.5
-        self.qkv = _dense(3 * width, width)
-        self.proj = _dense(width, width)
+        self.qkv = token_dense(3 * width, width)
+        self.proj = token_dense(width, width)
 
     def hybrid_forward(self, F, x):
         # (N, L, 3 C) to queries, keys and values of (N * heads, L, C / heads).
@@ -48,9 +53,9 @@ class MLP(HybridBlock):
 
     def __init__(self, width, hidden):
         super().__init__()
-        self.fc1 = _dense(hidden, width)
+        self.fc1 = token_dense(hidden, width)
         self.act = nn.GELU()
-        self.fc2 = _dense(width, hidden)
+        self.fc2 = token_dense(width, hidden)
 
     def hybrid_forward(self, F, x):
         return self.fc2(self.act(self.fc1(x)))
@@ -59,11 +64,11 @@ class MLP(HybridBlock):
 class Block(HybridBlock):
     """Pre-norm transformer block."""
 
-    def __init__(self, width, heads, ratio=4):
+    def __init__(self, width, heads, ratio=4, epsilon=1e-6):
         super().__init__()
-        self.norm1 = nn.LayerNorm(epsilon=1e-6, in_channels=width)
+        self.norm1 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
         self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(epsilon=1e-6, in_channels=width)
+        self.norm2 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
         self.mlp = MLP(width, ratio * width)
 
     def hybrid_forward(self, F, x):
@@ -72,15 +77,20 @@ class Block(HybridBlock):
 
 
 class ViT(Backbone):
-    """`(N, 3, H, W)` to the outputs of four blocks, `(N, width, ceil(H / 16), ceil(W / 16))`, not normalized.
+    """`(N, 3, H, W)` to the outputs of four blocks, `(N, width, ceil(H / 16), ceil(W / 16))`.
 
     `taps`: their indices from 0, by default the ends of the four quarters. `class_token`: a token of its own
     takes part in attention (and is left out of the maps). `patch_bias`: bias of the patch projection.
+    `final_norm`: layer norm on what the last block gives; maps are not normalized otherwise. `resizing`:
+    how the position embedding is resized.
     """
 
-    def __init__(self, width, depth, heads, grid, class_token, patch_bias, taps=None):
+    def __init__(self, width, depth, heads, grid, class_token, patch_bias, taps, final_norm, resizing):
         super().__init__(channels=(width,) * 4, strides=(PATCH,) * 4)
+        if resizing not in RESIZING:
+            raise ConfigError(f"vit resizing must be one of {', '.join(RESIZING)}, not {resizing!r}")
         self.depth = depth
+        self._resizing = resizing
         self.tap(taps or [depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)])
         learned = mx.init.Normal(0.02)
         self.patch_embed = nn.Conv2D(width, PATCH, PATCH, use_bias=patch_bias)
@@ -92,6 +102,7 @@ class ViT(Backbone):
         self.blocks = nn.HybridSequential()
         for _ in range(depth):
             self.blocks.add(Block(width, heads))
+        self.norm = nn.LayerNorm(epsilon=1e-6, in_channels=width) if final_norm else None
 
     def tap(self, indices):
         """Choose the four blocks whose outputs are the maps, shallow to deep."""
@@ -104,7 +115,8 @@ class ViT(Backbone):
     def hybrid_forward(self, F, x, pos_embed, cls_token=None, cls_pos=None):
         x = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 0, PATCH - 1, 0, PATCH - 1))
         patches = self.patch_embed(x)
-        patches = F.broadcast_add(patches, resize_like(F, pos_embed, patches, align_corners=False))
+        resize = RESIZING[self._resizing]
+        patches = F.broadcast_add(patches, resize(F, pos_embed, patches, align_corners=False))
         tokens = F.transpose(F.reshape(patches, (0, 0, -1)), (0, 2, 1))
         if self._class_token:
             first = F.broadcast_like(cls_token + cls_pos, tokens, lhs_axes=(0,), rhs_axes=(0,))
@@ -112,6 +124,8 @@ class ViT(Backbone):
         maps = []
         for index, block in enumerate(self.blocks):
             tokens = block(tokens)
+            if self.norm is not None and index == self.depth - 1:
+                tokens = self.norm(tokens)
             maps += [self._as_map(F, tokens, patches)] * self._taps.count(index)
         return tuple(maps)
 
@@ -125,8 +139,9 @@ def _register(size):
     name = f"vit_{size}"
 
     @BACKBONES.register(name, output_strides=(PATCH,), weights=name, pyramid=False)
-    def build(grid=(24, 24), class_token=True, patch_bias=True, taps=None):
-        return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps)
+    def build(grid=(24, 24), class_token=True, patch_bias=True, taps=None, final_norm=False,
+              resizing="bilinear"):
+        return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps, final_norm, resizing)
 
 
 for _size in SIZES:

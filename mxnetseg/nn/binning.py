@@ -31,3 +31,25 @@ def apply_rows_columns(F, x, rows, columns):
     """`x` `(N, C, H, W)` times `rows` `(H, h)` and `columns` `(W, w)`: `(N, C, h, w)`."""
     x = F.dot(F.transpose(x, (0, 1, 3, 2)), rows)
     return F.dot(F.transpose(x, (0, 1, 3, 2)), columns)
+
+
+def cubic_weights(F, x, like, axis):
+    """`(side of x, side of like)`: the share of each pixel of `x` in each pixel of `like` along an axis."""
+    old, new = F.contrib.arange_like(x, axis=axis), F.contrib.arange_like(like, axis=axis)
+    last = F.max(old)
+    scale = F.broadcast_div(last + 1, F.max(new) + 1)
+    source = F.broadcast_mul(new + 0.5, scale) - 0.5
+    before = F.floor(source)
+    shares = 0
+    for tap in (-1, 0, 1, 2):
+        read = F.broadcast_minimum(F.relu(before + tap), last)
+        weight = _cubic(F, F.abs(source - before - tap))
+        same = F.broadcast_equal(F.reshape(old, (-1, 1)), F.reshape(read, (1, -1)))
+        shares = F.broadcast_mul(same, F.reshape(weight, (1, -1))) + shares
+    return shares
+
+
+def _cubic(F, distance, a=-0.75):
+    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    return F.where(distance <= 1, near, far)

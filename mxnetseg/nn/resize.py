@@ -8,6 +8,7 @@ that was read from an input into the graph, so a hybridized network serves any i
 
 from __future__ import annotations
 
+from mxnetseg.nn.binning import apply_rows_columns, cubic_weights
 from mxnetseg.nn.grid import steps
 
 
@@ -53,3 +54,12 @@ def nearest_like(F, x, like):
         index = F.broadcast_mul(F.contrib.arange_like(like, axis=axis), source)
         x = F.take(x, F.floor(F.broadcast_div(index, target)), axis=axis)
     return x
+
+
+def resize_bicubic_like(F, x, like, align_corners=False):
+    """`x` at the height and width of `like` by bicubic interpolation (a = -0.75, borders repeat, no
+    antialiasing); only with unaligned corners. For small maps: it is done by matrices."""
+    if align_corners:
+        raise NotImplementedError("bicubic resizing has unaligned corners only")
+    rows, columns = (cubic_weights(F, x, like, axis) for axis in (2, 3))
+    return apply_rows_columns(F, x, rows, columns)

@@ -1,0 +1,145 @@
+"""Mix transformers (SegFormer, Xie et al., NeurIPS 2021, arXiv 2105.15203): a pyramid of attention.
+
+Four stages of overlapping patches, strides 4, 8, 16, 32. Keys and values of a stage come from a map reduced
+by a strided convolution (8, 4, 2, 1), so that attention stays affordable on fine maps; a depthwise
+convolution inside each feed-forward block tells positions, so there is no position embedding and any image of
+at least 32 x 32 pixels fits.
+"""
+from __future__ import annotations
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.vit import token_dense
+
+# Width of the first stage, blocks of each.
+SIZES = {
+    "b0": (32, (2, 2, 2, 2)), "b1": (64, (2, 2, 2, 2)), "b2": (64, (3, 4, 6, 3)),
+    "b3": (64, (3, 4, 18, 3)), "b4": (64, (3, 8, 27, 3)), "b5": (64, (3, 6, 40, 3)),
+}
+WIDTHS, HEADS, REDUCTIONS = (1, 2, 5, 8), (1, 2, 5, 8), (8, 4, 2, 1)
+
+
+def to_tokens(F, x):
+    """`(N, C, H, W)` to `(N, H * W, C)`."""
+    return F.transpose(F.reshape(x, (0, 0, -1)), (0, 2, 1))
+
+
+def to_map(F, tokens, like):
+    """`(N, H * W, C)` to the shape of `like`, `(N, C, H, W)`."""
+    return F.reshape_like(F.transpose(tokens, (0, 2, 1)), like)
+
+
+def _norm(width):
+    return nn.LayerNorm(epsilon=1e-6, in_channels=width)
+
+
+class ReducedAttention(HybridBlock):
+    """Multi-head attention of tokens `(N, L, C)`; keys and values from a map `reduction` times smaller."""
+
+    def __init__(self, width, heads, reduction):
+        super().__init__()
+        self._heads = heads
+        self._scale = (width // heads) ** -0.5
+        self._reduced = reduction > 1
+        self.q = token_dense(width, width)
+        self.kv = token_dense(2 * width, width)
+        self.proj = token_dense(width, width)
+        if self._reduced:
+            self.sr = nn.Conv2D(width, reduction, reduction, in_channels=width)
+            self.norm = _norm(width)
+
+    def hybrid_forward(self, F, x, like):
+        query = F.transpose(F.reshape(self.q(x), (0, 0, -4, self._heads, -1)), (0, 2, 1, 3))
+        if self._reduced:
+            x = self.norm(to_tokens(F, self.sr(to_map(F, x, like))))
+        pairs = F.transpose(F.reshape(self.kv(x), (0, 0, -4, 2 * self._heads, -1)), (0, 2, 1, 3))
+        key, value = F.split(pairs, num_outputs=2, axis=1)
+        query, key, value = (F.reshape(part, (-3, 0, 0)) for part in (query, key, value))
+        affinity = F.softmax(F.batch_dot(query * self._scale, key, transpose_b=True), axis=-1)
+        read = F.reshape(F.batch_dot(affinity, value), (-4, -1, self._heads, 0, 0))
+        return self.proj(F.reshape(F.transpose(read, (0, 2, 1, 3)), (0, 0, -3)))
+
+
+class MixFFN(HybridBlock):
+    """Feed-forward block of tokens with a depthwise 3x3 convolution between its layers."""
+
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.fc1 = nn.Conv2D(hidden, 1, in_channels=width)
+        self.dwconv = nn.Conv2D(hidden, 3, padding=1, groups=hidden, in_channels=hidden)
+        self.act = nn.GELU()
+        self.fc2 = nn.Conv2D(width, 1, in_channels=hidden)
+
+    def hybrid_forward(self, F, x, like):
+        return to_tokens(F, self.fc2(self.act(self.dwconv(self.fc1(to_map(F, x, like))))))
+
+
+class MixBlock(HybridBlock):
+    """Pre-norm block; `skip` is the chance that a sample passes a residual branch by while training."""
+
+    def __init__(self, width, heads, reduction, skip):
+        super().__init__()
+        self.norm1 = _norm(width)
+        self.attn = ReducedAttention(width, heads, reduction)
+        self.norm2 = _norm(width)
+        self.mlp = MixFFN(width, 4 * width)
+        self.skip = nn.Dropout(skip, axes=(1, 2))
+
+    def hybrid_forward(self, F, x, like):
+        x = x + self.skip(self.attn(self.norm1(x), like))
+        return x + self.skip(self.mlp(self.norm2(x), like))
+
+
+class Stage(HybridBlock):
+    """Overlapping patches, blocks, layer norm: a map to one of half (first: a quarter of) its size."""
+
+    def __init__(self, in_channels, width, heads, reduction, skips, kernel, stride):
+        super().__init__()
+        self.patch = nn.Conv2D(width, kernel, stride, kernel // 2, in_channels=in_channels)
+        self.patch_norm = _norm(width)
+        self.blocks = nn.HybridSequential()
+        for skip in skips:
+            self.blocks.add(MixBlock(width, heads, reduction, skip))
+        self.norm = _norm(width)
+
+    def hybrid_forward(self, F, x):
+        x = self.patch(x)
+        tokens = self.patch_norm(to_tokens(F, x))
+        for block in self.blocks:
+            tokens = block(tokens, x)
+        return to_map(F, self.norm(tokens), x)
+
+
+class MiT(Backbone):
+    """`skip`: stochastic depth of the last block; it grows linearly from 0 at the first."""
+
+    def __init__(self, width, depths, skip):
+        channels = [width * n for n in WIDTHS]
+        super().__init__(channels, (4, 8, 16, 32))
+        total, done, before = sum(depths), 0, 0
+        self.stages = nn.HybridSequential()
+        for i, depth in enumerate(depths):
+            skips = [skip * block / (total - 1) for block in range(done, done + depth)]
+            kernel, stride = (3, 2) if i else (7, 4)
+            self.stages.add(Stage(before, channels[i], HEADS[i], REDUCTIONS[i], skips, kernel, stride))
+            done, before = done + depth, channels[i]
+
+    def hybrid_forward(self, F, x):
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return tuple(maps)
+
+
+def _register(size):
+    name = f"mit_{size}"
+
+    @BACKBONES.register(name, output_strides=(32,), weights=name)
+    def build(skip=0.1):
+        return MiT(*SIZES[size], skip)
+
+
+for _size in SIZES:
+    _register(_size)

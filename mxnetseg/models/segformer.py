@@ -1,0 +1,52 @@
+"""SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers (Xie et al.,
+NeurIPS 2021, arXiv 2105.15203).
+
+Mix transformers (`mit_b0` to `mit_b5`) with a head of pointwise layers only: every level is brought to
+the same channels and to stride 4, and all are fused. In the paper (`form="paper"`) the levels' layers are
+bare linear ones; mmsegmentation's are units with batch norm and ReLU (`form="units"`).
+"""
+from __future__ import annotations
+
+from mxnet.gluon import nn
+
+from mxnetseg.errors import ConfigError
+from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.resize import resize_like
+
+FORMS = ("paper", "units")
+
+
+class PointwiseHead(Head):
+    """Logits at c1's size."""
+
+    def __init__(self, channels, nclass, width, form):
+        super().__init__()
+        self.levels = nn.HybridSequential()
+        for n in channels:
+            unit = form == "units"
+            self.levels.add(ConvUnit(n, width, 1) if unit else nn.Conv2D(width, 1, in_channels=n))
+        self.fuse = ConvUnit(width * len(channels), width, 1)
+        self.drop = nn.Dropout(0.1)
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+
+    def hybrid_forward(self, F, *features):
+        maps = [level(x) for level, x in zip(self.levels, features)]
+        maps = [maps[0]] + [resize_like(F, x, maps[0], align_corners=False) for x in maps[1:]]
+        return self.classifier(self.drop(self.fuse(F.concat(*maps, dim=1))))
+
+
+@MODELS.register(
+    "segformer",
+    paper="SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers",
+    venue="NeurIPS 2021", year=2021, link="https://arxiv.org/abs/2105.15203",
+    backbone="mit_b0", output_stride=32,
+    scores=[("Cityscapes val", f"mit_{size}, 1024x1024, 160k", miou, "mmsegmentation")
+            for size, miou in (("b0", 76.54), ("b1", 78.56), ("b2", 81.08), ("b3", 81.94), ("b4", 81.89),
+                               ("b5", 82.25))],
+)
+def segformer(nclass, backbone, width=256, form="paper"):
+    """`width`: channels of the head (the paper has 768 from mit_b2 on). `form`: see above."""
+    if form not in FORMS:
+        raise ConfigError(f"segformer form must be one of {', '.join(FORMS)}, not {form!r}")
+    return Segmentor(backbone, PointwiseHead(backbone.channels, nclass, width, form), align_corners=False)
