@@ -19,6 +19,16 @@ ROAD, SIDEWALK, BUILDING, WALL, FENCE, POLE, LIGHT, SIGN, VEGETATION, TERRAIN = 
 SKY, PERSON, RIDER, CAR, TRUCK, BUS, TRAIN, MOTORCYCLE, BICYCLE = range(10, 19)
 IGNORE = 255
 
+# Corners of a wheel of radius 1, in order.
+_EIGHTHS = ((1.0, 0.0), (0.9239, 0.3827), (0.7071, 0.7071), (0.3827, 0.9239))
+CIRCLE = tuple(
+    corner
+    for turn in range(4)
+    for corner in (
+        ((u, v), (-v, u), (-u, -v), (v, -u))[turn] for u, v in _EIGHTHS
+    )
+)
+
 # Polygons are drawn with 3 binary places of a pixel.
 _SHIFT = 3
 _UNIT = 1 << _SHIFT
@@ -89,7 +99,8 @@ class Canvas:
 
     def project(self, x: float, y: float, z: float) -> Point:
         """World -> pixels (x, y)."""
-        z = max(z, NEAR)
+        if z < NEAR:
+            z = NEAR
         scale = self.focal / z
         shift = self.bend[0] * z + self.bend[1] * z * z
         return (

@@ -158,26 +158,14 @@ def motorcycle(canvas: c.Canvas, dice: c.Dice, x: float, z: float, ridden: bool)
 
 def _wheel(sprite, u, radius, narrow, colour, label, tyre) -> None:
     # The label covers the whole wheel, as annotators draw it; the picture shows through the spokes.
-    circle = (
-        (1.0, 0.0),
-        (0.81, 0.59),
-        (0.31, 0.95),
-        (-0.31, 0.95),
-        (-0.81, 0.59),
-        (-1.0, 0.0),
-        (-0.81, -0.59),
-        (-0.31, -0.95),
-        (0.31, -0.95),
-        (0.81, -0.59),
-    )
-    rim = [sprite.at(u + radius * narrow * a, radius + radius * b) for a, b in circle]
+    rim = [sprite.at(u + radius * narrow * a, radius + radius * b) for a, b in c.CIRCLE]
     canvas = sprite.canvas
     canvas.paint_label(rim, label)
     width = max(1.0, tyre * sprite.scale)
     canvas.stroke(rim, width, canvas.light(colour, sprite.z), label, closed=True)
     if sprite.fine:
         spokes = canvas.light((150, 152, 156), sprite.z)
-        for a, b in circle[:5:2]:
+        for a, b in c.CIRCLE[:8:2]:
             ends = [
                 sprite.at(u + radius * narrow * a, radius + radius * b),
                 sprite.at(u - radius * narrow * a, radius - radius * b),

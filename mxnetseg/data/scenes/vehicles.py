@@ -23,20 +23,6 @@ TRAMS = ((214, 200, 60), (200, 60, 50), (236, 234, 226), (70, 120, 170), (90, 15
 CARGO = ((222, 222, 216), (170, 70, 50), (90, 110, 140), (196, 180, 120), (130, 134, 136))
 GLASS = (58, 70, 84)
 TYRE = (26, 26, 28)
-_CIRCLE = (
-    (1.0, 0.0),
-    (0.866, 0.5),
-    (0.5, 0.866),
-    (0.0, 1.0),
-    (-0.5, 0.866),
-    (-0.866, 0.5),
-    (-1.0, 0.0),
-    (-0.866, -0.5),
-    (-0.5, -0.866),
-    (0.0, -1.0),
-    (0.5, -0.866),
-    (0.866, -0.5),
-)
 
 
 class Box:
@@ -102,10 +88,10 @@ class Box:
         z = self.near + share * (self.far - self.near)
         x = self.flank
         project = self.canvas.project
-        rim = [project(x, radius + radius * v, z + radius * u) for u, v in _CIRCLE]
+        rim = [project(x, radius + radius * v, z + radius * u) for u, v in c.CIRCLE]
         self.canvas.paint(rim, self.canvas.light(TYRE, z), label)
         if self.fine:
-            hub = [project(x, radius + 0.5 * radius * v, z + 0.5 * radius * u) for u, v in _CIRCLE]
+            hub = [project(x, radius + 0.5 * radius * v, z + 0.5 * radius * u) for u, v in c.CIRCLE]
             self.canvas.paint(hub, self.canvas.light((130, 132, 136), z), None)
 
     def shadow(self) -> List[c.Point]:
