@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import stat
@@ -175,7 +176,10 @@ def test_fuzzed_archives_end_in_one_line_or_in_a_whole_data_set(tmp_path):
                 assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("name", ["sbd", "pascal_context", "idd", "coco", "stanford_background", "mhpv1"])
+ANNOTATED = "sbd pascal_context idd coco stanford_background mhpv1 siftflow cocostuff10k nyuv2".split()
+
+
+@pytest.mark.parametrize("name", ANNOTATED)
 def test_fuzzed_annotations_end_in_one_line(name, tmp_path):
     """Damage inside the archive: whole zip or tar, spoilt .mat, JSON, text or PNG."""
     rng = np.random.default_rng(5)
@@ -212,6 +216,49 @@ def test_fuzzed_annotations_end_in_one_line(name, tmp_path):
             spoilt += 1
             assert "\n" not in str(error) and "Traceback" not in str(error)
     assert spoilt
+
+
+@pytest.mark.parametrize("name", ["pascal_context", "coco"])
+@pytest.mark.parametrize("outside", ["../../../outside.jpg", "../../outside.jpg", "/tmp/outside.jpg"])
+def test_names_in_annotations_cannot_lead_out_of_the_root(name, outside, tmp_path):
+    made = miniatures.write(name, tmp_path / "archives")
+    root = tmp_path / "a" / "b" / "root"
+    prepare(name, str(root), made.sources, say=_silent)
+    path = {"coco": "annotations/instances_train2017.json"}.get(name, "trainval_merged.json")
+    source = root / path if name == "coco" else tmp_path / "archives" / path
+    data = json.loads(source.read_text())
+    data["images"][0]["file_name"] = outside
+    (root / path).write_text(json.dumps(data))
+    with pytest.raises(DatasetError):
+        prepare(name, str(root), say=_silent)
+    beside = {f for f in _files(tmp_path) if not f.startswith(("a/b/root", "archives"))}
+    assert not beside and not os.path.exists("/tmp/outside.png")
+
+
+def test_names_in_lists_cannot_lead_out_of_the_root(tmp_path):
+    made = miniatures.write("voc_aug", tmp_path / "archives")
+    root = tmp_path / "deep" / "root"
+    prepare("voc_aug", str(root), made.sources, say=_silent)
+    outside = tmp_path / "secret.jpg"
+    outside.write_bytes(b"abc")
+    (root / "SBD" / "train.txt").write_text("../../../secret\n")
+    before = _files(tmp_path)
+    with pytest.raises(DatasetError):
+        prepare("voc_aug", str(root), say=_silent)
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "images", [[{}], [5], None, [{"file_name": 3}], [{"file_name": "a", "phase": "train"}]]
+)
+@pytest.mark.parametrize("name", ["pascal_context", "coco"])
+def test_annotations_of_another_shape_are_one_line(name, images, tmp_path):
+    os.makedirs(tmp_path / "annotations")
+    data = json.dumps({"images": images, "annos_segmentation": [], "annotations": []})
+    for path in ("trainval_merged.json", "annotations/instances_train2017.json"):
+        (tmp_path / path).write_text(data)
+    with pytest.raises(DatasetError, match=r"\.json: "):
+        prepare(name, str(tmp_path), say=_silent)
 
 
 def test_an_encrypted_zip_says_so(tmp_path):
@@ -296,6 +343,39 @@ def test_a_member_longer_than_it_says_is_refused(workspace, tmp_path):
     with pytest.raises(DatasetError, match=r"a\.zip"):
         unpack(workspace, path, EVERYTHING)
     assert not _files(workspace.root)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_member_of_another_length_than_announced_is_not_kept(size, workspace):
+    from mxnetseg.data.prepare.archives import Member, _write
+
+    with pytest.raises(DatasetError, match=rf"should have {size} bytes"):
+        _write(workspace, "a.zip", Member("x.png", "x.png", size), io.BytesIO(b"abc"))
+    assert not _files(workspace.root)
+
+
+def test_a_file_being_written_is_not_seen_before_it_is_whole(workspace):
+    from mxnetseg.data.prepare.archives import Member, _write
+
+    class Source(io.BytesIO):
+        def read(self, count=-1):
+            assert "x.png" not in _files(workspace.root)
+            return super().read(2)
+
+    seen = []
+    replace = os.replace
+
+    def watched(temporary, path):
+        seen.append((os.path.getsize(temporary), os.path.exists(path)))
+        replace(temporary, path)
+
+    workspace_move = pytest.MonkeyPatch()
+    workspace_move.setattr("mxnetseg.data.prepare.workspace.os.replace", watched)
+    try:
+        _write(workspace, "a.zip", Member("x.png", "x.png", 5), Source(b"abcde"))
+    finally:
+        workspace_move.undo()
+    assert seen == [(5, False)] and (workspace.path("x.png")) and _files(workspace.root) == {"x.png"}
 
 
 _RUN = """

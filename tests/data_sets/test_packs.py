@@ -176,7 +176,10 @@ def test_a_damaged_pack_says_what_is_wrong(damage, message, packed):
         create_dataset("recordio", str(packed), "train")
 
 
-def test_fuzzed_shards_end_in_one_line_that_names_the_file(packed):
+@pytest.mark.parametrize("image_format", ["original", "raw"])
+def test_fuzzed_shards_end_in_one_line_that_names_the_file(image_format, camvid, tmp_path):
+    packed = tmp_path / "pack"
+    pack(create_dataset("camvid", camvid, "train"), str(packed), 2, image_format)
     rng = np.random.default_rng(1)
     path = packed / "train-00000.rec"
     whole = path.read_bytes()

@@ -22,7 +22,7 @@ def run_length_mask(encoded: dict, path: str) -> np.ndarray:
         runs = _numbers(counts) if isinstance(counts, (str, bytes)) else [int(c) for c in counts]
         if sum(runs) != height * width or min(runs, default=0) < 0:
             raise ValueError(f"runs cover {sum(runs)} pixels of {height}x{width}")
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise DatasetError(f"{path}: a mask's run lengths are damaged ({error})") from error
     inside = np.arange(len(runs)) % 2 == 1
     return np.repeat(inside, runs).reshape(width, height).T
@@ -89,7 +89,7 @@ def annotation_mask(segmentation: Any, size: Tuple[int, int], path: str) -> np.n
                 one = np.zeros(size, bool)
                 fill_polygon(one, polygon[: len(polygon) // 2 * 2])
                 mask |= one
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{path}: an object's outline is damaged ({error})") from error
     return mask
 
@@ -114,11 +114,12 @@ def read_mat(path: str, variable: str) -> Any:
 def as_ids(values: Any, path: str) -> np.ndarray:
     """A MATLAB matrix of whole numbers 0..255 -> uint8 (H, W)."""
     values = np.asarray(values)
-    if values.ndim != 2 or values.size == 0 or not np.issubdtype(values.dtype, np.number):
+    if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "uif":
         raise DatasetError(f"{path}: expected a label matrix, found {values.dtype} {values.shape}")
-    ids = values.astype(np.int64)
-    if (ids != values).any() or ids.min() < 0 or ids.max() > 255:
+    whole = np.isfinite(values).all() and values.min() >= 0 and values.max() <= 255
+    ids = values.astype(np.uint8) if whole else values
+    if not whole or (ids != values).any():
         raise DatasetError(
             f"{path}: label matrix holds values {values.min()}..{values.max()}; expected whole numbers 0..255"
         )
-    return ids.astype(np.uint8)
+    return ids

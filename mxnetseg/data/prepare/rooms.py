@@ -27,9 +27,12 @@ def convert_nyuv2(workspace: Workspace) -> None:
     if labels is None:
         mapping = workspace.need(["labels40.mat", "classMapping40.mat"], "for the 40 classes of NYU Depth v2")
     with _hdf5(pictures) as opened:
-        count = _variable(opened, "images", pictures).shape[0]
+        shape = _variable(opened, "images", pictures).shape
+    if len(shape) != 4 or shape[1] != 3:
+        raise DatasetError(f"{pictures}: 'images' is {shape}; expected (pictures, 3, width, height)")
+    count = shape[0]
     for part, variable in (("train", "trainNdxs"), ("val", "testNdxs")):
-        ids = np.asarray(read_mat(splits, variable)).ravel().astype(int) - 1
+        ids = _indices(splits, variable)
         if ids.size and (ids.min() < 0 or ids.max() >= count):
             raise DatasetError(
                 f"{splits}: {variable} names image {ids.max() + 1} of {count}; it belongs to another file"
@@ -45,9 +48,33 @@ def convert_nyuv2(workspace: Workspace) -> None:
     workspace.convert(f"NYU Depth v2, {step} pictures a step", _nyu_group, tasks)
 
 
+def _indices(path: str, variable: str) -> np.ndarray:
+    """A list of MATLAB's indices, from 0."""
+    values = np.asarray(read_mat(path, variable)).ravel()
+    if not np.issubdtype(values.dtype, np.number):
+        raise DatasetError(f"{path}: {variable} holds {values.dtype}; expected numbers")
+    return values.astype(int) - 1
+
+
 def _nyu_group(
     workspace: Workspace,
     marker: str,
+    first: int,
+    last: int,
+    pictures: str,
+    labels: Optional[str],
+    mapping: Optional[str],
+) -> None:
+    try:
+        _convert_group(workspace, first, last, pictures, labels, mapping)
+    except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
+        # What h5py and NumPy raise for a damaged file or an array of another shape.
+        raise DatasetError(f"{pictures}: pictures {first}..{last - 1} cannot be read ({error})") from error
+    workspace.write_bytes(marker, b"")
+
+
+def _convert_group(
+    workspace: Workspace,
     first: int,
     last: int,
     pictures: str,
@@ -70,7 +97,6 @@ def _nyu_group(
             workspace.path("images", f"{number}.png"), np.ascontiguousarray(image, np.uint8)
         )
         workspace.write_ids(workspace.path("labels40", f"{number}.png"), as_ids(label, pictures))
-    workspace.write_bytes(marker, b"")
 
 
 def _labels40(path: str, first: int, last: int) -> np.ndarray:
@@ -98,6 +124,8 @@ def _hdf5(path: str) -> Any:
 def _variable(opened: Any, name: str, path: str) -> Any:
     if name not in opened:
         raise DatasetError(f"{path}: has no variable {name!r}; it is another file")
+    if not hasattr(opened[name], "shape"):
+        raise DatasetError(f"{path}: {name!r} is no array; it is another file")
     return opened[name]
 
 

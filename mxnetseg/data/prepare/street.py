@@ -62,6 +62,6 @@ def draw_polygons(data: Any, path: str) -> np.ndarray:
                     f"{path}: object labelled {entry['label']!r}, which is none of IDD's {len(_IDS)} labels"
                 )
             pen.polygon(outline, fill=_IDS[name])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(f"{path}: annotation is damaged ({error}); unpack it again") from error
     return np.array(picture)

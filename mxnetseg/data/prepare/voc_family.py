@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, List
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List
 
 import numpy as np
 
@@ -81,17 +82,18 @@ def convert_pascal_context(workspace: Workspace) -> None:
     """`trainval_merged.json` of the Detail annotations -> `Labels_59/*.png` and the lists."""
     path = workspace.need(["trainval_merged.json"], "for the labels of Pascal Context")
     data = read_json(path, ("images", "annos_segmentation"))
-    masks = _by_image(data["annos_segmentation"])
     lists: Dict[str, List[str]] = {"train": [], "val": []}
     tasks = []
-    for image in sorted(data["images"], key=lambda image: image["file_name"]):
-        name = os.path.splitext(image["file_name"])[0]
-        if image.get("phase") not in lists:
-            continue
-        lists[image["phase"]].append(name)
-        size = (int(image["height"]), int(image["width"]))
-        objects = [(m["category_id"], m["segmentation"]) for m in masks.get(image["image_id"], ())]
-        tasks.append((workspace.path("Labels_59", name + ".png"), (size, objects, path)))
+    with _damage_named(path):
+        masks = _by_image(data["annos_segmentation"])
+        for image in sorted(data["images"], key=lambda image: image["file_name"]):
+            name = os.path.splitext(image["file_name"])[0]
+            if image.get("phase") not in lists:
+                continue
+            lists[image["phase"]].append(name)
+            size = (int(image["height"]), int(image["width"]))
+            objects = [(m["category_id"], m["segmentation"]) for m in masks.get(image["image_id"], ())]
+            tasks.append((workspace.path("Labels_59", name + ".png"), (size, objects, path)))
     workspace.convert("Pascal Context labels", _context_label, tasks)
     for part, names in lists.items():
         workspace.write_list(workspace.path(part + ".txt"), names)
@@ -103,7 +105,7 @@ def _context_label(workspace: Workspace, target: str, size: tuple, objects: list
     for category, segmentation in objects:
         # Later annotations lie over earlier ones; classes beyond the 59 make background.
         mask = annotation_mask(segmentation, size, f"{path} ({os.path.basename(target)})")
-        ids[mask] = numbers.get(int(category), 0)
+        ids[mask] = numbers.get(category, 0)
     workspace.write_ids(target, ids)
 
 
@@ -117,21 +119,20 @@ def convert_coco(workspace: Workspace) -> None:
             continue
         found = True
         data = read_json(path, ("images", "annotations"))
-        objects = _by_image(data["annotations"])
-        wanted = set(CATEGORY_IDS)
         tasks, names = [], []
-        for image in sorted(data["images"], key=lambda image: image["file_name"]):
-            name = f"{part}2017/{os.path.splitext(image['file_name'])[0]}"
-            mine = [
-                (o["category_id"], o["segmentation"])
-                for o in objects.get(image["id"], ())
-                if o["category_id"] in wanted
-            ]
-            if not mine:
-                continue
-            names.append(name)
-            size = (int(image["height"]), int(image["width"]))
-            tasks.append((workspace.path("labels21", name + ".png"), (size, mine, path)))
+        with _damage_named(path):
+            objects = _by_image(data["annotations"])
+            for image in sorted(data["images"], key=lambda image: image["file_name"]):
+                name = f"{part}2017/{os.path.splitext(image['file_name'])[0]}"
+                mine = [
+                    (o["category_id"], o["segmentation"])
+                    for o in objects.get(image["id"], ())
+                    if o["category_id"] in CATEGORY_IDS
+                ]
+                if mine:
+                    names.append(name)
+                    size = (int(image["height"]), int(image["width"]))
+                    tasks.append((workspace.path("labels21", name + ".png"), (size, mine, path)))
         workspace.convert(f"COCO {part} labels", _coco_label, tasks)
         # What was left out has an empty file in its place, so that it is not drawn again.
         usable = [n for n in names if os.path.getsize(workspace.path("labels21", n + ".png"))]
@@ -163,6 +164,17 @@ def read_json(path: str, keys: tuple) -> Dict[str, Any]:
     if lacking:
         raise DatasetError(f"{path}: JSON file has no {', '.join(lacking)}; it is another file")
     return data
+
+
+@contextmanager
+def _damage_named(path: str) -> Iterator[None]:
+    """What JSON of another shape raises, as one line with the file's name."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DatasetError(
+            f"{path}: annotation is damaged ({type(error).__name__}: {error}); unpack it again"
+        ) from error
 
 
 def _by_image(annotations: list) -> Dict[Any, list]:

@@ -121,7 +121,14 @@ class Workspace:
         self.move(temporary, path)
 
     def move(self, temporary: str, path: str) -> None:
-        """Move a finished temporary file to its place."""
+        """Move a finished temporary file to its place, which must lie under the root.
+
+        Names come out of archives, lists and annotations: whatever they say, nothing is written elsewhere.
+        """
+        top = os.path.realpath(self.root)
+        if os.path.commonpath([top, os.path.realpath(path)]) != top:
+            os.unlink(temporary)
+            raise DatasetError(f"{path}: leads out of {self.root}; nothing is written there")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.replace(temporary, path)
 
