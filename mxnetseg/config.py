@@ -374,8 +374,8 @@ def configs_folders() -> List[Path]:
 def find_recipe(model: str, backbone: Optional[str] = None, dataset: str = "cityscapes"):
     """(file, overrides, notes) of the recipe for a model on a data set.
 
-    The file is configs/<model>/<backbone>_<dataset>.yaml. Where a backbone is asked for that has no file of its
-    own the model's recipe with another backbone serves with the backbone replaced; where the
+    The file is configs/<model>/<backbone>_<dataset>.yaml. Where a backbone is asked for that has no file of
+    its own the model's recipe with another backbone serves with the backbone replaced; where the
     model has none at all for this data set, configs/_base_/<dataset>.yaml with the model put in. Both are
     said in the notes. Without a backbone the recipe with the architecture's default one is preferred.
     """

@@ -2,8 +2,8 @@
 
 The loss of a batch is a mean over the valid pixels of the whole batch, however many devices and parts it is
 computed in. To that end every device returns sums, or unreduced maps, and the weight of each pixel and output
-is its head gradient: what multiplies a loss multiplies its gradient. All of it is built on log-softmax, not on
-`SoftmaxOutput`, whose backward pass ignores the incoming gradient.
+is its head gradient: what multiplies a loss multiplies its gradient. All of it is built on log-softmax, not
+on `SoftmaxOutput`, whose backward pass ignores the incoming gradient.
 
 Losses of a pixel are registered blocks: `(N, C, H, W)` logits and `(N, H, W)` class ids (0 where the
 pixel is ignored) to `(N, H, W)`.
@@ -208,7 +208,7 @@ def select_hard_pixels(maps: Sequence[mx.nd.NDArray], threshold: float, min_kept
 
 
 def median_frequency_weights(counts: np.ndarray) -> np.ndarray:
-    """Class weights from pixel counts: median of the frequencies over the frequency (Eigen and Fergus, ICCV 2015).
+    """Class weights: median of the frequencies over the frequency (Eigen and Fergus, ICCV 2015).
 
     `counts`: (nclass,) pixels. A class that never occurs gets weight 1: nothing is known about it.
     """

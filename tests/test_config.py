@@ -165,7 +165,7 @@ def test_the_recipe_of_the_readme_command_is_found_from_anywhere(tmp_path, monke
 
 
 def test_another_backbone_uses_the_models_recipe_and_says_so():
-    path, overrides, notes = find_recipe("sfnet", "resnet101_x", "cityscapes")
+    _, overrides, notes = find_recipe("sfnet", "resnet101_x", "cityscapes")
     assert overrides == {"model.backbone": "resnet101_x"}
     assert "no recipe sfnet/resnet101_x_cityscapes.yaml" in notes[0]
 

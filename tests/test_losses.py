@@ -73,9 +73,7 @@ def test_cross_entropy_and_its_gradient_are_those_of_pytorch(weights, smoothing)
         pytest.skip("PyTorch weights the smoothed part by class, which is a different loss")
     logits = np.random.default_rng(3).normal(size=(2, 4, 5, 7)).astype(np.float32) * 4
     labels = batch(size=(5, 7))[1]
-    value, gradient = logit_gradient(
-        criterion_of(weights=weights, label_smoothing=smoothing), logits, labels
-    )
+    value, gradient = logit_gradient(criterion_of(weights=weights, label_smoothing=smoothing), logits, labels)
     x = torch.tensor(logits, requires_grad=True)
     expected = torch.nn.functional.cross_entropy(
         x,
@@ -180,14 +178,10 @@ def test_mining_keeps_the_pixels_of_the_definition_whatever_the_number_of_device
 def test_mined_loss_is_the_mean_over_the_kept_pixels():
     logits = np.random.default_rng(4).normal(size=(2, 4, 5, 7)).astype(np.float32) * 2
     labels = batch(size=(5, 7))[1]
-    value, gradient = logit_gradient(
-        criterion_of(ohem_threshold=0.5, ohem_min_kept=5), logits, labels
-    )
+    value, gradient = logit_gradient(criterion_of(ohem_threshold=0.5, ohem_min_kept=5), logits, labels)
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     valid = labels != IGNORE
-    losses = np.where(
-        valid, -np.take_along_axis(log_p, np.where(valid, labels, 0)[:, None], 1)[:, 0], -1
-    )
+    losses = np.where(valid, -np.take_along_axis(log_p, np.where(valid, labels, 0)[:, None], 1)[:, 0], -1)
     kept = losses >= -np.log(0.5)
     assert value == pytest.approx(losses[kept].mean(), rel=1e-5)
     assert np.all((np.abs(gradient).sum(1) > 0) == kept)

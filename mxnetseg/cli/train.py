@@ -22,8 +22,8 @@ examples
       goes on exactly where the run was saved last
 
 A run writes to its folder: best.params and last.params (weights), recipe.yaml (everything it depends on),
-last.state (for --resume), metrics.jsonl, report.html. Every field of a recipe, with its limits and its default,
-is listed by --fields. Ctrl-C and SIGTERM save before they end the run.
+last.state (for --resume), metrics.jsonl, report.html. --fields lists every field of a recipe with its
+default. Ctrl-C and SIGTERM save before they end the run.
 """
 
 
@@ -31,8 +31,8 @@ def parser():
     """Arguments of `train.py`."""
     p = argparse.ArgumentParser(
         prog="train.py",
-        description="Train a segmentation network. The recipe is configs/<model>/<backbone>_<data>.yaml, or the file "
-        "given; what is given here wins over it.",
+        description="Train a segmentation network. The recipe is configs/<model>/<backbone>_<data>.yaml, or "
+        "the file given; what is given here wins over it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -40,7 +40,8 @@ def parser():
     what.add_argument("--model", metavar="NAME", help="architecture (python -m mxnetseg.models lists them)")
     what.add_argument("--backbone", metavar="NAME", help="its backbone; default: the architecture's own")
     what.add_argument("--data", metavar="NAME", help="data set; default: cityscapes")
-    what.add_argument("--root", metavar="PATH", help="folder of the data set; default: $MXNETSEG_DATA/<data>, "
+    what.add_argument("--root", metavar="PATH", help="folder of the data set; default: "
+                      "$MXNETSEG_DATA/<data>, "
                       "else datasets/<data>")  # fmt: skip
     what.add_argument("--recipe", metavar="FILE", help="this recipe instead of the one looked up")
     how = p.add_argument_group("how")
@@ -55,16 +56,17 @@ def parser():
     how.add_argument("--workers", type=int, metavar="N", help="loader processes; 0: load in line")
     how.add_argument("--seed", type=int, metavar="N", help="of everything random")
     how.add_argument("--deterministic", action="store_true", default=None,
-                     help="the same bits every time on a CPU: one compute thread. On GPUs it takes the deterministic "
-                     "cuDNN kernels, but gradients of resizing, warping and adaptive pooling still add in "
-                     "changing order")  # fmt: skip
+                     help="the same bits every time on a CPU: one compute thread. On GPUs it takes the "
+                     "deterministic cuDNN kernels, but gradients of resizing, warping and adaptive pooling "
+                     "still add in changing order")  # fmt: skip
     add_set_argument(how)
     where = p.add_argument_group("where from and where to")
     where.add_argument("--init-from", metavar="FILE",
-                       help="start from the weights that fit of this checkpoint (fine-tuning, other classes)")  # fmt: skip
+                       help="start from what fits of this checkpoint "
+                       "(fine-tuning, other classes)")  # fmt: skip
     where.add_argument("--resume", metavar="RUN", nargs="?", const="auto",
-                       help="continue a run: its folder, or auto (also without a value): the run in the output folder if "
-                       "there is an unfinished one, else a new one")  # fmt: skip
+                       help="continue a run: its folder, or auto (also without a value): the run in the "
+                       "output folder if there is an unfinished one, else a new one")  # fmt: skip
     where.add_argument("--output", metavar="DIR",
                        help="folder of the run; default: weights/runs/<model>_<backbone>_<data>")  # fmt: skip
     where.add_argument(
@@ -146,8 +148,8 @@ def _resume(options, given, files):
         )
     recipe_file = run_dir / files.RECIPE
     if not recipe_file.is_file() or not (run_dir / files.STATE).is_file():
-        raise CheckpointError(f"{options.resume}: no training state to resume from; expected the folder of a run, "
-                              f"with {files.STATE} and {files.RECIPE}")  # fmt: skip
+        raise CheckpointError(f"{options.resume}: no training state to resume from; expected the folder of a "
+                              f"run, with {files.STATE} and {files.RECIPE}")  # fmt: skip
     recipe = load_recipe(recipe_file, given)
     if files.read_meta(run_dir).get("finished") and not _longer(options, given):
         raise CheckpointError(f"{run_dir}: this run is finished; to train on, give more --epochs")
@@ -210,7 +212,7 @@ def _default_backbone(recipe):
 
 
 def _make_deterministic(argv):
-    """One compute thread and deterministic kernels: MXNet reads both when it is loaded, so it is loaded anew."""
+    """One compute thread, deterministic kernels: MXNet reads both when loaded, so it is loaded anew."""
     if all(os.environ.get(key) == value for key, value in DETERMINISTIC.items()):
         return
     os.environ.update(DETERMINISTIC)

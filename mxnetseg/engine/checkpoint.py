@@ -3,10 +3,11 @@
     <run>/last.params   the network as it is       <run>/recipe.yaml   how it was made
     <run>/best.params   the best validation        <run>/last.state    everything a resumed run needs
 
-Every file is written under a temporary name, forced to the disk and moved into place, so a kill or a full disk
-leaves the old one. `last.state` is complete in itself, weights included: two files could be of two moments.
-`.params` files have MXNet's own format, names as in `net.save_parameters`; they are written from Python, whose
-writes fail with an error where those of `mx.nd.save` may not.
+Every file is written under a temporary name, forced to the disk and moved into place, so a kill or a full
+disk leaves the old one. `last.state` is complete in itself, weights included: two files could be of two
+moments.
+`.params` files have MXNet's own format, names as in `net.save_parameters`; they are written from Python,
+whose writes fail with an error where those of `mx.nd.save` may not.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _TYPE_FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4,
 
 @contextlib.contextmanager
 def atomic_file(path) -> Iterator[io.BufferedWriter]:
-    """A binary file that appears under `path` only when all of it is on the disk; CheckpointError if it cannot."""
+    """A binary file that appears under `path` once all of it is on the disk; CheckpointError if it cannot."""
     path = Path(path)
     temporary = path.with_name(path.name + ".part")
     try:
@@ -191,7 +192,7 @@ class Fit(NamedTuple):
 
 
 def read_params(path) -> Dict[str, mx.nd.NDArray]:
-    """Tensors of a `.params` file by name, on the CPU. CheckpointError if it is missing, cut short or not one."""
+    """Tensors of a `.params` file by name, on the CPU. CheckpointError if missing, cut short or not one."""
     path = Path(path)
     if path.is_dir():
         path = run_weights(path)
@@ -259,11 +260,11 @@ def load_network(
     recipe: Optional[Recipe] = None,
     norm: Optional[str] = None,
 ):
-    """(network, recipe) of a `.params` file or a run folder; the network is on the CPU, auxiliary heads included.
+    """(network, recipe) of a `.params` file or a run folder; on the CPU, auxiliary heads included.
 
-    `recipe.yaml` beside the file says what it is; `recipe` replaces it. Without either, `model` and `data` (and
-    `backbone`, `nclass`) must say. Given together with a recipe they must agree with it. Synchronized batch
-    norm becomes plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut
+    `recipe.yaml` beside the file says what it is; `recipe` replaces it. Without either, `model` and `data`
+    (and `backbone`, `nclass`) must say. Given together with a recipe they must agree with it. Synchronized
+    batch norm becomes plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut
     short, of another network or another number of classes.
     """
     from mxnetseg.models import create_model

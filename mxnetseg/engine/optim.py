@@ -72,7 +72,7 @@ class Stepper:
         )
 
     def step(self, rate: float) -> mx.nd.NDArray:
-        """One update at learning rate `rate`. Returns the global gradient norm if clipping is on, else None."""
+        """One update at learning rate `rate`. Returns the global gradient norm where clipping is on."""
         self.gluon.set_learning_rate(rate)
         self.gluon.allreduce_grads()
         norm = None

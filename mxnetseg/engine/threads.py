@@ -19,7 +19,7 @@ def several_cpu_contexts(count: int) -> None:
 
     It blocks a worker of the engine until its twin on the other context runs, so each context needs a worker.
     And all CPU contexts draw their temporary memory from one ring of four: an operator that lands on the
-    slot that a waiting twin holds is queued behind it. A longer ring than a step has operators keeps them apart.
+    slot that a waiting twin holds is queued behind it. A ring longer than a step keeps them apart.
     """
     if count > 1:
         _at_least("MXNET_CPU_WORKER_NTHREADS", count)

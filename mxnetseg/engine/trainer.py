@@ -1,12 +1,12 @@
 """Training: from a recipe to a folder with weights, numbers, pictures and a state to resume from.
 
-The run is a function of the recipe. Batches depend on (seed, epoch, position), the learning rate and the random
-streams of the devices (dropout) on the iteration; so the position, the parameters and the optimizer's
+The run is a function of the recipe. Batches depend on (seed, epoch, position), the learning rate and the
+random streams of the devices (dropout) on the iteration; so the position, the parameters and the optimizer's
 moments are all that a resumed run needs to go on as if nothing had happened.
 
-A batch is split over contexts, and over `optimizer.accumulate` parts where memory is short. Its loss is one mean
-over its valid pixels: devices compute sums, and each is weighted by what the host counted in the labels of
-the whole batch.
+A batch is split over contexts, and over `optimizer.accumulate` parts where memory is short. Its loss is one
+mean over its valid pixels: devices compute sums, and each is weighted by what the host counted in the labels
+of the whole batch.
 """
 
 from __future__ import annotations
@@ -216,8 +216,9 @@ class Trainer:
             else "there is no checkpoint yet"
         )
         raise NonFiniteLoss(
-            f"the loss is {loss} at iteration {iteration} (learning rate {self.rate(iteration - 1):.3g}); {kept} in "
-            f"{self.run_dir}: resume with a lower optimizer.lr, with optimizer.clip_grad_norm, or a longer warm-up"
+            f"the loss is {loss} at iteration {iteration} (learning rate {self.rate(iteration - 1):.3g}); "
+            f"{kept} in {self.run_dir}: resume with a lower optimizer.lr, with optimizer.clip_grad_norm, or "
+            f"a longer warm-up"
         )
 
     # ----- numbers
@@ -243,7 +244,7 @@ class Trainer:
         """Write `last.state` and `last.params`, after making sure that they are worth keeping."""
         self._read_losses()
         arrays = self._state_arrays()
-        for name, array in arrays.items():
+        for array in arrays.values():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 self._stop_on(self.iteration, float("nan"))
         files.save_state(self.run_dir, self._meta(), arrays)
@@ -296,8 +297,8 @@ class Trainer:
         self.saved_iteration = self.iteration
         if meta["steps_per_epoch"] != self.steps_per_epoch:
             say(
-                f"note: an epoch has {self.steps_per_epoch} iterations now, {meta['steps_per_epoch']} when this "
-                f"run was saved: the order of samples is not that of an uninterrupted run"
+                f"note: an epoch has {self.steps_per_epoch} iterations now, {meta['steps_per_epoch']} when "
+                f"this run was saved: the order of samples is not that of an uninterrupted run"
             )
         if meta["contexts"] != len(self.contexts):
             say(f"note: {len(self.contexts)} devices now, {meta['contexts']} when this run was saved")
@@ -309,7 +310,7 @@ class Trainer:
             old.unlink()
 
     def _average_statistics(self) -> None:
-        """Give every device the mean of the devices' running statistics: what is saved is what is evaluated."""
+        """Give every device the mean of all running statistics: what is saved is what is evaluated."""
         if len(self.contexts) > 1:
             for parameter in self.stepper.parameters:
                 if parameter.grad_req == "null":
@@ -391,8 +392,8 @@ class Trainer:
 
     def _farewell(self, signum: int) -> str:
         return (
-            f"interrupted by {signal.Signals(signum).name}; saved at iteration {self.saved_iteration} of {self.total}: "
-            f"continue with --resume {self.run_dir}"
+            f"interrupted by {signal.Signals(signum).name}; saved at iteration {self.saved_iteration} of "
+            f"{self.total}: continue with --resume {self.run_dir}"
         )
 
     # ----- construction
@@ -472,7 +473,8 @@ class Trainer:
             over = f"{devices} devices" if devices > 1 else "1 device"
             over += f" x {parts} accumulated parts" if parts > 1 else ""
             raise ConfigError(
-                f"data.batch_size {size} cannot be divided over {over}; nearest: {' or '.join(map(str, legal))}"
+                f"data.batch_size {size} cannot be divided over {over}; "
+                f"nearest: {' or '.join(map(str, legal))}"
             )
 
     def _fix_class_weights(self, train, nclass: int) -> None:
@@ -506,7 +508,8 @@ class Trainer:
         )
         say(
             f"{recipe.data.name} {recipe.data.train_split}: {len(train)} images, batches of "
-            f"{recipe.data.batch_size}, {self.total} iterations ({self.total / self.steps_per_epoch:g} epochs)"
+            f"{recipe.data.batch_size}, {self.total} iterations "
+            f"({self.total / self.steps_per_epoch:g} epochs)"
         )
         if self.iteration:
             say(f"resumed at iteration {self.iteration}")

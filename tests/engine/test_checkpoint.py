@@ -44,9 +44,7 @@ def test_params_files_are_those_of_mxnet(tmp_path):
         "half": rng.normal(size=(3,)).astype(np.float16),
     }
     files.save_params(tmp_path / "ours", arrays)
-    mx.nd.save(
-        str(tmp_path / "theirs"), {n: mx.nd.array(a, dtype=a.dtype) for n, a in arrays.items()}
-    )
+    mx.nd.save(str(tmp_path / "theirs"), {n: mx.nd.array(a, dtype=a.dtype) for n, a in arrays.items()})
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
@@ -167,9 +165,9 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch, k
     monkeypatch.setattr(
         builtins,
         "open",
-        lambda path, mode="r", *a, **k: FullDisk(real(path, mode, *a, **k), 200)
-        if mode == "wb"
-        else real(path, mode, *a, **k),
+        lambda path, mode="r", *a, **k: (
+            FullDisk(real(path, mode, *a, **k), 200) if mode == "wb" else real(path, mode, *a, **k)
+        ),
     )
     with pytest.raises(CheckpointError, match=r"No space left on device.*is untouched"):
         save()

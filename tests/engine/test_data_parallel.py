@@ -68,9 +68,7 @@ def assert_same(one, two, tolerance=2e-6):
     ids=["plain", "mined by threshold", "mined by count", "clipped", "adamw"],
 )
 def test_two_contexts_move_the_parameters_as_one(settings):
-    assert_same(
-        train(ONE, global_stats=True, **settings), train(TWO, global_stats=True, **settings), 5e-6
-    )
+    assert_same(train(ONE, global_stats=True, **settings), train(TWO, global_stats=True, **settings), 5e-6)
 
 
 def test_with_synchronized_norm_two_contexts_are_one_running_statistics_included():
