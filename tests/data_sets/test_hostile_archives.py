@@ -487,3 +487,88 @@ def test_rooms_whose_labels_are_hdf5_are_read_too(tmp_path):
         dataset = create_dataset("nyuv2", str(tmp_path / "root"), split)
         for i in range(len(dataset)):
             np.testing.assert_array_equal(dataset[i].label, expected[dataset[i].name])
+
+
+def _many(path, count=450):
+    rng = np.random.default_rng(0)
+    files = {f"data/{i:04d}.bin": rng.bytes(int(rng.integers(1, 3000))) for i in range(count)}
+    return miniatures.zipped(path, files), files
+
+
+def test_a_zip_of_many_files_is_unpacked_by_several_processes(tmp_path):
+    path, files = _many(str(tmp_path / "a.zip"))
+    workspace = Workspace(str(tmp_path / "root"), workers=2, say=_silent)
+    with workspace.locked():
+        assert unpack(workspace, path, EVERYTHING) == len(files)
+    assert _files(workspace.root) == set(files)
+    for name, data in files.items():
+        with open(workspace.path(name), "rb") as handle:
+            assert handle.read() == data
+
+
+def test_damage_that_one_of_several_processes_meets_is_one_line(tmp_path):
+    path, _ = _many(str(tmp_path / "a.zip"))
+    with zipfile.ZipFile(path) as opened:
+        place = opened.infolist()[300].header_offset + 60
+    with open(path, "r+b") as handle:
+        handle.seek(place)
+        handle.write(b"\xff\x00\xff\x00")
+    workspace = Workspace(str(tmp_path / "root"), workers=2, say=_silent)
+    with workspace.locked(), pytest.raises(DatasetError, match=r"a\.zip: archive is truncated or damaged"):
+        unpack(workspace, path, EVERYTHING)
+
+
+_ORPHANS = """
+import os, sys, time
+from mxnetseg.data.prepare.workspace import process_pool
+with process_pool(2) as pool:
+    jobs = [pool.submit(os.getpid) for _ in range(20)] + [pool.submit(time.sleep, 60) for _ in range(2)]
+    print(*{job.result() for job in jobs[:20]}, flush=True)
+    jobs[-1].result()
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed():
+    parent = subprocess.Popen([sys.executable, "-c", _ORPHANS], stdout=subprocess.PIPE, text=True)
+    workers = [int(word) for word in parent.stdout.readline().split()]
+    assert workers and parent.pid not in workers
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while any(_alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(_alive(pid) for pid in workers)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as handle:
+            return handle.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_an_interrupted_command_says_so_in_one_line(tmp_path):
+    made = miniatures.write("voc_aug", tmp_path / "archives")
+    code = (
+        "import sys, mxnetseg.data.__main__ as m\n"
+        "from mxnetseg.cli.common import run\n"
+        "def slow(workspace):\n"
+        "    print('converting', flush=True)\n"
+        "    import time; time.sleep(60)\n"
+        "import mxnetseg.data.prepare as p\n"
+        "p.PREPARATIONS['voc_aug'] = p.PREPARATIONS['voc_aug']._replace(convert=slow)\n"
+        "run(m.main)"
+    )
+    command = ["prepare", "voc_aug", "--from", *made.sources, "--to", str(tmp_path / "root")]
+    one = subprocess.Popen(
+        [sys.executable, "-c", code, *command],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while "converting" not in one.stdout.readline():
+        pass
+    os.killpg(one.pid, signal.SIGINT)
+    _, errors = one.communicate(timeout=30)
+    assert one.returncode == 130 and "Traceback" not in errors
+    # The lock is free again.
+    prepare("voc_aug", str(tmp_path / "root"), made.sources, say=_silent)

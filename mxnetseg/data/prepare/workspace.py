@@ -6,7 +6,9 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from mxnetseg.errors import DatasetError
 PRIVATE = ".prepare"
 # Errors shown in full; of the others only the number.
 _SHOWN_ERRORS = 3
+# Seconds between a worker's looks at whether its parent still lives.
+_PARENT_CHECK = 1.0
 
 
 class Workspace:
@@ -245,9 +249,19 @@ def progress_bar(total: int, what: str) -> Any:
 
 
 def _start_worker(start: Optional[Callable[..., None]], arguments: Tuple) -> None:
+    # Ctrl-C reaches the whole foreground group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     cv2.setNumThreads(0)
     if start is not None:
         start(*arguments)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has: an executor's workers would wait for tasks forever."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK)
+    os._exit(1)
 
 
 def _silent(_: str) -> None:
