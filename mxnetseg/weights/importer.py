@@ -30,10 +30,10 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
 
     out = Path(out)
     entry = reference_info(reference)
-    keywords = {**entry.options, **(options or {})}
     if out.exists() and not force:
         raise CheckpointError(f"{out} exists: give another --out, or --force to replace it")
     tensors = read_tensors(file)
+    keywords = entry.options_for(tensors, **(options or {}))
     nclass = nclass or class_count(entry, keywords, tensors, file)
     data = data or USUAL_DATA.get(nclass)
     if data is None:

@@ -41,6 +41,11 @@ class Reference:
     prepare: Optional[Callable] = None
     adapt: Optional[Callable] = None
 
+    def options_for(self, tensors, **options):
+        """`create_model` options of a network that fits `tensors`; `options` override the reference's."""
+        options = {**self.options, **options}
+        return self.adapt(options, tensors) if self.adapt is not None else options
+
     def stored_extra(self, meta):
         """Trainable values that the published file stores and its network never runs, so that ours has no
         parameter for them. `meta["tensors"]` lists (name, shape)."""
@@ -82,10 +87,7 @@ def load(reference_id, tensors, nclass, **options):
     from mxnetseg.models import create_model
 
     entry = REFERENCES.get(reference_id)
-    options = {**entry.options, **options}
-    if entry.adapt is not None:
-        options = entry.adapt(options, tensors)
-    net = create_model(entry.model, nclass, **options)
+    net = create_model(entry.model, nclass, **entry.options_for(tensors, **options))
     fill(net, entry, tensors, reference_id)
     return net
 
