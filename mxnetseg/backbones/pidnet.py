@@ -1,8 +1,8 @@
 """The three branches of PIDNet (Xu et al., CVPR 2023, arXiv 2206.02066): detail, context and boundaries.
 
 Named after a controller's terms: P keeps detail at stride 8, I integrates context down to stride 64, D
-derives boundaries. Attention lets P take from I where they agree; D decides, pixel by pixel, which of the two the
-output follows.
+derives boundaries. Attention lets P take from I where they agree; D decides, pixel by pixel, which of the
+two the output follows.
 """
 from __future__ import annotations
 

@@ -3,8 +3,8 @@ IJCV 2021, arXiv 2004.02147).
 
 A wide and shallow detail branch at stride 8 beside a thin and deep semantic one (`backbones/bisenetv2.py`),
 whose deepest map takes in its global average. Guided aggregation lets each gate the other, at its own size.
-Heads on every stage of the semantic branch boost training. Detail branch and aggregation stand in `net.backbone`,
-above the semantic branch (`net.backbone.context`).
+Heads on every stage of the semantic branch boost training. Detail branch and aggregation stand in
+`net.backbone`, above the semantic branch (`net.backbone.context`).
 """
 from __future__ import annotations
 
