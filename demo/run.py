@@ -37,7 +37,7 @@ def main():
                         help="fields of the recipe, as in train.py")
     parser.add_argument("--run", type=Path, default=Path("weights/runs/demo"), metavar="DIR",
                         help="folder of the run (default %(default)s)")
-    parser.add_argument("--limit", type=int, default=50, help="validation scenes to score")
+    parser.add_argument("--limit", type=int, default=30, help="validation scenes to score")
     options = parser.parse_args()
     limit = ("--limit", str(options.limit))
     run, single_scale, multi_scale = options.run, options.run / "val", options.run / "val_ms"
