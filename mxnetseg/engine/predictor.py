@@ -225,7 +225,7 @@ class Predictor:
         """Yields (top row, scores float32 (nclass, rows, width), are probabilities) of the scaled picture.
 
         Scores are probabilities averaged over windows and mirroring; with `plain` they may stay logits where
-        only one view exists, since the argmax is the same.
+        only one view exists, since the argmax is the same. They are valid until the next are asked for.
         """
         scaled = self._scaled_size(image.shape[:2], scale)
         picture = (
@@ -267,11 +267,14 @@ class Predictor:
                 del outputs, logits, part
             rows += 1
             done = (tops[index + 1] - top) if index + 1 < len(tops) else window[0]
-            finished = band[:, :done] / (rows[:done, None] * columns)
-            yield top, finished, True
+            visits = rows[:done, None] * columns
+            for plane in band:  # plane by plane: no second band is ever in memory
+                plane[:done] /= visits
+            yield top, band[:, :done], True
             if index + 1 < len(tops):
-                band[:, : -done or None] = band[:, done:].copy() if done else band
-                band[:, window[0] - done :] = 0
+                for plane in band:
+                    plane[: window[0] - done] = plane[done:]
+                    plane[window[0] - done :] = 0
                 rows = np.concatenate([rows[done:], np.zeros(done, np.float32)])
 
     def _input(self, picture, top, left, window, mirrored) -> np.ndarray:
