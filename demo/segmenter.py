@@ -13,12 +13,12 @@ except ImportError:
 
 import numpy as np
 
-from mxnetseg import visualize
-from mxnetseg.data import dataset_info
 from mxnetseg.engine.checkpoint import load_network
 from mxnetseg.engine.devices import contexts
-from mxnetseg.engine.evaluator import protocol_options
-from mxnetseg.engine.predictor import Predictor
+from mxnetseg.engine.evaluator import class_names, make_predictor, protocol_options
+from mxnetseg.engine.loose import LoosePictures
+from mxnetseg.models import model_info
+from mxnetseg.visualize import palette_of
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE / "images"
@@ -35,24 +35,15 @@ class Segmenter:
 
     def __init__(self, checkpoint=SMALL_MODEL, devices=None, multi_scale=False):
         net, recipe = load_network(checkpoint)
-        facts = dataset_info(recipe.data.name)
-        options = recipe.data.options
-        self.model, self.backbone = recipe.model.name, recipe.model.backbone
+        self.model = recipe.model.name
+        self.backbone = recipe.model.backbone or model_info(self.model)["backbone"]
         self.data = recipe.data.name
-        # The data set `folder` knows its classes only from the recipe.
-        self.classes = list(options.get("classes") or facts["classes"])
-        palette = np.asarray(options.get("palette") or facts["palette"], np.uint8).reshape(-1, 3)
-        if len(self.classes) == 1:
-            self.classes = ["background", *self.classes]
-        if len(palette) != len(self.classes):
-            palette = visualize.default_palette(len(self.classes))
-        self.palette = palette
+        facts = LoosePictures([], self.data, recipe.data.options)
+        self.classes, self.palette = class_names(facts), palette_of(facts)
         protocol = protocol_options(recipe.evaluation)
         if multi_scale:
-            protocol.update(scales=facts["scales"], flip=True)
-        self._predictor = Predictor(
-            net, contexts(devices)[:1], mean=options.get("mean") or facts["mean"],
-            std=options.get("std") or facts["std"], **protocol)
+            protocol.update(scales=facts.scales, flip=True)
+        self._predictor = make_predictor(net, facts, contexts(devices)[:1], protocol)
 
     def __call__(self, image):
         """(label map (H, W), seconds) of a uint8 RGB picture (H, W, 3)."""

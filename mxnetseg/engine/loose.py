@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List, Mapping, Optional, Sequence
+from collections.abc import Mapping
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
@@ -27,9 +28,16 @@ class LoosePictures(Dataset):
 
     def __init__(self, paths: Sequence[str], trained_on: str, options: Optional[Mapping[str, Any]] = None):
         super().__init__(None, "")
-        facts = {**dataset_info(trained_on), **(options or {})}
+        given = {key: value for key, value in (options or {}).items() if value is not None}
+        if isinstance(given.get("classes"), Mapping):  # name -> colour, as data set `folder` takes them
+            given.setdefault("palette", list(given["classes"].values()))
+        facts = {**dataset_info(trained_on), **given}
         self.name = "pictures"
-        self.classes = tuple(facts["classes"])
+        self.classes = tuple(str(name) for name in facts["classes"])
+        if not self.classes:
+            raise DatasetError(
+                f"data set {trained_on!r} has no classes of its own: the recipe must name them"
+            )
         palette = np.asarray(facts["palette"], np.uint8).reshape(-1, 3)
         self.palette = palette if len(palette) else default_palette(max(2, len(self.classes)))
         for key in ("mean", "std", "scales", "crop", "base", "ignore_index"):
