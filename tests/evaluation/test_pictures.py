@@ -95,6 +95,16 @@ def test_loose_pictures_take_classes_and_colours_of_the_data_set_trained_on(tmp_
         LoosePictures([str(tmp_path / "empty")], "camvid")
 
 
+def test_loose_pictures_read_the_classes_of_somebodys_own_data_from_its_options(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), picture(9, 11))
+    options = {"classes": {"soil": [1, 2, 3], "leaf": [4, 5, 6]}, "scales": None, "images": "x/{split}"}
+    pictures = LoosePictures([str(tmp_path)], "folder", options)
+    assert pictures.classes == ("soil", "leaf") and pictures.palette.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert len(LoosePictures([str(tmp_path)], "folder", {"classes": ["a", "b", "c"]}).palette) == 3
+    with pytest.raises(DatasetError, match="'folder' has no classes"):
+        LoosePictures([str(tmp_path)], "folder")
+
+
 def test_the_sheet_shows_samples_spread_over_the_split(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(
