@@ -120,13 +120,17 @@ def resolve(options):
 
     given = shorthand(options)
     if options.resume and options.resume != "auto":
-        return _resume(options, given, files)
+        if options.recipe:
+            raise ConfigError(
+                "--resume RUN takes the recipe saved in the run: leave --recipe out, change it with --set"
+            )
+        return _resume(options.resume, options, given, files)
     recipe = find(options, given)
     run_dir = recipe.run_dir(_default_backbone(recipe))
     meta = files.read_meta(run_dir)
     if meta is not None and options.resume == "auto" and not meta.get("finished"):
-        options.resume = str(run_dir)
-        return _resume(options, given, files)
+        # The command that started it may be typed again: the run's own recipe is the same, resolved.
+        return _resume(run_dir, options, given, files)
     if meta is not None and not options.overwrite:
         state = "a finished run" if meta.get("finished") else "an unfinished run (continue it with --resume)"
         raise CheckpointError(
@@ -135,20 +139,16 @@ def resolve(options):
     return recipe, run_dir, False
 
 
-def _resume(options, given, files):
+def _resume(run, options, given, files):
     from mxnetseg.config import load_recipe
 
-    run_dir = Path(options.resume)
+    run_dir = Path(run)
     run_dir = run_dir if run_dir.is_dir() else run_dir.parent
     for name in ("model.name", "data.name", "model.backbone"):
         given.pop(name, None)
-    if options.recipe:
-        raise ConfigError(
-            "--resume takes the recipe saved in the run: leave --recipe out, change it with --set"
-        )
     recipe_file = run_dir / files.RECIPE
     if not recipe_file.is_file() or not (run_dir / files.STATE).is_file():
-        raise CheckpointError(f"{options.resume}: no training state to resume from; expected the folder of a "
+        raise CheckpointError(f"{run}: no training state to resume from; expected the folder of a "
                               f"run, with {files.STATE} and {files.RECIPE}")  # fmt: skip
     recipe = load_recipe(recipe_file, given)
     if files.read_meta(run_dir).get("finished") and not _longer(options, given):
