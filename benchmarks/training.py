@@ -1,6 +1,6 @@
 """Images per second of training, everything included: loading, augmentation, forward, backward, update.
 
-    python benchmarks/training.py                               # FCN and SFNet, 128 x 256 crops of drawn scenes
+    python benchmarks/training.py                               # FCN and SFNet, 128 x 256 crops, drawn scenes
     python benchmarks/training.py --models sfnet --crop 512 512 --batch-size 2 --ctx 0
 
 Runs `train.py` itself for a few steps and reads the speed from the metrics that it wrote. The first window
