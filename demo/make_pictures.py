@@ -1,7 +1,7 @@
 """Draws the pictures that the repository carries: the demo's samples and the one that opens the README.
 
     python demo/make_pictures.py                                  # demo/images
-    python demo/make_pictures.py --checkpoint weights/runs/demo   # and demo/picture.jpg: scene, label, prediction
+    python demo/make_pictures.py --checkpoint weights/runs/demo   # and demo/picture.jpg
 
 The scenes are of the `test` split, which no recipe trains on.
 """
