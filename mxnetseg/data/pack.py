@@ -13,7 +13,7 @@ import os
 import shutil
 import struct
 import tempfile
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -32,6 +32,8 @@ _PAYLOAD = struct.Struct("<4sBHII")
 _TAG = b"MXS1"
 _ENCODED, _RAW = 0, 1
 _SIZE = struct.Struct("<HH")
+# Straight to RGB where OpenCV can (4.10).
+_READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)
 _FACTS = ("name title paper url ignore_index scales crop base mean std classes train_id_to_label_id").split()
 
 
@@ -170,7 +172,9 @@ def _png(label: np.ndarray, ignore_index: int) -> bytes:
     return cv2.imencode(".png", label.astype(np.uint8))[1].tobytes()
 
 
-def unpack_payload(payload: bytes, where: str) -> Tuple[str, np.ndarray, Optional[np.ndarray]]:
+def unpack_payload(
+    payload: Union[bytes, memoryview], where: str
+) -> Tuple[str, np.ndarray, Optional[np.ndarray]]:
     """(name, uint8 (H, W, 3) RGB, int32 (H, W) or None) of a record; `where` begins its errors."""
     if len(payload) < _PAYLOAD.size or payload[:4] != _TAG:
         raise DatasetError(f"{where}: record is not of a pack of mxnetseg; pack the data set anew")
@@ -185,10 +189,11 @@ def unpack_payload(payload: bytes, where: str) -> Tuple[str, np.ndarray, Optiona
         image = np.frombuffer(data, np.uint8, height * width * 3, _SIZE.size)
         image = image.reshape(height, width, 3)
     else:
-        image = _decode(data, cv2.IMREAD_COLOR)
+        image = _decode(data, cv2.IMREAD_COLOR if _READ_RGB is None else _READ_RGB)
         if image is None:
             raise DatasetError(f"{where}: picture of {name!r} cannot be decoded; pack the data set anew")
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        if _READ_RGB is None:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     if not label_size:
         return name, image, None
     label = _decode(view[name_size + image_size :], cv2.IMREAD_UNCHANGED)

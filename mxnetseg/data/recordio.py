@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from typing import BinaryIO, List, NamedTuple, Tuple
+from typing import BinaryIO, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
@@ -26,10 +26,10 @@ _MAX_LENGTH = (1 << _LENGTH_BITS) - 1
 
 
 class Record(NamedTuple):
-    """`id` numbers the record; `payload` is what lies behind the image header."""
+    """`id` numbers the record; `payload`, bytes or a view of them, is what lies behind the image header."""
 
     id: int
-    payload: bytes
+    payload: Union[bytes, memoryview]
 
 
 def write_record(out: BinaryIO, record: Record) -> int:
@@ -72,11 +72,11 @@ def read_record(file: int, position: int, path: str, hint: int = 1 << 16) -> Rec
             data += os.pread(file, end + _HEAD.size - len(data), position + len(data))
         if len(data) < end:
             raise _damaged(path, position, "the file ends within it")
-        parts.append(data[offset:end])
+        parts.append(memoryview(data)[offset:end])
         offset = end + (-length % 4)
         if kind in (0, 3):
             break
-    whole = struct.pack("<I", _MAGIC).join(parts)
+    whole = memoryview(parts[0] if len(parts) == 1 else struct.pack("<I", _MAGIC).join(parts))
     if len(whole) < _IMAGE_HEADER.size:
         raise _damaged(path, position, "it is too short for an image header")
     flag, _, number, checksum = _IMAGE_HEADER.unpack_from(whole)

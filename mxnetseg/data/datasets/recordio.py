@@ -127,7 +127,7 @@ class RecordIO(Dataset):
     def _file(self, shard: int) -> int:
         if shard not in self._files:
             try:
-                self._files[shard] = os.open(self.shards[shard], os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                self._files[shard] = os.open(self.shards[shard], os.O_RDONLY)
             except OSError as error:
                 raise DatasetError(f"{self.shards[shard]}: {error.strerror}") from error
         return self._files[shard]

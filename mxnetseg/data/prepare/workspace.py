@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -89,7 +90,7 @@ class Workspace:
                 yield
             finally:
                 shutil.rmtree(self.path(PRIVATE, "tmp"), ignore_errors=True)
-                _unlock(handle)
+                fcntl.flock(handle, fcntl.LOCK_UN)
 
     # --- what has been done -----------------------------------------------------------------------
 
@@ -282,30 +283,7 @@ def _attempt(workspace: Workspace, function: Callable, task: Tuple[str, Tuple]) 
 
 def _try_lock(handle: Any) -> bool:
     try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            handle.seek(0)
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-            return True
-        except OSError:
-            return False
-    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     except OSError:
         return False
-
-
-def _unlock(handle: Any) -> None:
-    try:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_UN)
-    except ImportError:  # Windows
-        import msvcrt
-
-        handle.seek(0)
-        msvcrt.locking(handle.fileno(), msvcrt.LK_UNLCK, 1)
