@@ -10,7 +10,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
-from mxnetseg.backbones.vit import token_dense
+from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
 
 # Width of the first stage, blocks of each.
 SIZES = {
@@ -18,16 +18,6 @@ SIZES = {
     "b3": (64, (3, 4, 18, 3)), "b4": (64, (3, 8, 27, 3)), "b5": (64, (3, 6, 40, 3)),
 }
 WIDTHS, HEADS, REDUCTIONS = (1, 2, 5, 8), (1, 2, 5, 8), (8, 4, 2, 1)
-
-
-def to_tokens(F, x):
-    """`(N, C, H, W)` to `(N, H * W, C)`."""
-    return F.transpose(F.reshape(x, (0, 0, -1)), (0, 2, 1))
-
-
-def to_map(F, tokens, like):
-    """`(N, H * W, C)` to the shape of `like`, `(N, C, H, W)`."""
-    return F.reshape_like(F.transpose(tokens, (0, 2, 1)), like)
 
 
 def _norm(width):

@@ -13,6 +13,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.resize import resize_bicubic_like, resize_like
+from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
 
 PATCH = 16
 # Width, blocks, attention heads.
@@ -20,12 +21,6 @@ SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12), "la
 
 
 RESIZING = {"bilinear": resize_like, "bicubic": resize_bicubic_like}
-
-
-def token_dense(units, in_units, bias=True):
-    """A linear layer over the channels of tokens `(N, L, in_units)`."""
-    return nn.Dense(units, flatten=False, use_bias=bias, in_units=in_units,
-                    weight_initializer=mx.init.Normal(0.02))
 
 
 class Attention(HybridBlock):
@@ -117,7 +112,7 @@ class ViT(Backbone):
         patches = self.patch_embed(x)
         resize = RESIZING[self._resizing]
         patches = F.broadcast_add(patches, resize(F, pos_embed, patches, align_corners=False))
-        tokens = F.transpose(F.reshape(patches, (0, 0, -1)), (0, 2, 1))
+        tokens = to_tokens(F, patches)
         if self._class_token:
             first = F.broadcast_like(cls_token + cls_pos, tokens, lhs_axes=(0,), rhs_axes=(0,))
             tokens = F.concat(first, tokens, dim=1)
@@ -132,7 +127,7 @@ class ViT(Backbone):
     def _as_map(self, F, tokens, patches):
         if self._class_token:
             tokens = F.slice_axis(tokens, axis=1, begin=1, end=None)
-        return F.reshape_like(F.transpose(tokens, (0, 2, 1)), patches)
+        return to_map(F, tokens, patches)
 
 
 def _register(size):

@@ -10,9 +10,10 @@ from __future__ import annotations
 import mxnet as mx
 from mxnet.gluon import nn
 
-from mxnetseg.backbones.vit import Block, token_dense
+from mxnetseg.backbones.vit import Block
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.tokens import to_tokens, token_dense
 
 
 class MaskDecoder(Head):
@@ -32,7 +33,7 @@ class MaskDecoder(Head):
         self.mask_norm = nn.LayerNorm(in_channels=nclass)
 
     def hybrid_forward(self, F, t1, t2, t3, t4, classes):
-        tokens = self.reduce(F.transpose(F.reshape(t4, (0, 0, -1)), (0, 2, 1)))
+        tokens = self.reduce(to_tokens(F, t4))
         everywhere = F.broadcast_like(classes, tokens, lhs_axes=(0,), rhs_axes=(0,))
         tokens = self.norm(self.blocks(F.concat(tokens, everywhere, dim=1)))
         patches = self.patch_proj(F.slice_axis(tokens, axis=1, begin=0, end=-self._nclass))

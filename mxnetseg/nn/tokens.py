@@ -1,0 +1,26 @@
+"""Maps as sequences of tokens, and back."""
+from __future__ import annotations
+
+import mxnet as mx
+from mxnet.gluon import nn
+
+
+def token_dense(units, in_units, bias=True):
+    """A linear layer over the channels of tokens `(N, L, in_units)`."""
+    return nn.Dense(units, flatten=False, use_bias=bias, in_units=in_units,
+                    weight_initializer=mx.init.Normal(0.02))
+
+
+def to_tokens(F, x):
+    """`(N, C, H, W)` to `(N, H * W, C)`."""
+    return F.transpose(F.reshape(x, (0, 0, -1)), (0, 2, 1))
+
+
+def to_map(F, tokens, like):
+    """`(N, H * W, C)` to `(N, C, H, W)`, H and W those of `like`.
+
+    The transposition comes last: the gradient of a convolution comes in oneDNN's own layout, which
+    reshaping cannot take.
+    """
+    rows = F.reshape_like(tokens, like, lhs_begin=1, lhs_end=2, rhs_begin=2, rhs_end=4)
+    return F.transpose(rows, (0, 3, 1, 2))
