@@ -14,7 +14,9 @@ from mxnetseg.nn.grid import steps
 
 def resize_like(F, x, like, align_corners=True):
     """`x` at the height and width of `like`; nothing flows back into `like`."""
-    return F.contrib.BilinearResize2D(x, like, mode="like", align_corners=align_corners)
+    # The operator says so too, but where both sizes agree it leaves the gradient of `like` unwritten:
+    # whatever stood in that memory would flow back.
+    return F.contrib.BilinearResize2D(x, F.BlockGrad(like), mode="like", align_corners=align_corners)
 
 
 def resize_by(F, x, factor, align_corners=True):
