@@ -88,7 +88,8 @@ def test_the_command_of_the_readme_works_from_another_folder_on_a_bare_file(
 ):
     command = [sys.executable, str(repository / "eval.py"), "--model", "fcn", "--backbone", "resnet18",
                "--checkpoint", str(bare_file), "--ctx", "cpu", "--data", "cityscapes",
-               "--root", str(cityscapes), "--crop", "48", "--base", "64", "--mode", "val", "--ms",
+               "--root", str(cityscapes), "--limit", "1", "--crop", "48", "--base", "64",
+               "--mode", "val", "--ms",
                "--json", "s.json"]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -98,20 +99,20 @@ def test_the_command_of_the_readme_works_from_another_folder_on_a_bare_file(
 
 
 def test_every_option_of_the_protocol_changes_what_is_computed(run_folder, tmp_path):
-    plain = scores(tmp_path, "--checkpoint", run_folder)
-    for options in (["--flip"], ["--scales", "0.5"], ["--base", "160"], ["--crop", "48"],
-                    ["--slide", "--crop", "32", "64", "--stride", "0.5"],
-                    ["--ms", "--scales", "1", "2"]):  # fmt: skip
-        other = scores(tmp_path, "--checkpoint", run_folder, *options)
+    one = ("--checkpoint", run_folder, "--limit", "1")
+    plain = scores(tmp_path, *one)
+    for options in (["--flip"], ["--scales", "0.5"], ["--base", "160"], ["--ms", "--scales", "1", "2"],
+                    ["--slide", "--crop", "32", "64", "--stride", "0.5"]):  # fmt: skip
+        other = scores(tmp_path, *one, *options)
         assert other["protocol"] != plain["protocol"], options
         assert other["confusion"] != plain["confusion"], options
-    batched = scores(tmp_path, "--checkpoint", run_folder, "--crop", "48", "--batch", "3")
-    assert batched["confusion"] == scores(tmp_path, "--checkpoint", run_folder, "--crop", "48")["confusion"]
-    one = scores(tmp_path, "--checkpoint", run_folder, "--limit", "1")
-    assert one["images"] == 1 and one["pixels"] < plain["pixels"]
-    by_set = scores(tmp_path, "--checkpoint", run_folder, "--set", "evaluation.flip=true")
-    assert "with flip" in by_set["protocol"]
-    assert "no flip" in scores(tmp_path, "--checkpoint", run_folder, "--ms", "--no-flip")["protocol"]
+    windows = scores(tmp_path, *one, "--crop", "48")
+    assert windows["confusion"] != plain["confusion"]
+    assert scores(tmp_path, *one, "--crop", "48", "--batch", "3")["confusion"] == windows["confusion"]
+    by_set = scores(tmp_path, *one, "--set", "evaluation.flip=true", "evaluation.scales=[0.5]")
+    assert "with flip" in by_set["protocol"] and "scale 0.5" in by_set["protocol"]
+    assert "no flip" in scores(tmp_path, *one, "--ms", "--no-flip", "--scales", "1")["protocol"]
+    assert plain["images"] == 1
 
 
 def test_two_contexts_give_the_scores_of_one(run_folder, tmp_path):
