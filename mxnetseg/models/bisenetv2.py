@@ -98,6 +98,8 @@ class BiSeNetV2Head(Head):
     paper="BiSeNet V2: Bilateral Network with Guided Aggregation for Real-time Semantic Segmentation",
     venue="IJCV 2021", year=2021, link="https://arxiv.org/abs/2004.02147", backbone="bisenetv2",
     output_stride=32,
+    # The batch norm after the next convolution takes out any shift of this one.
+    no_gradient_at_start=("embed.bn.beta",),
     scores=[("Cityscapes val", "1024x1024, 160k", 73.21, "mmsegmentation"),
             ("Cityscapes val", "1024x1024, 160k, batch 32", 75.76, "mmsegmentation")],
 )
