@@ -24,6 +24,14 @@ class Backbone(HybridBlock):
         self.channels = tuple(channels)
         self.strides = tuple(strides)
 
+    def parameters_by_name(self):
+        """{name in files of ImageNet weights: parameter}."""
+        return self._collect_params_with_prefix()
+
+    def rearrange(self, tensors):
+        """Tensors of a file of ImageNet weights, {name: array}, brought to the parts that parameters hold."""
+        return tensors
+
     def __call__(self, *args):
         # A hybridized block hands back a list where hybrid_forward returned a tuple.
         return tuple(super().__call__(*args))

@@ -7,6 +7,7 @@ at least 32 x 32 pixels fits.
 """
 from __future__ import annotations
 
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
@@ -18,6 +19,20 @@ SIZES = {
     "b3": (64, (3, 4, 18, 3)), "b4": (64, (3, 8, 27, 3)), "b5": (64, (3, 6, 40, 3)),
 }
 WIDTHS, HEADS, REDUCTIONS = (1, 2, 5, 8), (1, 2, 5, 8), (8, 4, 2, 1)
+
+
+def split_projections(tensors):
+    """mmsegmentation's `in_proj_*` of attention as `q_*` and `kv_*`: queries read another map."""
+    split = {}
+    for name, tensor in tensors.items():
+        before, found, kind = name.rpartition("in_proj_")
+        if found:
+            tensor = np.asarray(tensor)
+            third = len(tensor) // 3
+            split[f"{before}q_{kind}"], split[f"{before}kv_{kind}"] = tensor[:third], tensor[third:]
+        else:
+            split[name] = tensor
+    return split
 
 
 def _norm(width):
@@ -114,6 +129,9 @@ class MiT(Backbone):
             kernel, stride = (3, 2) if i else (7, 4)
             self.stages.add(Stage(before, channels[i], HEADS[i], REDUCTIONS[i], skips, kernel, stride))
             done, before = done + depth, channels[i]
+
+    def rearrange(self, tensors):
+        return split_projections(tensors)
 
     def hybrid_forward(self, F, x):
         maps = []

@@ -1,6 +1,8 @@
 """One backbone over several sizes of the image."""
 from __future__ import annotations
 
+import functools
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
@@ -25,6 +27,7 @@ class MultiScale(Backbone):
         self._bicubic = bicubic
         if separate_norms:
             _separate(net, 1 + len(self._factors))
+            net.parameters_by_name = functools.partial(_with_equal_norms, net)
         self.net = net
 
     def hybrid_forward(self, F, x):
@@ -59,6 +62,28 @@ class ScaleNorm(HybridBlock):
 
     def hybrid_forward(self, F, x):
         return self._children[str(self.scale)](x)
+
+
+class _Equal:
+    """Parameters that are set together: the norms of all scales start from the one of a file."""
+
+    def __init__(self, parameters):
+        self.shape = parameters[0].shape
+        self._parameters = parameters
+
+    def set_data(self, data):
+        for parameter in self._parameters:
+            parameter.set_data(data)
+
+
+def _with_equal_norms(block, prefix=""):
+    if isinstance(block, ScaleNorm):
+        norms = [norm._reg_params for norm in block._children.values()]
+        return {prefix + kind: _Equal([norm[kind] for norm in norms]) for kind in norms[0]}
+    found = {prefix + name: parameter for name, parameter in block._reg_params.items()}
+    for name, child in block._children.items():
+        found.update(_with_equal_norms(child, f"{prefix}{name}."))
+    return found
 
 
 def _separate(block, scales):

@@ -8,11 +8,12 @@ grid of each image, bilinearly or, as in Segmenter, bicubically.
 from __future__ import annotations
 
 import mxnet as mx
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.errors import ConfigError
-from mxnetseg.nn.resize import resize_bicubic_like, resize_like
+from mxnetseg.nn.resize import resize_bicubic_like, resize_like, resize_to
 from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
 
 PATCH = 16
@@ -21,6 +22,13 @@ SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12), "la
 
 
 RESIZING = {"bilinear": resize_like, "bicubic": resize_bicubic_like}
+
+
+def grid_of(patches):
+    """Rows and columns of a grid that holds so many patches: as near to a square as there is, and not
+    higher than wide."""
+    rows = next(n for n in range(int(patches**0.5), 0, -1) if patches % n == 0)
+    return rows, patches // rows
 
 
 class Attention(HybridBlock):
@@ -98,6 +106,22 @@ class ViT(Backbone):
         for _ in range(depth):
             self.blocks.add(Block(width, heads))
         self.norm = nn.LayerNorm(epsilon=1e-6, in_channels=width) if final_norm else None
+
+    def rearrange(self, tensors):
+        """The position embedding of a file, `(1, tokens, C)`, as a map on this network's grid."""
+        tensors = dict(tensors)
+        table = tensors.pop("pos_embed", None)
+        if table is None or np.ndim(table) == 4:
+            return tensors if table is None else {**tensors, "pos_embed": table}
+        first = tensors.pop("cls_token", None)
+        if first is not None:
+            position, table = np.asarray(table)[:, :1], np.asarray(table)[:, 1:]
+            if self._class_token:
+                tensors.update(cls_token=first, cls_pos=position)
+        rows, columns = grid_of(table.shape[1])
+        on_file = mx.nd.array(np.transpose(table, (0, 2, 1)).reshape(1, -1, rows, columns))
+        here = resize_to(mx.nd, on_file, self.pos_embed.shape[2:], align_corners=False)
+        return {**tensors, "pos_embed": here.asnumpy()}
 
     def tap(self, indices):
         """Choose the four blocks whose outputs are the maps, shallow to deep."""

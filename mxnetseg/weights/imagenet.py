@@ -70,6 +70,35 @@ MOBILENETV2 = [
 ]
 
 
+# timm's and mmsegmentation's names of ViT; the position embedding is the backbone's own affair.
+VIT = [
+    (r"^patch_embed\.proj(ection)?\.", "patch_embed."),
+    (r"^layers\.", "blocks."),
+    (r"\.ln([12])\.", r".norm\1."),
+    (r"\.attn\.attn\.in_proj_(weight|bias)$", r".attn.qkv.\1"),
+    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
+]
+# The authors' names of mix transformers (patch_embed1, block1, norm1) and mmsegmentation's (layers.0).
+MIT = [
+    (r"^patch_embed(\d)\.proj\.", lambda m: f"stages.{int(m.group(1)) - 1}.patch."),
+    (r"^patch_embed(\d)\.norm\.", lambda m: f"stages.{int(m.group(1)) - 1}.patch_norm."),
+    (r"^block(\d)\.", lambda m: f"stages.{int(m.group(1)) - 1}.blocks."),
+    (r"^norm(\d)\.", lambda m: f"stages.{int(m.group(1)) - 1}.norm."),
+    (r"\.dwconv\.dwconv\.", ".dwconv."),
+    (r"^layers\.(\d)\.0\.projection\.", r"stages.\1.patch."),
+    (r"^layers\.(\d)\.0\.norm\.", r"stages.\1.patch_norm."),
+    (r"^layers\.(\d)\.1\.", r"stages.\1.blocks."),
+    (r"^layers\.(\d)\.2\.", r"stages.\1.norm."),
+    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.attn\.attn\.(q|kv)_", r".attn.\1."),
+    (r"\.ffn\.layers\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.dwconv."),
+    (r"\.ffn\.layers\.4\.", ".mlp.fc2."),
+]
+
+
 def _prefixed(rules):
     """Rules written for names under `backbone.`, applied to bare ones."""
     return [(r"^", "backbone."), *rules, (r"^backbone\.", "")]
@@ -80,6 +109,8 @@ def _prefixed(rules):
 RULES = {
     "densenet": (DENSENET, CLASSIFIER),
     "mobilenetv2": (MOBILENETV2, (*CLASSIFIER, r"^features\.18\.")),
+    "mit": (MIT, CLASSIFIER),
+    "vit": (VIT, CLASSIFIER),
     "hrnet": (_prefixed(common.MMSEG_HRNET), CLASSIFIER),
     "stdc1": (_prefixed(common.stdc_backbone(1)), CLASSIFIER),
     "stdc2": (_prefixed(common.stdc_backbone(2)), CLASSIFIER),
@@ -101,7 +132,8 @@ def load_backbone(backbone, source):
     path = _local_file(name) if source is True else Path(source)
     tensors = {n[9:] if n.startswith("backbone.") else n: t for n, t in read_tensors(path).items()}
     rules, unused = RULES.get(_family(name), (RESNET, CLASSIFIER))
-    parameters = backbone._collect_params_with_prefix()
+    tensors = backbone.rearrange(tensors)
+    parameters = backbone.parameters_by_name()
     # GluonCV's classifiers number their layers; a backbone cut from one knows which became what.
     zoo = getattr(backbone, "zoo_prefixes", {})
     tables = [rules, [(rf"^{re.escape(theirs)}", ours) for theirs, ours in zoo.items()]]

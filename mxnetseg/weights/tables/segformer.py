@@ -1,8 +1,7 @@
 """SegFormer as published by mmsegmentation."""
 from __future__ import annotations
 
-import numpy as np
-
+from mxnetseg.backbones.mit import split_projections
 from mxnetseg.weights.rename import reference
 
 RULES = [
@@ -19,20 +18,6 @@ RULES = [
     (r"^decode_head\.fusion_conv\.", "head.fuse."),
     (r"^decode_head\.conv_seg\.", "head.classifier."),
 ]
-
-
-def split_projections(tensors):
-    """Queries apart from keys and values, which read another map: `in_proj_*` to `q_*` and `kv_*`."""
-    split = {}
-    for name, tensor in tensors.items():
-        before, found, kind = name.rpartition("in_proj_")
-        if found:
-            tensor = np.asarray(tensor)
-            third = len(tensor) // 3
-            split[f"{before}q_{kind}"], split[f"{before}kv_{kind}"] = tensor[:third], tensor[third:]
-        else:
-            split[name] = tensor
-    return split
 
 
 for _size in ("b0", "b1", "b2", "b3", "b4", "b5"):

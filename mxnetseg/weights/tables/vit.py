@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mxnetseg.backbones.vit import grid_of
+
 MMSEG_VIT = [
     (r"^backbone\.patch_embed\.projection\.", "backbone.patch_embed."),
     (r"^backbone\.layers\.", "backbone.blocks."),
@@ -12,13 +14,6 @@ MMSEG_VIT = [
     (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
     (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
 ]
-
-
-def grid_of(patches):
-    """Rows and columns of a grid that holds so many patches: as near to a square as there is, and not
-    higher than wide."""
-    rows = next(n for n in range(int(patches**0.5), 0, -1) if patches % n == 0)
-    return rows, patches // rows
 
 
 def position_map(class_token, name="backbone.pos_embed", position="backbone.cls_pos"):
