@@ -14,7 +14,7 @@ import pytest
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml",
                  "mx": "mxnet"}
 # Imported only where the user asks for it, with a message where it is absent.
-OPTIONAL = {"torch", "h5py", "openvino", "gradio"}
+OPTIONAL = {"torch", "openvino", "gradio"}
 
 
 def requirement_lines(path):
