@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3, head_width
 from mxnetseg.nn.gather import gather_maps, gathers
-from mxnetseg.nn.jpu import JPU
+from mxnetseg.nn.jpu import jpu_neck
 from mxnetseg.nn.layers import FCNHead
 
 
@@ -21,8 +21,9 @@ class FCN(Head):
     def __init__(self, channels, nclass, width, units, concat_input, jpu, gather, align_corners):
         super().__init__()
         self._gather, self._align_corners = gather, align_corners
-        self.jpu = JPU(channels[1:], 512) if jpu else None
-        deepest = self.jpu.out_channels if jpu else sum(channels) if gather else channels[-1]
+        self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
+        if gather:
+            deepest = sum(channels)
         self.classifier = FCNHead(deepest, nclass, head_width(width, deepest), units, concat_input,
                                   kernel=1 if gather else 3)
 
@@ -59,7 +60,7 @@ def fcn(
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, at most their input's; None is a
     quarter of it. The auxiliary head reads c3. `gather`: classify all maps joined, None does so on HRNet."""
     channels = backbone.channels
-    gather = gathers(backbone) and not jpu if gather is None else gather
+    gather = not jpu and (gathers(backbone) if gather is None else gather)
     head = FCN(channels, nclass, width, units, concat_input, jpu, gather, align_corners)
     return Segmentor(
         backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners
