@@ -25,6 +25,8 @@ class MultiScale(Backbone):
         super().__init__(net.channels, net.strides)
         self._factors = tuple(factors)
         self._bicubic = bicubic
+        # The smallest version must still be an image that the backbone takes.
+        net.trace_size = int(net.trace_size / min(self._factors))
         if separate_norms:
             _separate(net, 1 + len(self._factors))
             net.parameters_by_name = functools.partial(_with_equal_norms, net)

@@ -7,7 +7,9 @@ import pytest
 from mxnetseg.backbones import create_backbone
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_0.25", "mobilenetv3_small", "mobilenetv3_large", "densenet121"])
+@pytest.mark.parametrize(
+    "name", ["mobilenetv2_0.25", "mobilenetv3_small", "mobilenetv3_large", "densenet121"]
+)
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 def test_maps_have_the_channels_and_strides_that_are_published(name, output_stride):
     backbone = create_backbone(name, output_stride)

@@ -39,9 +39,9 @@ def test_a_timm_file_fills_vit_and_its_position_embedding_fits_the_grid(tmp_path
     np.testing.assert_array_equal(found["cls_pos"], table[:, :1])
     assert found["pos_embed"].shape == (1, 192, 3, 5)
     # 6 rows to 3: the middle between two rows.
-    column = table[0, 1:, 0].reshape(6, 6)
-    np.testing.assert_allclose(found["pos_embed"][0, 0, :, 2], (column[::2] + column[1::2])[:, 2:4].sum(1) / 4,
-                               rtol=1e-5, atol=1e-6)
+    table = table[0, 1:, 0].reshape(6, 6)
+    middle = (table[::2] + table[1::2])[:, 2:4].sum(1) / 4
+    np.testing.assert_allclose(found["pos_embed"][0, 0, :, 2], middle, rtol=1e-5, atol=1e-6)
     for name in set(values) - {"pos_embed", "cls_pos"}:
         np.testing.assert_array_equal(found[name], values[name], err_msg=name)
 

@@ -47,13 +47,13 @@ def test_a_context_flow_equals_convolutions_on_its_coarse_grid(size, factor):
 
 
 def test_the_deformable_convolution_equals_the_operator_and_has_gradients():
-    block = ready(ModulatedDeformableConv(16, 5, 6))
+    block = ready(ModulatedDeformableConv(16, 5, 8))
     block.offset.weight.set_data(mx.nd.random.normal(scale=0.5, shape=block.offset.weight.shape))
     x, guide = mx.nd.random.normal(shape=(2, 16, 7, 9)), mx.nd.random.normal(shape=(2, 5, 7, 9))
     shifts = block.offset(guide)
     expected = mx.nd.contrib.ModulatedDeformableConvolution(
         x, shifts[:, :144], 2 * mx.nd.sigmoid(shifts[:, 144:]), block.weight.data(), block.bias.data(),
-        kernel=(3, 3), pad=(1, 1), num_filter=6, num_deformable_group=8)
+        kernel=(3, 3), pad=(1, 1), num_filter=8, num_deformable_group=8)
     with mx.autograd.record():
         found = block(x, guide)
     found.backward()
