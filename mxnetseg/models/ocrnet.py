@@ -16,6 +16,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.models.base import MODELS, Head, Segmentor
 from mxnetseg.nn.gather import gather_maps, gathers
 from mxnetseg.nn.layers import ConvUnit, Identity, channel_dropout
+from mxnetseg.nn.resize import resize_like
 
 
 def region_features(F, x, logits):
@@ -48,11 +49,12 @@ class ObjectAttention(HybridBlock):
 
 
 class OCRHead(Head):
-    """Pyramid to (logits, logits of the regions)."""
+    """Pyramid to (logits, logits of the regions). `apart`: c4 is coarser than c3 and comes up to its size."""
 
     def __init__(self, channels, nclass, width, inner, region_width, region_kernel, act, unit_bias, gather,
-                 align_corners):
+                 apart, align_corners):
         super().__init__()
+        self._apart = apart
         self._gather, self._align_corners = gather, align_corners
         middle, deepest = (sum(channels),) * 2 if gather else channels[2:]
         self.region_unit = ConvUnit(middle, region_width, region_kernel, bias=unit_bias, act=act)
@@ -69,6 +71,8 @@ class OCRHead(Head):
             c3 = c4 = gather_maps(F, (c1, c2, c3, c4), self._align_corners)
         outlines = self.region_classifier(self.region_drop(self.region_unit(c3)))
         x = self.reduce(c4)
+        if self._apart:
+            x = resize_like(F, x, outlines, self._align_corners)
         context = self.attention(x, region_features(F, x, outlines))
         joined = self.join(F.concat(context, x, dim=1))
         return self.classifier(self.drop(joined)), outlines
@@ -91,6 +95,7 @@ def ocrnet(nclass, backbone, aux=True, width=512, inner=256, region_width=None, 
     gather = gathers(backbone) if gather is None else gather
     region_width = region_width or (sum(backbone.channels) if gather else width)
     region_kernel = region_kernel or (1 if gather else 3)
+    apart = not gather and backbone.strides[2] != backbone.strides[3]
     head = OCRHead(backbone.channels, nclass, width, inner, region_width, region_kernel, act, unit_bias,
-                   gather, align_corners)
+                   gather, apart, align_corners)
     return Segmentor(backbone, head, [("head.0", Identity())] if aux else (), align_corners)
