@@ -6,6 +6,7 @@ $MXNETSEG_SHARED. Where that folder is absent the tests that need it are skipped
 """
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from pathlib import Path
@@ -54,6 +55,32 @@ def golden_dir():
 def camvid_root():
     """Folder of the CamVid data set."""
     return _shared("camvid")
+
+
+@pytest.fixture(autouse=True)
+def memory_goes_back():
+    """After a test that left much memory behind, collect it.
+
+    A network is a web of reference cycles with large arrays behind a few Python objects, so that Python's
+    collector, which counts objects, would let dozens of them pile up.
+    """
+    yield
+    global _resident_after_collection
+    if _resident() > _resident_after_collection + 300 * 2 ** 20:
+        gc.collect()
+        _resident_after_collection = _resident()
+
+
+_resident_after_collection = 0
+
+
+def _resident():
+    """Bytes of memory that this process holds; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm") as handle:
+            return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def pytest_terminal_summary(terminalreporter):
