@@ -65,7 +65,8 @@ def create_backbone(
     offered = BACKBONES.info(name).get("output_strides", (32,))
     if output_stride not in offered:
         raise ConfigError(
-            f"backbone {name!r} has no output stride {output_stride}; it offers {', '.join(map(str, offered))}"
+            f"backbone {name!r} has no output stride {output_stride}; "
+            f"it offers {', '.join(map(str, offered))}"
         )
     if len(offered) > 1:
         options["output_stride"] = output_stride

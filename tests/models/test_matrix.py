@@ -16,8 +16,8 @@ FAMILIES = (
 )  # fmt: skip
 SIZE = (96, 131)
 # Architectures that are their own backbone, or read a transformer's tokens instead of a pyramid.
-NOT_PYRAMID = {"eprnet", "setr", "segformer", "segmenter", "erfnet", "cgnet", "fastscnn", "bisenetv2", "ddrnet",
-               "pidnet"}  # fmt: skip
+NOT_PYRAMID = {"eprnet", "setr", "segformer", "segmenter", "erfnet", "cgnet", "fastscnn", "bisenetv2",
+               "ddrnet", "pidnet"}  # fmt: skip
 
 
 @pytest.mark.slow

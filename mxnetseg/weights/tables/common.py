@@ -58,7 +58,8 @@ ACE_JPU = [
     (r"^JPU\.conv([345])\.1\.", lambda m: f"head.jpu.reduce.{int(m.group(1)) - 3}.bn."),
     (r"^JPU\.dilation(\d)\.0\.conv1\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.depthwise.conv."),
     (r"^JPU\.dilation(\d)\.0\.bn\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.depthwise.bn."),
-    (r"^JPU\.dilation(\d)\.0\.pointwise\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.conv."),
+    (r"^JPU\.dilation(\d)\.0\.pointwise\.",
+     lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.conv."),
     (r"^JPU\.dilation(\d)\.1\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.bn."),
 ]
 
