@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
-from mxnetseg.engine.threads import DETERMINISTIC, several_cpu_contexts
+from mxnetseg.engine.threads import DETERMINISTIC, several_cpu_contexts, synchronized_cpu_contexts
 from mxnetseg.errors import CheckpointError, ConfigError
 
 EPILOG = """\
@@ -90,8 +90,11 @@ def _train(argv):
         print(describe_fields())
         return 0
     # Before anything loads MXNet.
-    several_cpu_contexts(sum(name.lower().startswith("cpu") for name in options.ctx or []))
+    on_cpu = sum(name.lower().startswith("cpu") for name in options.ctx or [])
+    several_cpu_contexts(on_cpu)
     recipe, run_dir, resume = resolve(options)
+    if on_cpu > 1 and recipe.model.norm == "syncbn":
+        synchronized_cpu_contexts()
     if recipe.deterministic:
         _make_deterministic(argv)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# More than a step of the largest network asks for; see `several_cpu_contexts`.
+# More than a step of the largest network asks for; see `synchronized_cpu_contexts`.
 _TEMPORARY_SPACES = 4096
 
 DETERMINISTIC = {
@@ -15,15 +15,21 @@ DETERMINISTIC = {
 
 
 def several_cpu_contexts(count: int) -> None:
-    """What synchronized batch norm needs on `count` contexts of one CPU, or it waits for ever.
-
-    It blocks a worker of the engine until its twin on the other context runs, so each context needs a worker.
-    And all CPU contexts draw their temporary memory from one ring of four: an operator that lands on the
-    slot that a waiting twin holds is queued behind it. A ring longer than a step keeps them apart.
-    """
+    """A worker of the engine for each of `count` CPU contexts. To be called before MXNet is imported."""
     if count > 1:
         _at_least("MXNET_CPU_WORKER_NTHREADS", count)
-        _at_least("MXNET_CPU_TEMP_COPY", _TEMPORARY_SPACES)
+
+
+def synchronized_cpu_contexts() -> None:
+    """What synchronized batch norm needs on several contexts of one CPU, or it waits for ever. To be
+    called before the first operation of the process.
+
+    A norm blocks a worker until its twin on the other context runs. All CPU contexts draw their temporary
+    memory from one ring of four: an operator that lands on the slot that a waiting twin holds is queued
+    behind it. A ring longer than a step keeps them apart. It costs memory: every slot grows to the
+    largest request that it ever served, so this is not for processes that do without it.
+    """
+    _at_least("MXNET_CPU_TEMP_COPY", _TEMPORARY_SPACES)
 
 
 def _at_least(name: str, value: int) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -72,7 +76,18 @@ def test_two_contexts_move_the_parameters_as_one(settings):
 
 
 def test_with_synchronized_norm_two_contexts_are_one_running_statistics_included():
-    assert_same(train(ONE, norm="bn"), train(TWO, norm="syncbn"))
+    # In a process of its own: the settings hold for a whole process and cost memory.
+    program = (
+        "from mxnetseg.engine import threads; threads.several_cpu_contexts(2);"
+        "threads.synchronized_cpu_contexts();"
+        "from tests.engine.test_data_parallel import ONE, TWO, assert_same, train;"
+        "assert_same(train(ONE, norm='bn'), train(TWO, norm='syncbn'))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_plain_norm_on_two_contexts_is_another_thing():
