@@ -41,6 +41,20 @@ def predict(repository, *arguments):
                           text=True, capture_output=True, check=False)
 
 
+def test_the_small_model_that_comes_along_has_learned_what_scenes_look_like(segmenter):
+    from mxnetseg.data import create_dataset
+
+    segment = segmenter.Segmenter(segmenter.SMALL_MODEL, ["cpu"])
+    right = total = 0
+    for index in range(3):
+        scene = create_dataset("synthetic", split="val", size=(128, 256))[index]
+        known = scene.label != 255
+        right += (segment(scene.image)[0] == scene.label)[known].sum()
+        total += known.sum()
+    # The most frequent class alone would give about a quarter.
+    assert right / total > 0.5
+
+
 def test_predict_writes_an_overlay_and_colours_of_the_picture_s_size(
         repository, run_folder, picture, tmp_path):
     done = predict(repository, str(picture), "--checkpoint", str(run_folder),
@@ -65,16 +79,21 @@ def test_predict_answers_bad_input_with_one_line_and_status_2(repository, run_fo
 
 
 @pytest.fixture(scope="module")
-def web(repository, run_folder):
-    """(module demo/web.py, port of a running server)."""
+def segmenter(repository):
+    """The module demo/segmenter.py; demo/web.py can be imported beside it."""
     sys.path.insert(0, str(repository / "demo"))
-    try:
-        import web as module
-    finally:
-        sys.path.pop(0)
-    from segmenter import Segmenter
+    import segmenter
 
-    server = module.make_server(Segmenter(run_folder, ["cpu"]), port=0, long_side=64)
+    yield segmenter
+    sys.path.remove(str(repository / "demo"))
+
+
+@pytest.fixture(scope="module")
+def web(segmenter, run_folder):
+    """(module demo/web.py, port of a running server)."""
+    import web as module
+
+    server = module.make_server(segmenter.Segmenter(run_folder, ["cpu"]), port=0, long_side=64)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield module, server.server_port
