@@ -201,6 +201,9 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     assert recipe.model.name in list_models()
     assert recipe.data.name in list_datasets()
     assert path.parent.name == recipe.model.name
-    assert path.stem == f"{recipe.model.backbone}_{recipe.data.name}"
+    # <backbone>_<data>, with the form of the network between them where there are several; an architecture
+    # that is its own backbone gives its own name.
+    backbone = recipe.model.backbone or recipe.model.name
+    assert re.fullmatch(rf"{re.escape(backbone)}_(\w+_)?{re.escape(recipe.data.name)}", path.stem)
     for word in ("paper", "command", "score", "cost"):
         assert re.search(rf"^#\s+{word}\s+\S", comment, re.M), f"{path}: its comment has no {word}"
