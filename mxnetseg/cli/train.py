@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
-from mxnetseg.engine.threads import DETERMINISTIC, several_cpu_contexts, synchronized_cpu_contexts
+from mxnetseg.engine.threads import DETERMINISTIC, several_cpu_contexts
 from mxnetseg.errors import CheckpointError, ConfigError
 
 EPILOG = """\
@@ -94,9 +94,13 @@ def _train(argv):
     several_cpu_contexts(on_cpu)
     recipe, run_dir, resume = resolve(options)
     if on_cpu > 1 and recipe.model.norm == "syncbn":
-        synchronized_cpu_contexts()
+        # MXNet's layer waits for its twin inside a worker of the engine; on whole networks it waits for ever.
+        raise ConfigError(
+            "model.norm syncbn cannot train on several CPU contexts, where MXNet's synchronized batch norm "
+            "waits for ever; use --ctx cpu, or --set model.norm=bn"
+        )
     if recipe.deterministic:
-        _make_deterministic(argv)
+        _settle_environment(DETERMINISTIC, argv)
 
     from mxnetseg.engine.devices import contexts
     from mxnetseg.engine.trainer import Interrupted, Trainer
@@ -214,11 +218,11 @@ def _default_backbone(recipe):
     return model_info(recipe.model.name).get("backbone") or ""
 
 
-def _make_deterministic(argv):
-    """One compute thread, deterministic kernels: MXNet reads both when loaded, so it is loaded anew."""
-    if all(os.environ.get(key) == value for key, value in DETERMINISTIC.items()):
+def _settle_environment(needed, argv):
+    """Settings that only the recipe tells, but that MXNet reads when loaded: it is loaded anew."""
+    if all(os.environ.get(key) == value for key, value in needed.items()):
         return
-    os.environ.update(DETERMINISTIC)
+    os.environ.update(needed)
     if "mxnet" in sys.modules:
         package_root = str(Path(__file__).resolve().parents[2])
         paths = [package_root, os.environ.get("PYTHONPATH")]

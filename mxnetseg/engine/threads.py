@@ -20,16 +20,16 @@ def several_cpu_contexts(count: int) -> None:
         _at_least("MXNET_CPU_WORKER_NTHREADS", count)
 
 
-def synchronized_cpu_contexts() -> None:
-    """What synchronized batch norm needs on several contexts of one CPU, or it waits for ever. To be
-    called before the first operation of the process.
+def synchronized_cpu_contexts() -> dict:
+    """What synchronized batch norm needs in the environment, when MXNet is imported, on several contexts
+    of one CPU, or it waits for ever.
 
     A norm blocks a worker until its twin on the other context runs. All CPU contexts draw their temporary
     memory from one ring of four: an operator that lands on the slot that a waiting twin holds is queued
     behind it. A ring longer than a step keeps them apart. It costs memory: every slot grows to the
     largest request that it ever served, so this is not for processes that do without it.
     """
-    _at_least("MXNET_CPU_TEMP_COPY", _TEMPORARY_SPACES)
+    return {"MXNET_CPU_TEMP_COPY": str(_TEMPORARY_SPACES)}
 
 
 def _at_least(name: str, value: int) -> None:

@@ -372,7 +372,9 @@ class Trainer:
         self._logged_at, self._logged_iteration = time.monotonic(), self.iteration
 
     def _write_report(self) -> None:
-        write_report(str(self.run_dir))
+        # A run shorter than its logging interval has no numbers to show, and that is no error.
+        if (self.run_dir / "metrics.jsonl").exists():
+            write_report(str(self.run_dir))
 
     # ----- signals
 

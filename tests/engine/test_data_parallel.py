@@ -79,7 +79,7 @@ def test_with_synchronized_norm_two_contexts_are_one_running_statistics_included
     # In a process of its own: the settings hold for a whole process and cost memory.
     program = (
         "from mxnetseg.engine import threads; threads.several_cpu_contexts(2);"
-        "threads.synchronized_cpu_contexts();"
+        "import os; os.environ.update(threads.synchronized_cpu_contexts());"
         "from tests.engine.test_data_parallel import ONE, TWO, assert_same, train;"
         "assert_same(train(ONE, norm='bn'), train(TWO, norm='syncbn'))"
     )
