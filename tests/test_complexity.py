@@ -63,6 +63,7 @@ def test_sfnet_agrees_with_the_published_flops(reference, millions, published):
     assert round(sum(found.operations[op] for op in counted) / 1e9, 2) == published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_models())
 def test_no_operator_of_the_zoo_is_silently_free(name):
     assert complexity(create_model(name, 19), (128, 256)).uncounted == {}

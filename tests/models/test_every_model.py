@@ -12,6 +12,9 @@ from mxnet import autograd, gluon
 from mxnetseg.backbones import list_backbones
 from mxnetseg.models import create_model, list_models, model_info
 
+# Fifty networks, several seconds each.
+pytestmark = pytest.mark.slow
+
 NCLASS = 5
 SIZE = (64, 96)
 ODD_SIZE = (97, 131)

@@ -23,6 +23,7 @@ STORED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, reference, backbone, millions", STORED)
 def test_stored_values_equal_the_published_table(model, reference, backbone, millions):
     if model not in list_models():
