@@ -61,6 +61,8 @@ class Reference:
             if any(re.search(pattern, name) for pattern in self.unused)
             and not name.endswith(("running_mean", "running_var"))
             and name not in (meta.get("aliases") or {})
+            and name not in (meta.get("frozen_params") or ())
+            and name not in (meta.get("other_buffers") or ())
         ]
         return int(sum(np.prod(shape, dtype=np.int64) for shape in dead))
 

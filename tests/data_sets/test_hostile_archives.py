@@ -564,6 +564,8 @@ def test_an_interrupted_command_says_so_in_one_line(tmp_path):
     one = subprocess.Popen(
         [sys.executable, "-c", code, *command],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A suite started in the background ignores SIGINT, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while "converting" not in one.stdout.readline():
         pass
