@@ -206,6 +206,19 @@ def test_accumulated_parts_train_as_the_whole_batch(rule, recipe, tmp_path, monk
             np.testing.assert_allclose(found[parts][0][name], value, rtol=1e-4, atol=2e-5, err_msg=name)
 
 
+def test_synchronized_norm_over_cpu_contexts_is_one_context_with_the_whole_batch(recipe, tmp_path, capsys):
+    def run(name, norm, *contexts):
+        where = tmp_path / name
+        arguments = ["--recipe", recipe, "--set", f"model.norm={norm}", "--output", where, "--ctx", *contexts]
+        assert main([*map(str, arguments)]) == 0
+        return weights(where)
+
+    two, one = run("two", "syncbn", "cpu", "cpu"), run("one", "bn", "cpu")
+    assert "makes 2 CPU contexts compute what one computes" in capsys.readouterr().err
+    assert all(np.array_equal(two[name], one[name]) for name in one)
+    assert "norm: syncbn" in (tmp_path / "two" / "recipe.yaml").read_text()
+
+
 def test_fine_tuning_to_other_classes_lists_what_was_skipped(recipe, tmp_path, capsys, camvid_root):
     first = tmp_path / "first"
     short = ["--set", "schedule.iterations=1", "data.val_split=null"]

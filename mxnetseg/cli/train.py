@@ -93,12 +93,6 @@ def _train(argv):
     on_cpu = sum(name.lower().startswith("cpu") for name in options.ctx or [])
     several_cpu_contexts(on_cpu)
     recipe, run_dir, resume = resolve(options)
-    if on_cpu > 1 and recipe.model.norm == "syncbn":
-        # MXNet's layer waits for its twin inside a worker of the engine; on whole networks it waits for ever.
-        raise ConfigError(
-            "model.norm syncbn cannot train on several CPU contexts, where MXNet's synchronized batch norm "
-            "waits for ever; use --ctx cpu, or --set model.norm=bn"
-        )
     if recipe.deterministic:
         _settle_environment(DETERMINISTIC, argv)
 

@@ -60,7 +60,8 @@ class Trainer:
     """One run in one folder.
 
     recipe    what to do; it gains what is only known now (classes, default backbone, class weights).
-    contexts  devices, one or more of a kind.
+    contexts  devices, one or more of a kind; several CPU contexts become one where the norm is
+              synchronized (`one_context_if_synchronized`).
     run_dir   where everything is written.
     resume    continue what `run_dir` holds; otherwise start anew.
     wandb     name of a Weights & Biases project, or None.
@@ -77,7 +78,8 @@ class Trainer:
         quiet: bool = False,
     ):
         self.recipe = recipe
-        self.contexts = list(contexts)
+        self.contexts = one_context_if_synchronized(recipe, contexts)
+        self.contexts_given = len(contexts)
         self.run_dir = Path(run_dir)
         self.resume = resume
         self.wandb = wandb
@@ -504,6 +506,11 @@ class Trainer:
         devices = ", ".join(str(c) for c in self.contexts)
         for note in recipe.notes:
             say(f"note: {note}")
+        if self.contexts_given > len(self.contexts):
+            say(
+                f"note: synchronized norm makes {self.contexts_given} CPU contexts compute what one computes "
+                "with the whole batch: training on one"
+            )
         say(
             f"{recipe.model.name} {recipe.model.backbone or ''}, {recipe.model.nclass} classes, "
             f"{weights / 1e6:.2f} M trained parameters, on {devices}"
@@ -529,6 +536,19 @@ def class_count(recipe: Recipe, dataset) -> int:
     if wanted != have and not (wanted == 1 and have <= 2):
         raise ConfigError(f"model.nclass is {wanted}, but data set {recipe.data.name!r} has {have} classes")
     return wanted
+
+
+def one_context_if_synchronized(recipe: Recipe, contexts: List[mx.Context]) -> List[mx.Context]:
+    """The contexts to train on: the first alone where `model.norm` is syncbn and all are of the CPU.
+
+    Synchronized norm makes several contexts compute what one computes with the whole batch, and CPU
+    contexts share their cores: one is the same, and faster. MXNet's layer besides waits for its twin inside
+    a worker of the engine, which on whole networks waits for ever.
+    """
+    contexts = list(contexts)
+    if recipe.model.norm == "syncbn" and all(context.device_type == "cpu" for context in contexts):
+        return contexts[:1]
+    return contexts
 
 
 def build_network(recipe: Recipe, nclass: int, num_devices: int):
