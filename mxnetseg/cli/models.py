@@ -60,7 +60,7 @@ def row(name, nclass=19, size=(512, 1024), backbone=None, operators=False):
     from mxnetseg.models import create_model, model_info
 
     facts = model_info(name)
-    found = complexity(create_model(name, nclass, backbone=backbone), size)
+    found = complexity(create_model(name, nclass, backbone=backbone, init=False), size)
     cells = {
         "name": name,
         "paper": f"[{facts['venue']}]({facts['link']})",

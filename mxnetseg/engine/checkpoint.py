@@ -291,6 +291,7 @@ def load_network(
         norm=kind,
         in_channels=group.in_channels,
         backbone_options=group.backbone_options,
+        init=mx.init.Zero(),
         **group.options,
     )
     load_into(net, arrays, strict=True, source=str(path))

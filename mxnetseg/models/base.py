@@ -79,6 +79,7 @@ def create_model(
     pretrained=False,
     in_channels=3,
     backbone_options=None,
+    init=True,
     **options,
 ):
     """Build and initialize (on the CPU) a registered architecture.
@@ -86,8 +87,10 @@ def create_model(
     `nclass`: number of logits (1: one sigmoid logit for binary masks). `backbone`, `output_stride`,
     `aux`: None takes the architecture's own default; `aux=False` leaves auxiliary heads out. `norm`: `bn`,
     `syncbn` over `num_devices` contexts, or `gn`. `pretrained`: see `create_backbone`. `backbone_options`:
-    keywords of the backbone's constructor (`stem`, `dilation` of a ResNet). `options`: the keywords of the
-    architecture's constructor. Returns a `Segmentor`. Raises RegistryError for unknown names or options
+    keywords of the backbone's constructor (`stem`, `dilation` of a ResNet). `init`: True draws the weights,
+    an `mx.init.Initializer` fills them (zeros are quicker where a file fills them next), False gives them
+    shapes only, which is all that counting and tracing need. `options`: the keywords of the architecture's
+    constructor. Returns a `Segmentor`. Raises RegistryError for unknown names or options
     (nearest ones in the text) and ConfigError for impossible combinations.
     """
     if not isinstance(nclass, int) or isinstance(nclass, bool) or nclass < 1:
@@ -112,8 +115,9 @@ def create_model(
         options["aux"] = aux
     net = convert_norm(MODELS.build(name, nclass, features, **options), norm, num_devices)
     _settle(net, (1, in_channels, features.trace_size, features.trace_size))
-    net.initialize(mx.init.MSRAPrelu(slope=0))
-    load_pretrained(features)
+    if init:
+        net.initialize(mx.init.MSRAPrelu(slope=0) if init is True else init)
+        load_pretrained(features)
     return net
 
 

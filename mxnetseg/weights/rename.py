@@ -89,7 +89,8 @@ def load(reference_id, tensors, nclass, **options):
     from mxnetseg.models import create_model
 
     entry = REFERENCES.get(reference_id)
-    net = create_model(entry.model, nclass, **entry.options_for(tensors, **options))
+    options = {"init": mx.init.Zero(), **entry.options_for(tensors, **options)}
+    net = create_model(entry.model, nclass, **options)
     fill(net, entry, tensors, reference_id)
     return net
 

@@ -31,7 +31,7 @@ def test_stored_values_equal_the_published_table(model, reference, backbone, mil
     options = dict(reference_info(reference).options)
     if backbone:
         options["backbone"] = backbone
-    found = complexity(create_model(model, 19, **options), (64, 128))
+    found = complexity(create_model(model, 19, init=False, **options), (64, 128))
     # The table cuts its last digit off in one row and rounds it in the others.
     assert abs(found.stored / 1e6 - millions) < 0.06
 
@@ -47,7 +47,7 @@ def test_counts_of_the_golden_table_are_ours(golden_dir):
         if key in wanted:
             reference, backbone = wanted[key]
             entry = reference_info(reference)
-            net = create_model(entry.model, 19, **{**entry.options, "backbone": backbone})
+            net = create_model(entry.model, 19, init=False, **{**entry.options, "backbone": backbone})
             found = complexity(net, (64, 128))
             assert (found.parameters, found.stored) == (row["no_aux_trainable"], row["no_aux_stored"])
             seen += 1
