@@ -1,6 +1,6 @@
 """What MXNet 1.9.1 and GluonCV 0.10.5 need from a Python of today. `import mxnetseg` runs it first.
 
-Three repairs, none of which imports MXNet, so that a data worker which never computes stays light:
+Four repairs, none of which imports MXNet, so that a data worker which never computes stays light:
 
 1. NumPy 1.24 removed `numpy.bool` and its like, which MXNet's Python code still names; they are put
    back at once. NumPy 2 cannot be helped: MXNet's library was compiled against NumPy 1.
@@ -8,7 +8,9 @@ Three repairs, none of which imports MXNet, so that a data worker which never co
    requirements-gpu.txt installs as wheels, in an order in which each finds what it depends on, so
    that neither a CUDA toolkit nor LD_LIBRARY_PATH is needed. And it turns the ways in which this
    import fails for a user (not installed, a library missing) into one line that says what to do.
-3. The same hook keeps `gluoncv` from looking at PyTorch. GluonCV refuses to be imported beside
+3. It tells MXNet how many cores there are. MXNet takes half of the processors, as if each pair were one
+   core with two threads; where they are not, it would leave half of the machine idle.
+4. The same hook keeps `gluoncv` from looking at PyTorch. GluonCV refuses to be imported beside
    PyTorch 2 ("Legacy torch detected"), and would import it for nothing otherwise.
 
 If MXNet was imported before this module there is nothing left to repair, except GluonCV's look at
@@ -168,6 +170,35 @@ def require_packages():
         raise SystemExit(2)
 
 
+def available_cores(system="/sys"):
+    """Cores that this process may use, threads of one core counted once, or None where Linux does not tell.
+
+    No more than a container's share of processor time, rounded up.
+    """
+    system = Path(system)
+    try:
+        cores = {
+            (system / f"devices/system/cpu/cpu{n}/topology/thread_siblings_list").read_text()
+            for n in os.sched_getaffinity(0)
+        }
+    except (AttributeError, OSError):
+        return None
+    share = _processor_share(system / "fs/cgroup")
+    return min(len(cores), share) if share else len(cores)
+
+
+def _processor_share(cgroup):
+    """Processors' worth of time that the control group (version 2 or 1) grants; None for no limit."""
+    try:
+        try:
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        except OSError:
+            quota, period = ((cgroup / f"cpu/cpu.cfs_{what}_us").read_text() for what in ("quota", "period"))
+        return max(1, -(-int(quota) // int(period))) if int(quota) > 0 else None
+    except (OSError, ValueError):  # no control groups, or "max"
+        return None
+
+
 def _before_mxnet():
     if numpy is None:
         raise MXNetImportError("NumPy is not installed: `pip install -r requirements.txt`")
@@ -182,6 +213,9 @@ def _before_mxnet():
     # The wheels bring a later cuDNN 8 than the one MXNet was built with; it works, and the warning
     # about it on every run says nothing to the user.
     os.environ.setdefault("MXNET_CUDNN_LIB_CHECKING", "0")
+    cores = available_cores()
+    if cores:
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores))
     distribution = mxnet_distribution()
     if distribution is not None and distribution[0] != "mxnet":
         preload_cuda_libraries()

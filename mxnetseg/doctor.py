@@ -33,7 +33,7 @@ _PACKAGES = (
     ("wandb", "wandb", "train.py --wandb", False),
     ("onnx", "onnx", "ONNX export", False),
     ("onnxruntime", "onnxruntime", "running and checking exported networks", False),
-    ("torch", "torch", "only to import PyTorch checkpoints (.pth); pip install torch", False),
+    ("torch", "torch", "not needed; takes over reading PyTorch checkpoints (.pth)", False),
     ("pytest", "pytest", "make test", False),
 )
 

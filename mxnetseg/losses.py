@@ -18,6 +18,7 @@ import numpy as np
 from mxnet.gluon import HybridBlock
 
 from mxnetseg.errors import ConfigError
+from mxnetseg.nn.resize import for_training
 from mxnetseg.registry import Registry
 
 LOSSES = Registry("loss")
@@ -177,7 +178,8 @@ class _LossGraph(HybridBlock):
         return list(result) if isinstance(result, (list, tuple)) else [result]
 
     def hybrid_forward(self, F, images, labels):
-        outputs = self.net(images)
+        with for_training():
+            outputs = self.net(images)
         self._criterion.output_weights(len(outputs))  # a wrong number of weights is told before training
         valid = labels != self._ignore
         target = labels * valid

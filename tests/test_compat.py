@@ -119,3 +119,55 @@ def test_a_command_without_its_packages_ends_with_one_line(monkeypatch, capsys):
         compat.require_packages()
     assert caught.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def machine(root, siblings, quota=None, version=2):
+    """A /sys with these thread siblings, and a share of processor time."""
+    for n, text in enumerate(siblings):
+        folder = root / f"devices/system/cpu/cpu{n}/topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(text + "\n")
+    group = root / "fs/cgroup"
+    (group / "cpu").mkdir(parents=True)
+    if quota and version == 2:
+        (group / "cpu.max").write_text(f"{quota} 100000\n")
+    elif quota:
+        (group / "cpu/cpu.cfs_quota_us").write_text(f"{quota}\n")
+        (group / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    "siblings, quota, version, cores",
+    [
+        (["0", "1", "2", "3"], None, 2, 4),
+        (["0,2", "1,3", "0,2", "1,3"], None, 2, 2),
+        (["0", "1", "2", "3"], "max", 2, 4),
+        (["0", "1", "2", "3"], 150000, 2, 2),
+        (["0", "1", "2", "3"], 900000, 2, 4),
+        (["0", "1", "2", "3"], 50000, 1, 1),
+        (["0", "1", "2", "3"], -1, 1, 4),
+    ],
+)
+def test_cores_are_counted_once_and_a_containers_share_is_kept(
+    tmp_path, monkeypatch, siblings, quota, version, cores
+):
+    monkeypatch.setattr(compat.os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
+    assert compat.available_cores(machine(tmp_path, siblings, quota, version)) == cores
+
+
+def test_where_the_system_does_not_tell_mxnet_decides(tmp_path):
+    assert compat.available_cores(tmp_path) is None
+
+
+def test_mxnet_computes_on_every_core_unless_told_otherwise(repository, monkeypatch):
+    code = "import os, mxnetseg, mxnet; print(os.environ.get('OMP_NUM_THREADS'))"
+
+    def threads():
+        return subprocess.run([sys.executable, "-c", code], cwd=repository, text=True, capture_output=True,
+                              check=False).stdout.strip()  # fmt: skip
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads() == "3"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert threads() == str(compat.available_cores())

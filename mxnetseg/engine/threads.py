@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mxnetseg.compat import available_cores
+
 DETERMINISTIC = {
     "OMP_NUM_THREADS": "1",
     "MXNET_ENFORCE_DETERMINISM": "1",
@@ -12,9 +14,13 @@ DETERMINISTIC = {
 
 
 def several_cpu_contexts(count: int) -> None:
-    """A worker of the engine for each of `count` CPU contexts. To be called before MXNet is imported."""
+    """A worker of the engine and a share of the cores for each of `count` CPU contexts. To be called before
+    MXNet is imported."""
     if count > 1:
         _at_least("MXNET_CPU_WORKER_NTHREADS", count)
+        cores = available_cores()
+        if cores:
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
 
 
 def _at_least(name: str, value: int) -> None:

@@ -23,14 +23,34 @@ def interpolation_weights(F, bins, count, pixels, length):
     corner-aligned; later bins have none."""
     ones = F.ones_like(count)
     step = F.broadcast_div(count - 1, F.broadcast_maximum(length - 1, ones))
-    source = F.reshape(F.broadcast_mul(pixels, step), (1, -1))
-    return F.relu(1 - F.abs(F.broadcast_sub(F.reshape(bins, (-1, 1)), source)))
+    return _hats(F, bins, F.broadcast_mul(pixels, step))
+
+
+def _hats(F, places, source):
+    """`(len(places), len(source))`: 1 where a source position is a place, falling to 0 at its neighbours."""
+    distance = F.broadcast_sub(F.reshape(places, (-1, 1)), F.reshape(source, (1, -1)))
+    return F.relu(1 - F.abs(distance))
 
 
 def apply_rows_columns(F, x, rows, columns):
     """`x` `(N, C, H, W)` times `rows` `(H, h)` and `columns` `(W, w)`: `(N, C, h, w)`."""
     x = F.dot(F.transpose(x, (0, 1, 3, 2)), rows)
     return F.dot(F.transpose(x, (0, 1, 3, 2)), columns)
+
+
+def linear_weights(F, x, like, axis, align_corners):
+    """`(side of x, side of like)`: the share of each pixel of `x` in each pixel of `like` along an axis."""
+    old, new = F.contrib.arange_like(x, axis=axis), F.contrib.arange_like(like, axis=axis)
+    last, last_new = F.max(old), F.max(new)
+    if align_corners:
+        step = F.broadcast_div(last, F.broadcast_maximum(last_new, F.ones_like(last_new)))
+        source = F.broadcast_mul(new, step)
+    else:
+        scale = F.broadcast_div(last + 1, last_new + 1)
+        source = F.broadcast_minimum(F.relu(F.broadcast_mul(new + 0.5, scale) - 0.5), last)
+        # MXNet's operator, which computes the same outside training, takes the first pixel for a single one.
+        source = F.broadcast_mul(source, last_new > 0)
+    return _hats(F, old, source)
 
 
 def cubic_weights(F, x, like, axis):

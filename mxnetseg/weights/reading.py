@@ -1,21 +1,22 @@
 """Reading published weight files into a name -> NumPy array mapping.
 
-PyTorch files (`.pth`, `.pt`, `.tar`, `.pkl`) are read with `weights_only=True`. Files that also hold objects
-of their training framework are read a second time by an unpickler that builds tensors and plain
-containers only: anything else becomes an inert placeholder and nothing in the file is ever called.
+PyTorch files (`.pth`, `.pt`, `.tar`, `.pkl`, `.bin`) are read by PyTorch with `weights_only=True` where it is
+installed. Without it, and files that also hold objects of their training framework, are read by `torchfile`,
+which builds tensors and plain containers only: nothing in the file is ever called.
 """
 
 from __future__ import annotations
 
-import pickle
-import types
 import zipfile
 from pathlib import Path
 
 import mxnet as mx
 import numpy as np
+import safetensors
+import safetensors.numpy
 
 from mxnetseg.errors import CheckpointError
+from mxnetseg.weights import torchfile
 
 TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".pkl", ".bin")
 WRAPPERS = (
@@ -34,7 +35,8 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 def read_tensors(path):
     """{tensor name: float array} of a weights file, wrappers and data-parallel prefixes taken off.
 
-    Knows PyTorch files, MXNet `.params` and NumPy `.npz`. Raises CheckpointError naming the file.
+    Knows PyTorch files, `.safetensors`, MXNet `.params` and NumPy `.npz`. Raises CheckpointError naming the
+    file.
     """
     path = Path(path)
     if not path.is_file():
@@ -45,11 +47,18 @@ def read_tensors(path):
         content = _read_params(path)
     elif path.suffix == ".npz":
         content = _read_npz(path)
+    elif path.suffix == ".safetensors":
+        content = _read_safetensors(path)
     else:
         raise CheckpointError(
-            f"{path} has no known ending: expected {', '.join(TORCH_SUFFIXES)}, .params or .npz"
+            f"{path} has no known ending: expected {', '.join(TORCH_SUFFIXES)}, .safetensors, "
+            ".params or .npz"
         )
-    tensors = {name: _array(value) for name, value in _unwrap(content).items() if _is_tensor(value)}
+    tensors = {
+        name: _array(value)
+        for name, value in _unwrap(content).items()
+        if isinstance(name, str) and _is_tensor(value)
+    }
     if not tensors:
         raise CheckpointError(
             f"{path} holds no tensors, neither at its top nor under {', '.join(WRAPPERS[:3])}"
@@ -60,71 +69,24 @@ def read_tensors(path):
 def _read_torch(path):
     try:
         import torch
-    except ImportError:
-        raise CheckpointError(
-            f"{path} is a PyTorch file and PyTorch is not installed; pip install torch (CPU is enough)"
-        ) from None
-    try:
+
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Weights only load failed" not in str(error) and "Unsupported" not in str(error):
-            raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from None
-    except Exception as error:
-        raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from None
+    except Exception:
+        # Not installed; or the file holds more than tensors; or it is damaged, which the reader below says.
+        pass
     try:
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_inert_pickle())
-    except Exception as error:
+        return torchfile.read(path)
+    except ValueError as error:
         raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from None
 
 
-class _Inert:
-    """Stands for any object that is not a tensor: takes whatever the pickle says and does nothing."""
-
-    def __init__(self, *args, **keywords):
-        pass
-
-    def __new__(cls, *args, **keywords):
-        return object.__new__(cls)
-
-    def __setstate__(self, state):
-        pass
-
-    def __call__(self, *args, **keywords):
-        return self
-
-    def append(self, item):
-        pass
-
-    def extend(self, items):
-        pass
-
-    def __setitem__(self, key, value):
-        pass
-
-
-def _inert_pickle():
-    allowed = {
-        ("collections", "OrderedDict"),
-        ("torch._utils", "_rebuild_tensor_v2"),
-        ("torch._utils", "_rebuild_tensor"),
-        ("torch._utils", "_rebuild_parameter"),
-        ("torch", "Size"),
-        ("torch.serialization", "_get_layout"),
-    }
-
-    class Unpickler(pickle.Unpickler):
-        def find_class(self, module, name):
-            storage = module in ("torch", "torch.storage") and name.endswith("Storage")
-            if storage or (module, name) in allowed:
-                return super().find_class(module, name)
-            return _Inert
-
-    def load(file, **keywords):
-        return Unpickler(file, **keywords).load()
-
-    module = types.ModuleType("inert_pickle")
-    module.Unpickler, module.load, module.UnpicklingError = Unpickler, load, pickle.UnpicklingError
-    return module
+def _read_safetensors(path):
+    try:
+        return safetensors.numpy.load_file(path)
+    except (safetensors.SafetensorError, OSError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no safetensors file that NumPy can hold: {_first_line(error)}"
+        ) from None
 
 
 def _read_params(path):
@@ -171,11 +133,11 @@ def _is_tensor(value):
 
 
 def _array(value):
-    if isinstance(value, np.ndarray):
-        return value
     if hasattr(value, "asnumpy"):
-        return value.asnumpy()
-    return value.detach().float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
+        value = value.asnumpy()
+    elif not isinstance(value, np.ndarray):
+        value = value.detach().float().numpy() if value.is_floating_point() else value.numpy()
+    return value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value
 
 
 def _first_line(error):
