@@ -57,7 +57,7 @@ def parser():
     how.add_argument("--seed", type=int, metavar="N", help="of everything random")
     how.add_argument("--deterministic", action="store_true", default=None,
                      help="the same bits every time on a CPU: one compute thread. On GPUs it takes the "
-                     "deterministic cuDNN kernels, but gradients of resizing, warping and adaptive pooling "
+                     "deterministic cuDNN kernels, but gradients of warping and adaptive pooling "
                      "still add in changing order")  # fmt: skip
     add_set_argument(how)
     where = p.add_argument_group("where from and where to")
