@@ -70,6 +70,26 @@ class BinaryCrossEntropy(HybridBlock):
         return F.relu(x) - x * target + F.Activation(-F.abs(x), act_type="softrelu")
 
 
+class Presence(HybridBlock):
+    """Is a class in the image? Mean over the classes of sigmoid cross-entropy, the same at every pixel of the
+    image: (N, nclass, H, W) logits that are alike all over an image, target and validity (N, H, W) to
+    (N, H, W). (The semantic encoding loss of Zhang et al., CVPR 2018.) So an image counts by its valid
+    pixels, as it does in the other losses.
+    """
+
+    def __init__(self, nclass):
+        super().__init__()
+        self._ids = range(nclass) if nclass > 1 else (1,)
+
+    def hybrid_forward(self, F, logits, target, valid):
+        x = F.mean(logits, axis=(2, 3))
+        # Class by class: all at once would hold a map of every class.
+        there = [F.max((target == c) * valid, axis=(1, 2)) for c in self._ids]
+        there = F.stack(*there, axis=1)
+        loss = F.relu(x) - x * there + F.Activation(-F.abs(x), act_type="softrelu")
+        return F.broadcast_like(F.reshape(F.mean(loss, axis=1), (-1, 1, 1)), target)
+
+
 def _log_softmax(F, logits):
     """(N, C, H, W) to log-probabilities (N, H, W, C).
 
@@ -172,6 +192,14 @@ class _LossGraph(HybridBlock):
         self._maps = criterion.mines
         self._ignore = criterion.ignore_index
         self._weights = criterion.class_weights
+        self._presence = getattr(net, "presence_outputs", ())
+        if self._presence:
+            if self._maps:
+                raise ConfigError(
+                    "loss.ohem_threshold selects pixels, and an auxiliary output of this network predicts "
+                    "which classes are in the image: leave it out with model.aux=false, or the threshold"
+                )
+            self.presence = Presence(criterion.nclass)
 
     def __call__(self, *args):
         result = super().__call__(*args)
@@ -183,11 +211,16 @@ class _LossGraph(HybridBlock):
         self._criterion.output_weights(len(outputs))  # a wrong number of weights is told before training
         valid = labels != self._ignore
         target = labels * valid
+        there = valid
         if self._weights is not None:
             table = sum(float(w) * (target == c) for c, w in enumerate(self._weights))
             valid = valid * table
         # Hard pixels are chosen by loss among valid ones: ignored ones are marked below any loss.
-        losses = [self.pixel_loss(logits, target) * valid for logits in outputs]
+        losses = [
+            (self.presence(logits, target, there) if k in self._presence else self.pixel_loss(logits, target))
+            * valid
+            for k, logits in enumerate(outputs)
+        ]
         if self._maps:
             mark = labels == self._ignore
             return tuple(loss - mark for loss in losses)

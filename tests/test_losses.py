@@ -227,3 +227,43 @@ def test_an_unknown_loss_offers_the_nearest_name():
     with pytest.raises(ConfigError, match="cross_entropy"):
         criterion_of(name="cross_entropie")
     assert "focal" in LOSSES.names()
+
+
+def test_presence_is_binary_cross_entropy_of_the_classes_in_each_image():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(2, 4)).astype(np.float32)
+    labels = np.array([[[0, 0, 2], [2, IGNORE, 0]], [[3, 3, 3], [IGNORE, IGNORE, IGNORE]]])
+    there = np.array([[1, 0, 1, 0], [0, 0, 0, 1]])  # an ignored pixel is no pixel of class 0
+    p = 1 / (1 + np.exp(-x))
+    expected = -(there * np.log(p) + (1 - there) * np.log(1 - p)).mean(axis=1)
+
+    class Net(mx.gluon.HybridBlock):
+        presence_outputs = (1,)
+
+        def hybrid_forward(self, F, images):
+            spread = F.broadcast_axis(F.reshape(images, (0, 0, 1, 1)), axis=(2, 3), size=(2, 3))
+            return spread, spread
+
+    criterion = Criterion(LossGroup(aux_weights=[0.2]), 4, IGNORE)
+    graph = criterion.graph(Net())
+    graph.hybridize()
+    images = mx.nd.array(x)
+    images.attach_grad()
+    with mx.autograd.record():
+        outputs = [graph(images, mx.nd.array(labels))]
+    mass = criterion.pixel_mass(labels)
+    _, (values,) = criterion.head_gradients(outputs, mass)
+    valid = np.array([5, 3])
+    mean = (expected * valid).sum() / valid.sum()
+    assert float(values[1].asscalar()) == pytest.approx(0.2 * mean, rel=1e-5)
+    outputs[0][0].backward(mx.nd.array([0, 1]))
+    gradient = (p - there) / 4 * valid[:, None]
+    np.testing.assert_allclose(images.grad.asnumpy(), gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_mining_pixels_of_a_presence_output_is_refused():
+    class Net(mx.gluon.HybridBlock):
+        presence_outputs = (1,)
+
+    with pytest.raises(ConfigError, match="which classes are in the image"):
+        Criterion(LossGroup(ohem_threshold=0.7), 4, IGNORE).graph(Net())

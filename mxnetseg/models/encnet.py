@@ -60,6 +60,8 @@ class _Between(mx.init.Initializer):
 class PresenceHead(HybridBlock):
     """The encoded vector `(N, C)` to a logit for each class, `(N, nclass, 1, 1)`: is it in the image?"""
 
+    predicts = "presence"
+
     def __init__(self, in_channels, nclass):
         super().__init__()
         self.classifier = nn.Dense(nclass, in_units=in_channels)
@@ -102,7 +104,12 @@ class EncHead(Head):
     link="https://arxiv.org/abs/1803.08904",
     backbone="resnet101",
     output_stride=8,
-    scores=[],
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 78.55, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 77.94, "mmsegmentation"),
+        ("Cityscapes val", "resnet50 with JPU, 512x1024, 80k", 77.97, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 42.61, "mmsegmentation"),
+    ],
 )
 def encnet(
     nclass, backbone, aux=True, width=None, codes=32, aux_width=None, jpu=False, align_corners=True
