@@ -191,6 +191,7 @@ def all_recipes():
 @pytest.mark.parametrize("path", all_recipes(), ids=lambda p: "/".join(p.parts[-2:]))
 def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     from mxnetseg.data import list_datasets
+    from mxnetseg.losses import Criterion
     from mxnetseg.models import list_models
 
     comment = "".join(line for line in path.read_text().splitlines(True) if line.startswith("#"))
@@ -205,5 +206,8 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     # that is its own backbone gives its own name.
     backbone = recipe.model.backbone or recipe.model.name
     assert re.fullmatch(rf"{re.escape(backbone)}_(\w+_)?{re.escape(recipe.data.name)}", path.stem)
+    # What the loss refuses (hard pixels of weighted classes, say) would be told only when training starts.
+    weights = recipe.loss.class_weights if recipe.loss.class_weights != "auto" else None
+    Criterion(recipe.loss, len(weights or range(19)), -1, weights)
     for word in ("paper", "command", "score", "cost"):
         assert re.search(rf"^#\s+{word}\s+\S", comment, re.M), f"{path}: its comment has no {word}"

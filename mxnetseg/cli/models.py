@@ -80,8 +80,10 @@ def row(name, nclass=19, size=(512, 1024), backbone=None, operators=False):
 
 def _score(scores):
     if not scores:
-        return "not published"
-    data, setting, value, source = max(scores, key=lambda s: (s[0].startswith("Cityscapes"), s[2]))
+        return "none known"
+    data, setting, value, source = max(
+        scores, key=lambda s: (s[0] == "Cityscapes val", s[0].startswith("Cityscapes"), s[2])
+    )
     return f"{value:g} {data} ({setting}; {source})"
 
 

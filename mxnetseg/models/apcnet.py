@@ -62,7 +62,11 @@ class APCHead(Head):
     "He_Adaptive_Pyramid_Context_Network_for_Semantic_Segmentation_CVPR_2019_paper.html",
     backbone="resnet101",
     output_stride=8,
-    scores=[],
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 79.64, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 78.96, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 45.41, "mmsegmentation"),
+    ],
 )
 def apcnet(
     nclass, backbone, aux=True, width=None, bins=(1, 2, 3, 6), aux_width=None, align_corners=True

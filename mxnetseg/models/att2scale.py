@@ -53,7 +53,8 @@ class AttentionToScale(Head):
 @MODELS.register(
     "att2scale",
     paper="Attention to Scale: Scale-Aware Semantic Image Segmentation", venue="CVPR 2016", year=2016,
-    link="https://arxiv.org/abs/1511.03339", backbone="resnet101_v1s", output_stride=8, scores=[],
+    link="https://arxiv.org/abs/1511.03339", backbone="resnet101_v1s", output_stride=8,
+    scores=[("PASCAL VOC 2012 val", "resnet101, output stride 8, train_aug", 77.1, "MXNetSeg")],
 )
 def att2scale(nclass, backbone, aux=True, width=256, gate="softmax", enlarge="scores", own_aux_heads=False):
     """`gate`: `softmax` over two attention maps or one `sigmoid`. `enlarge`: `scores` or `features` of the

@@ -144,8 +144,8 @@ class GatedHead(Head):
 
 @MODELS.register(
     "canet",
-    paper="Attention-guided Chained Context Aggregation for Semantic Segmentation", venue="arXiv 2020",
-    year=2020, link="https://arxiv.org/abs/2002.12041", backbone="resnet101_v1s", output_stride=8, scores=[],
+    paper="Attention-guided Chained Context Aggregation for Semantic Segmentation", venue="IMAVIS 2021",
+    year=2021, link="https://arxiv.org/abs/2002.12041", backbone="resnet101_v1s", output_stride=8, scores=[],
 )
 def canet(nclass, backbone, aux=True, width=256, version=1):
     """`width`: channels of the decoder, half of those of the flows. `version`: 1 or 2, see above."""

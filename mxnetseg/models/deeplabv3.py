@@ -42,6 +42,7 @@ class DeepLabV3Head(Head):
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 80.2, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 79.32, "mmsegmentation"),
+        ("Cityscapes val", "resnet50 with JPU, 512x1024, 80k", 79.12, "mmsegmentation"),
         ("ADE20K val", "resnet101, 512x512, 160k", 45.0, "mmsegmentation"),
     ],
 )

@@ -64,7 +64,9 @@ class DFSegHead(Head):
     paper="Partial Order Pruning: for Best Speed/Accuracy Trade-off in Neural Architecture Search",
     venue="CVPR 2019", year=2019, link="https://arxiv.org/abs/1903.03777", backbone="dfnetv2",
     output_stride=32, backbone_options=dict(widening=True),
-    scores=[],
+    scores=[("Cityscapes val", "dfnetv1, DF1-Seg", 74.1, "the authors"),
+            ("Cityscapes val", "dfnetv2, DF2-Seg1", 75.9, "the authors"),
+            ("Cityscapes val", "dfnetv2, DF2-Seg2", 76.9, "the authors")],
 )
 def dfseg(nclass, backbone, aux=False, width=128, half_size=False):
     """`width`: channels of the decoder. `half_size`: the backbone sees the image halved, as the authors

@@ -69,7 +69,11 @@ class DMHead(Head):
     "He_Dynamic_Multi-Scale_Filters_for_Semantic_Segmentation_ICCV_2019_paper.html",
     backbone="resnet101",
     output_stride=8,
-    scores=[],
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 79.64, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 79.07, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 45.42, "mmsegmentation"),
+    ],
 )
 def dmnet(
     nclass, backbone, aux=True, width=None, sizes=(1, 3, 5, 7), aux_width=None, align_corners=True

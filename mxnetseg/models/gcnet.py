@@ -54,7 +54,11 @@ class GCNetHead(Head):
     output_stride=8,
     # A bias before a softmax over all positions changes nothing.
     no_gradient_at_start=["block.mask.bias"],
-    scores=[],
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 79.03, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 78.48, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 43.69, "mmsegmentation"),
+    ],
 )
 def gcnet(nclass, backbone, aux=True, width=None, aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3."""

@@ -112,7 +112,11 @@ class ISAHead(Head):
     link="https://arxiv.org/abs/1907.12273",
     backbone="resnet101",
     output_stride=8,
-    scores=[],
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 80.32, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 78.68, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 43.8, "mmsegmentation"),
+    ],
 )
 def isanet(
     nclass, backbone, aux=True, width=None, inner=256, block=8, aux_width=None, align_corners=True

@@ -37,7 +37,7 @@ class LadderHead(Head):
     "ladderdensenet",
     paper="Ladder-style DenseNets for Semantic Segmentation of Large Natural Images",
     venue="ICCVW 2017", year=2017,
-    link="https://openaccess.thecvf.com/content_ICCV_2017_workshops/w4/html/"
+    link="https://openaccess.thecvf.com/content_ICCV_2017_workshops/w3/html/"
          "Kreso_Ladder-Style_DenseNets_for_ICCV_2017_paper.html",
     backbone="densenet121", output_stride=32, scores=[],
 )

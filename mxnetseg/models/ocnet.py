@@ -145,7 +145,13 @@ class OCNetHead(Head):
     link="https://arxiv.org/abs/1809.00916",
     backbone="resnet101",
     output_stride=8,
-    scores=[],
+    scores=[
+        ("Cityscapes val", "resnet101, asp", 79.5, "the authors"),
+        ("Cityscapes val", "resnet101, base", 79.3, "the authors"),
+        ("Cityscapes val", "resnet101, OHEM", 80.4, "the authors"),
+        ("Cityscapes test", "resnet101, train and val, OHEM, multi-scale", 81.2, "the authors"),
+        ("ADE20K val", "resnet101", 45.08, "the authors"),
+    ],
 )
 def ocnet(nclass, backbone, aux=True, context="asp", rates=(1, 12, 24, 36), aux_width=None, jpu=False):
     """`context`: `base`, `pyramid` or `asp`. `rates`: of the branches of `asp`, in order of concatenation.

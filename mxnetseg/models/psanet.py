@@ -128,7 +128,11 @@ class PSAHead(Head):
     "Hengshuang_Zhao_PSANet_Point-wise_Spatial_ECCV_2018_paper.html",
     backbone="resnet101",
     output_stride=8,
-    scores=[],
+    scores=[
+        ("Cityscapes val", "resnet101, 512x1024, 80k", 79.31, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 512x1024, 80k", 77.24, "mmsegmentation"),
+        ("ADE20K val", "resnet101, 512x512, 160k", 43.74, "mmsegmentation"),
+    ],
 )
 def psanet(nclass, backbone, aux=True, width=None, mask=97, aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3. `mask`: offsets a side that positions score;

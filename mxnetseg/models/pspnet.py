@@ -64,6 +64,7 @@ class PSPHead(Head):
         ("Cityscapes val", "resnet101, 512x1024, 80k", 79.76, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 78.55, "mmsegmentation"),
         ("Cityscapes val", "resnet18, 512x1024, 80k", 74.87, "mmsegmentation"),
+        ("Cityscapes val", "resnet50 with JPU, 512x1024, 80k", 79.26, "mmsegmentation"),
         ("ADE20K val", "resnet101, 512x512, 160k", 44.39, "mmsegmentation"),
     ],
 )

@@ -117,7 +117,8 @@ class SwiftNetHead(Head):
     paper="In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of"
           " Road-driving Images",
     venue="CVPR 2019", year=2019, link="https://arxiv.org/abs/1903.08469",
-    backbone="resnet18", output_stride=32, backbone_options=dict(rectified=False), scores=[],
+    backbone="resnet18", output_stride=32, backbone_options=dict(rectified=False),
+    scores=[("Cityscapes test", "resnet18, 1024x2048", 75.5, "the paper")],
 )
 def swiftnet(nclass, backbone, aux=False, width=128, form="authors", own_statistics=False):
     """`width`: channels of the ladder. `form`: see above. `own_statistics`: the network normalizes
