@@ -14,13 +14,17 @@ by the clock.
 The two sides take turns; the table gives the best round of each.
 """
 
-# ruff: noqa: E402 - the thread counts have to be set before NumPy and MXNet are imported
+# ruff: noqa: E402 - the environment has to be set before the process starts
 from __future__ import annotations
 
 import os
+import sys
 
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_variable] = "1"
+from mxnetseg.data.worker import environment
+
+# What loader processes run in, for both sides.
+if __name__ == "__main__" and dict(os.environ) != environment():
+    os.execve(sys.executable, [sys.executable, *sys.argv], environment())
 
 import argparse
 import tempfile

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import io
 import os
-import struct
-import zlib
-from typing import Optional, Tuple
+from typing import Optional
 
 import cv2
 import numpy as np
 
+from mxnetseg.data import png
 from mxnetseg.errors import DatasetError
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_PNG_GREY, _PNG_PALETTE, _PNG_GREY_ALPHA = 0, 3, 4
 # Decoding straight to RGB saves a pass over the picture; OpenCV has it since 4.10.
 _READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
@@ -34,6 +30,9 @@ def read_image(path: str) -> np.ndarray:
     Raises DatasetError where the file is missing, empty, truncated or not a picture.
     """
     data = _read_bytes(path, "image")
+    image = png.read_plain(data, png.RGB)
+    if image is not None:
+        return image
     flag = cv2.IMREAD_COLOR if _READ_RGB is None else _READ_RGB
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
@@ -59,15 +58,21 @@ def read_label(path: str) -> np.ndarray:
             f"{path}: label is a JPEG file, whose compression changes the ids; "
             f"expected a PNG of class ids: export the labels again without loss"
         )
-    bits, kind = _png_kind(data)
+    label = png.read_plain(data, png.GREY)
+    if label is not None:
+        return label
+    bits, kind = png.depth_and_kind(data)
     # OpenCV expands palettes to colours and stretches less than 8 bits to 0..255; Pillow keeps them.
-    if kind == _PNG_PALETTE or (kind is not None and bits < 8) or kind is None:
+    if kind == png.PALETTE or (kind is not None and bits < 8) or kind is None:
         label = _read_label_with_pillow(path, data, bits, kind)
     else:
-        label = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        try:
+            label = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            raise _undecodable(path, "label", str(error)) from error
         if label is None:
             raise _undecodable(path, "label", "its contents are damaged")
-        if kind == _PNG_GREY_ALPHA and label.ndim == 3:
+        if kind == png.GREY_ALPHA and label.ndim == 3:
             label = label[:, :, 0]
         elif label.ndim == 3:
             label = cv2.cvtColor(np.ascontiguousarray(label[:, :, :3]), cv2.COLOR_BGR2RGB)
@@ -116,40 +121,14 @@ def _damage(data: bytes) -> Optional[str]:
     Decoders differ in what they do with half a file: some fill the rest with grey, which would be
     trained on, and none says which file it was. About 1 ms for 2.5 MB.
     """
-    if data.startswith(_PNG_SIGNATURE):
-        return _png_damage(data)
+    if data.startswith(png.SIGNATURE):
+        return png.damage(data)
     # Within the compressed scan 0xff is always followed by 0x00 or a restart marker, and an end
     # marker before the last start of scan belongs to the embedded thumbnail.
     whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
     if data.startswith(_JPEG_SIGNATURE) and not whole:
         return f"the JPEG ends after {len(data)} bytes without its end marker: it is truncated"
     return None
-
-
-def _png_damage(data: bytes) -> Optional[str]:
-    position, size = len(_PNG_SIGNATURE), len(data)
-    view = memoryview(data)
-    while position + 12 <= size:
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if end > size:
-            break
-        (stored,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(view[position + 4 : end - 4]) != stored:
-            return (
-                f"the PNG is damaged near byte {position} (checksum of its {kind!r} block differs)"
-            )
-        if kind == b"IEND":
-            return None
-        position = end
-    return f"the PNG ends after {size} bytes without its end marker: it is truncated"
-
-
-def _png_kind(data: bytes) -> Tuple[int, Optional[int]]:
-    """(bits per channel, PNG colour type), (0, None) for other formats."""
-    if not data.startswith(_PNG_SIGNATURE) or len(data) < 26:
-        return 0, None
-    return data[24], data[25]
 
 
 def _read_label_with_pillow(path: str, data: bytes, bits: int, kind: Optional[int]) -> np.ndarray:
@@ -168,7 +147,7 @@ def _read_label_with_pillow(path: str, data: bytes, bits: int, kind: Optional[in
         raise _undecodable(path, "label", str(error)) from error
     if label.dtype == bool:
         return label.astype(np.uint8)
-    if kind == _PNG_GREY and bits in (2, 4):
+    if kind == png.GREY and bits in (2, 4):
         # Pillow stretches grey of 2 and 4 bits over 0..255.
         return label // np.uint8(255 // (2**bits - 1))
     if label.dtype in (np.uint8, np.uint16):
