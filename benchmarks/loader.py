@@ -14,7 +14,6 @@ by the clock.
 The two sides take turns; the table gives the best round of each.
 """
 
-# ruff: noqa: E402 - the environment has to be set before the process starts
 from __future__ import annotations
 
 import os
