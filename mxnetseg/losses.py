@@ -119,17 +119,18 @@ class Criterion:
         self.class_weights = _checked_weights(class_weights, max(nclass, 2))
         self.mines = settings.ohem_threshold is not None
         self.pixel_loss = _pixel_loss(settings, nclass)
-        if self.mines and (settings.name == "focal" or settings.label_smoothing or class_weights is not None):
+        if self.mines and (settings.name == "focal" or settings.label_smoothing):
             raise ConfigError(
                 "loss.ohem_threshold selects pixels by the probability of their class: it takes plain "
-                "cross_entropy, without class_weights or label_smoothing"
+                "cross_entropy, without label_smoothing"
             )
 
     def graph(self, net) -> HybridBlock:
         """A block over the network and this loss: one graph, so that nothing leaves it but the loss.
 
         `(images, labels)` to a vector with the summed loss of each output, or to one map (N, H, W) of
-        losses per output where hard pixels are to be selected among all devices.
+        losses per output where hard pixels are to be selected among all devices, and then one of the
+        weights of the pixels, if classes have weights.
         """
         return _LossGraph(net, self)
 
@@ -157,10 +158,9 @@ class Criterion:
         Returns (gradients like outputs, values): the sum of `values` over devices is the weighted loss of
         each output. Nothing here waits for a device unless hard pixels have to be counted.
         """
-        count = len(outputs[0]) if self.mines else outputs[0][0].shape[0]
-        weights = self.output_weights(count)
         if self.mines:
-            return self._mined(outputs, weights)
+            return self._mined(outputs)
+        weights = self.output_weights(outputs[0][0].shape[0])
         scale = weights / max(mass, 1.0)
         gradients, values = [], []
         for (sums,) in outputs:
@@ -169,17 +169,27 @@ class Criterion:
             values.append(sums.detach() * gradient)
         return gradients, values
 
-    def _mined(self, outputs, weights):
-        """Online hard example mining over the pixels of all devices, for each output by itself."""
+    def _mined(self, outputs):
+        """Online hard example mining over the pixels of all devices, for each output by itself.
+
+        Weights of classes do not say which pixels are hard, only what those that are count.
+        """
+        weighted = self.class_weights is not None
         gradients = [[] for _ in outputs]
         values = [[] for _ in outputs]
-        for k, weight in enumerate(weights):
+        for k, weight in enumerate(self.output_weights(len(outputs[0]) - weighted)):
             maps = [device[k].detach() for device in outputs]
             chosen, kept = select_hard_pixels(maps, self.settings.ohem_threshold, self.settings.ohem_min_kept)
+            if weighted:
+                chosen = [mask * device[-1] for mask, device in zip(chosen, outputs)]
+                kept = sum(float(mask.sum().asscalar()) for mask in chosen)
             for i, (loss, mask) in enumerate(zip(maps, chosen)):
-                gradient = mask * (weight / max(kept, 1.0))
+                gradient = mask * (weight / kept if kept else 0.0)
                 gradients[i].append(gradient)
                 values[i].append((loss * gradient).sum())
+        if weighted:
+            for gradient, device in zip(gradients, outputs):
+                gradient.append(mx.nd.zeros_like(device[-1]))
         return gradients, [mx.nd.concat(*v, dim=0) for v in values]
 
 
@@ -213,8 +223,9 @@ class _LossGraph(HybridBlock):
         target = labels * valid
         there = valid
         if self._weights is not None:
-            table = sum(float(w) * (target == c) for c, w in enumerate(self._weights))
-            valid = valid * table
+            table = sum(float(w) * (target == c) for c, w in enumerate(self._weights)) * valid
+            if not self._maps:
+                valid = table
         # Hard pixels are chosen by loss among valid ones: ignored ones are marked below any loss.
         losses = [
             (self.presence(logits, target, there) if k in self._presence else self.pixel_loss(logits, target))
@@ -223,7 +234,8 @@ class _LossGraph(HybridBlock):
         ]
         if self._maps:
             mark = labels == self._ignore
-            return tuple(loss - mark for loss in losses)
+            maps = tuple(loss - mark for loss in losses)
+            return maps if self._weights is None else (*maps, table)
         sums = [F.sum(loss) for loss in losses]
         return F.concat(*[F.reshape(s, shape=(1,)) for s in sums], dim=0)
 

@@ -175,16 +175,19 @@ def test_mining_keeps_the_pixels_of_the_definition_whatever_the_number_of_device
         assert not chosen[losses < 0].any()
 
 
-def test_mined_loss_is_the_mean_over_the_kept_pixels():
+@pytest.mark.parametrize("weights", [None, [1.0, 0.5, 3.0, 0.0]])
+def test_mined_loss_is_the_weighted_mean_over_the_kept_pixels(weights):
     logits = np.random.default_rng(4).normal(size=(2, 4, 5, 7)).astype(np.float32) * 2
     labels = batch(size=(5, 7))[1]
-    value, gradient = logit_gradient(criterion_of(ohem_threshold=0.5, ohem_min_kept=5), logits, labels)
+    criterion = criterion_of(ohem_threshold=0.5, ohem_min_kept=5, weights=weights)
+    value, gradient = logit_gradient(criterion, logits, labels)
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     valid = labels != IGNORE
     losses = np.where(valid, -np.take_along_axis(log_p, np.where(valid, labels, 0)[:, None], 1)[:, 0], -1)
     kept = losses >= -np.log(0.5)
-    assert value == pytest.approx(losses[kept].mean(), rel=1e-5)
-    assert np.all((np.abs(gradient).sum(1) > 0) == kept)
+    counts = np.array(weights or [1.0] * 4)[np.where(valid, labels, 0)]
+    assert value == pytest.approx(np.average(losses[kept], weights=counts[kept]), rel=1e-5)
+    assert np.all((np.abs(gradient).sum(1) > 0) == kept & (counts > 0))
 
 
 def test_focal_loss_of_gamma_zero_is_cross_entropy():
