@@ -6,6 +6,7 @@ import argparse
 import os
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
+from mxnetseg.engine.threads import several_cpu_contexts
 from mxnetseg.errors import CheckpointError, ConfigError, DatasetError, nearest
 
 MODES = ("val", "test", "testval", "speed")
@@ -104,6 +105,7 @@ def main(argv=None):
 def _evaluate(argv=None):
     options = parser().parse_args(argv)
     _check(options)
+    several_cpu_contexts(options.ctx)
 
     from mxnetseg.engine.devices import contexts
 

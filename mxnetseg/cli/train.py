@@ -90,8 +90,7 @@ def _train(argv):
         print(describe_fields())
         return 0
     # Before anything loads MXNet.
-    on_cpu = sum(name.lower().startswith("cpu") for name in options.ctx or [])
-    several_cpu_contexts(on_cpu)
+    several_cpu_contexts(options.ctx)
     recipe, run_dir, resume = resolve(options)
     if recipe.deterministic:
         _settle_environment(DETERMINISTIC, argv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Optional, Sequence
 
 from mxnetseg.compat import available_cores
 
@@ -13,9 +14,10 @@ DETERMINISTIC = {
 }
 
 
-def several_cpu_contexts(count: int) -> None:
-    """A worker of the engine and a share of the cores for each of `count` CPU contexts. To be called before
-    MXNet is imported."""
+def several_cpu_contexts(names: Optional[Sequence[str]]) -> None:
+    """For each CPU context among the arguments of `--ctx` a worker of the engine and a share of the cores. To
+    be called before MXNet is imported."""
+    count = sum(name.lower().startswith("cpu") for name in names or ())
     if count > 1:
         _at_least("MXNET_CPU_WORKER_NTHREADS", count)
         cores = available_cores()

@@ -80,7 +80,7 @@ def test_with_synchronized_norm_two_contexts_are_one_running_statistics_included
     # ring of four, where an operator that lands on the slot of a waiting twin is queued behind it: a longer
     # ring keeps the few operators here apart. In a process of its own, since it costs memory all along.
     program = (
-        "from mxnetseg.engine import threads; threads.several_cpu_contexts(2);"
+        "from mxnetseg.engine import threads; threads.several_cpu_contexts(['cpu', 'cpu']);"
         "import os; os.environ['MXNET_CPU_TEMP_COPY'] = '4096';"
         "from tests.engine.test_data_parallel import ONE, TWO, assert_same, train;"
         "assert_same(train(ONE, norm='bn'), train(TWO, norm='syncbn'))"
