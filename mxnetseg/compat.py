@@ -154,7 +154,8 @@ def explain_library_error(error, distribution_name):
 
 def missing_packages():
     """Names of the packages that every command needs and this Python lacks."""
-    needed = ("numpy", "yaml", "pydantic", "PIL", "cv2", "scipy", "tqdm", "gluoncv")
+    needed = ("numpy", "yaml", "pydantic", "PIL", "cv2", "pyspng", "isal", "scipy", "tqdm", "safetensors",
+              "gluoncv")
     return [name for name in needed if importlib.util.find_spec(name) is None]
 
 

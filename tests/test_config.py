@@ -206,7 +206,7 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     # that is its own backbone gives its own name.
     backbone = recipe.model.backbone or recipe.model.name
     assert re.fullmatch(rf"{re.escape(backbone)}_(\w+_)?{re.escape(recipe.data.name)}", path.stem)
-    # What the loss refuses (hard pixels of weighted classes, say) would be told only when training starts.
+    # What the loss refuses (focal loss of hard pixels, say) would be told only when training starts.
     weights = recipe.loss.class_weights if recipe.loss.class_weights != "auto" else None
     Criterion(recipe.loss, len(weights or range(19)), -1, weights)
     for word in ("paper", "command", "score", "cost"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from mxnet import autograd
 
 from mxnetseg.config import LossGroup
 from mxnetseg.errors import ConfigError
-from mxnetseg.losses import LOSSES, Criterion, median_frequency_weights, select_hard_pixels
+from mxnetseg.losses import LOSSES, Criterion, Presence, median_frequency_weights, select_hard_pixels
+from mxnetseg.models import create_model
 from tests.engine.tiny import gradients, tiny
 
 IGNORE = 255
@@ -175,7 +178,7 @@ def test_mining_keeps_the_pixels_of_the_definition_whatever_the_number_of_device
         assert not chosen[losses < 0].any()
 
 
-@pytest.mark.parametrize("weights", [None, [1.0, 0.5, 3.0, 0.0]])
+@pytest.mark.parametrize("weights", [None, [1.0, 0.5, 3.0, 0.0], [1e-4, 5e-5, 3e-4, 0.0]])
 def test_mined_loss_is_the_weighted_mean_over_the_kept_pixels(weights):
     logits = np.random.default_rng(4).normal(size=(2, 4, 5, 7)).astype(np.float32) * 2
     labels = batch(size=(5, 7))[1]
@@ -232,6 +235,22 @@ def test_an_unknown_loss_offers_the_nearest_name():
     assert "focal" in LOSSES.names()
 
 
+def test_networks_are_trained_with_the_form_of_resizing_whose_gradient_is_quick():
+    net = create_model("fcn", 4, backbone="mobilenetv2_0.25", init=False)
+    for block, products in ((criterion_of().graph(net), True), (net, False)):
+        inputs = [mx.sym.var("x"), mx.sym.var("y")][: 2 if products else 1]
+        nodes = json.loads(mx.sym.Group(list(block(*inputs))).tojson())["nodes"]
+        operators = {node["op"] for node in nodes}
+        assert ("dot" in operators, "_contrib_BilinearResize2D" in operators) == (products, not products)
+
+
+def test_encnet_tells_which_of_its_outputs_is_presence():
+    net = create_model("encnet", 4, backbone="resnet18", init=False)
+    assert net.presence_outputs == (1,)
+    assert net.deploy().presence_outputs == ()
+    assert create_model("encnet", 4, backbone="resnet18", aux=False, init=False).presence_outputs == ()
+
+
 def test_presence_is_binary_cross_entropy_of_the_classes_in_each_image():
     rng = np.random.default_rng(5)
     x = rng.normal(size=(2, 4)).astype(np.float32)
@@ -262,6 +281,25 @@ def test_presence_is_binary_cross_entropy_of_the_classes_in_each_image():
     outputs[0][0].backward(mx.nd.array([0, 1]))
     gradient = (p - there) / 4 * valid[:, None]
     np.testing.assert_allclose(images.grad.asnumpy(), gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_presence_of_a_binary_network_and_of_classes_without_weight():
+    x, labels = mx.nd.array([[[[0.3]]]]), np.array([[[0, 1], [IGNORE, 1]]])
+    there = mx.nd.array(labels != IGNORE)
+    found = Presence(1)(x, mx.nd.array(labels) * there, there).asnumpy()
+    np.testing.assert_allclose(found, np.full((1, 2, 2), np.log1p(np.exp(-0.3))), rtol=1e-5)
+
+    class Net(mx.gluon.HybridBlock):
+        presence_outputs = (0,)
+
+        def hybrid_forward(self, F, images):
+            return [F.broadcast_axis(images, axis=(2, 3), size=(2, 2))]
+
+    # Class 1 weighs nothing as a pixel; that it is in the image stays true.
+    criterion = criterion_of(nclass=2, weights=[1.0, 0.0])
+    (sums,) = criterion.graph(Net())(mx.nd.array([[[[0.4]], [[0.7]]]]), mx.nd.array(labels))
+    expected = (np.log1p(np.exp(-0.4)) + np.log1p(np.exp(-0.7))) / 2
+    assert float(sums.asscalar()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_mining_pixels_of_a_presence_output_is_refused():

@@ -206,6 +206,41 @@ def test_accumulated_parts_train_as_the_whole_batch(rule, recipe, tmp_path, monk
             np.testing.assert_allclose(found[parts][0][name], value, rtol=1e-4, atol=2e-5, err_msg=name)
 
 
+def test_a_run_too_short_to_log_anything_ends_well(recipe, tmp_path, capsys):
+    settings = ["log_every=50", "schedule.iterations=2", "schedule.epochs=null", "data.val_split=null"]
+    assert train("--recipe", recipe, "--output", tmp_path / "run", "--set", *settings) == 0
+    out, error = capsys.readouterr()
+    assert "error" not in error and f"weights are in {tmp_path / 'run'}" in out
+    assert (tmp_path / "run" / "best.params").exists()
+
+
+def test_only_cpu_contexts_are_joined_for_synchronized_norm():
+    from mxnetseg.config import load_recipe
+    from mxnetseg.engine.trainer import one_context_if_synchronized
+
+    streets = load_recipe(ROOT / "configs/pspnet/resnet101_cityscapes.yaml")
+    assert streets.model.norm == "syncbn"
+    gpus, cpus = [mx.gpu(0), mx.gpu(1)], [mx.cpu(0), mx.cpu(1)]
+    assert one_context_if_synchronized(streets, gpus) == gpus
+    assert one_context_if_synchronized(streets, cpus) == cpus[:1]
+    streets.model.norm = "bn"
+    assert one_context_if_synchronized(streets, cpus) == cpus
+
+
+def test_several_cpu_contexts_share_the_cores(monkeypatch):
+    from mxnetseg.engine import threads
+
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+    for names, expected in ((["cpu"], None), (["0", "1"], None), (None, None), (["cpu"] * 4, "2"),
+                            (["cpu"] * 9, "1")):  # fmt: skip
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        threads.several_cpu_contexts(names)
+        assert os.environ.get("OMP_NUM_THREADS") == expected
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    threads.several_cpu_contexts(["cpu", "cpu"])
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
 def test_synchronized_norm_over_cpu_contexts_is_one_context_with_the_whole_batch(recipe, tmp_path, capsys):
     def run(name, norm, *contexts):
         where = tmp_path / name

@@ -36,7 +36,8 @@ def add_context_argument(parser):
     """`--ctx`, read by `mxnetseg.engine.devices.contexts`."""
     parser.add_argument(
         "--ctx", nargs="+", metavar="DEV",
-        help="GPU numbers (0 1 2 3), or cpu; `cpu cpu` computes on two CPU contexts. "
+        help="GPU numbers (0 1 2 3), or cpu; `cpu cpu` computes on two CPU contexts, which synchronized norm "
+        "trains as one. "
         "Default: every GPU there is, else the CPU",
     )  # fmt: skip
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
-from mxnetseg.engine.threads import DETERMINISTIC, several_cpu_contexts
+from mxnetseg.compat import available_cores
+from mxnetseg.engine.threads import DETERMINISTIC, cpu_contexts, several_cpu_contexts
 from mxnetseg.errors import CheckpointError, ConfigError
 
 EPILOG = """\
@@ -90,8 +91,12 @@ def _train(argv):
         print(describe_fields())
         return 0
     # Before anything loads MXNet.
+    threads_given = "OMP_NUM_THREADS" in os.environ
     several_cpu_contexts(options.ctx)
     recipe, run_dir, resume = resolve(options)
+    if recipe.model.norm == "syncbn" and not threads_given and cpu_contexts(options.ctx) > 1:
+        # The trainer joins them into one context, to which all cores belong.
+        _settle_environment({"OMP_NUM_THREADS": str(available_cores() or os.cpu_count())}, argv)
     if recipe.deterministic:
         _settle_environment(DETERMINISTIC, argv)
 
@@ -110,7 +115,9 @@ def _train(argv):
         if best["miou"] is not None
         else "no validation"
     )
-    print(f"{score}; weights, numbers and report.html are in {run_dir}")
+    # A run shorter than its logging interval has no numbers.
+    written = "weights, numbers and report.html" if (run_dir / "report.html").exists() else "weights"
+    print(f"{score}; {written} are in {run_dir}")
     return 0
 
 

@@ -10,16 +10,19 @@ PNG: ISO/IEC 15948.
 from __future__ import annotations
 
 import struct
-import zlib
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 import pyspng
 from isal import isal_zlib
 
+Buffer = Union[bytes, memoryview]
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA = 0, 2, 3, 4
 _HEADER_END, _INTERLACING = 33, 28  # places in a file
+_STORED = 0xFFFF  # bytes of a stored block at most
+_MOST = 1 << 30  # bytes of pixels; the length of a block has 31 bits
 
 
 def depth_and_kind(data: bytes) -> Tuple[int, Optional[int]]:
@@ -57,14 +60,16 @@ def read_plain(data: bytes, kind: int) -> Optional[np.ndarray]:
             return None
     width, height = struct.unpack_from(">II", data, 16)
     size = height * (1 + (3 if kind == RGB else 1) * width)
+    if not 0 < size < _MOST:
+        return None
     try:
         stream = isal_zlib.decompressobj()
         # One byte more than there should be tells a file that goes on, however far.
         lines = stream.decompress(b"".join(compressed), size + 1)
         if len(lines) != size:
             return None
-        parts = [data[:_HEADER_END], _block(b"IDAT", zlib.compress(lines, 0)), _block(b"IEND", b"")]
-        return pyspng.load(b"".join(parts), "RGB" if kind == RGB else "L")
+        pieces = [data[:_HEADER_END], *_block(b"IDAT", *_stored(lines)), *_block(b"IEND")]
+        return pyspng.load(b"".join(pieces), "RGB" if kind == RGB else "L")
     except (isal_zlib.error, RuntimeError):
         return None
 
@@ -81,6 +86,19 @@ def _blocks(data: bytes) -> Iterator[Tuple[bytes, int, int]]:
         position = end + 4
 
 
-def _block(kind: bytes, content: bytes) -> bytes:
-    checksum = isal_zlib.crc32(content, isal_zlib.crc32(kind))
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+def _stored(data: bytes) -> List[Buffer]:
+    """A zlib stream (RFC 1950) of stored blocks, in pieces that copy nothing."""
+    view, pieces = memoryview(data), [b"\x78\x01"]
+    for begin in range(0, len(data), _STORED):
+        part = view[begin : begin + _STORED]
+        last = begin + _STORED >= len(data)
+        pieces += [struct.pack("<BHH", last, len(part), len(part) ^ 0xFFFF), part]
+    return [*pieces, struct.pack(">I", isal_zlib.adler32(data))]
+
+
+def _block(kind: bytes, *pieces: Buffer) -> List[Buffer]:
+    checksum = isal_zlib.crc32(kind)
+    for piece in pieces:
+        checksum = isal_zlib.crc32(piece, checksum)
+    length = sum(len(piece) for piece in pieces)
+    return [struct.pack(">I", length), kind, *pieces, struct.pack(">I", checksum)]

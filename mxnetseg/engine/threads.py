@@ -17,12 +17,17 @@ DETERMINISTIC = {
 def several_cpu_contexts(names: Optional[Sequence[str]]) -> None:
     """For each CPU context among the arguments of `--ctx` a worker of the engine and a share of the cores. To
     be called before MXNet is imported."""
-    count = sum(name.lower().startswith("cpu") for name in names or ())
+    count = cpu_contexts(names)
     if count > 1:
         _at_least("MXNET_CPU_WORKER_NTHREADS", count)
         cores = available_cores()
         if cores:
             os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
+
+
+def cpu_contexts(names: Optional[Sequence[str]]) -> int:
+    """How many of the arguments of `--ctx` name the CPU."""
+    return sum(name.lower().startswith("cpu") for name in names or ())
 
 
 def _at_least(name: str, value: int) -> None:

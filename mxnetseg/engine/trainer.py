@@ -375,7 +375,8 @@ class Trainer:
 
     def _write_report(self) -> None:
         # A run shorter than its logging interval has no numbers to show, and that is no error.
-        if (self.run_dir / "metrics.jsonl").exists():
+        numbers = self.run_dir / "metrics.jsonl"
+        if numbers.exists() and numbers.stat().st_size:
             write_report(str(self.run_dir))
 
     # ----- signals

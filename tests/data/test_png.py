@@ -29,6 +29,26 @@ def saved(image, **options):
     return file.getvalue()
 
 
+def interlaced(image):
+    """Adam7: seven passes, each a picture of its own, of lines without filters."""
+    lines = b""
+    for top, left, down, across in ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2),
+                                    (0, 1, 2, 2), (1, 0, 2, 1)):  # fmt: skip
+        for row in image[top::down, left::across]:
+            lines += b"\0" + row.tobytes() if row.size else b""
+    header = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 8, png.RGB, 0, 0, 1)
+    return png.SIGNATURE + block(b"IHDR", header) + block(b"IDAT", zlib.compress(lines)) + block(b"IEND", b"")
+
+
+def block(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def with_stream(data, stream):
+    """`data` with other compressed pixels."""
+    return data[:33] + block(b"IDAT", stream) + block(b"IEND", b"")
+
+
 @pytest.mark.parametrize("shape, kind", [((37, 53, 3), png.RGB), ((37, 53), png.GREY), ((1, 1, 3), png.RGB)])
 def test_plain_pictures_come_back_as_they_were(shape, kind):
     image = drawn(shape)
@@ -51,12 +71,38 @@ def test_what_is_not_plain_is_left_to_others():
     alpha = np.dstack([image, image[:, :, :1]])
     palette = io.BytesIO()
     Image.fromarray(image).quantize(8).save(palette, "PNG")
-    for data in (saved(image, exif=exif), saved(alpha), palette.getvalue(), saved(image[:, :, 0]),
-                 saved(image[:, :, 0].astype(np.uint16) * 256), b"", b"GIF89a", png.SIGNATURE):  # fmt: skip
+    for data in (saved(image, exif=exif), interlaced(image), saved(alpha), palette.getvalue(),
+                 saved(image[:, :, 0]), saved(image[:, :, 0].astype(np.uint16) * 256), b"", b"GIF89a",
+                 png.SIGNATURE):  # fmt: skip
         assert png.read_plain(data, png.RGB) is None
 
 
-@pytest.mark.parametrize("height, width", [(16, 19), (16, 21), (17, 20), (60000, 60000), (0, 0)])
+def test_an_interlaced_picture_is_read_the_slow_way(tmp_path):
+    image = drawn((17, 21, 3))
+    (tmp_path / "a.png").write_bytes(interlaced(image))
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), image)
+
+
+@pytest.mark.parametrize("extra, missing", [(1, 0), (0, 1)])
+def test_a_stream_that_is_longer_or_shorter_than_the_picture_is_left_to_others(extra, missing):
+    data = saved(drawn((16, 20, 3)))
+    begin, end = next((b, e) for name, b, e in png._blocks(data) if name == b"IDAT")
+    lines = zlib.decompress(data[begin:end]) + b"x" * extra
+    stream = zlib.compress(lines[: len(lines) - missing])
+    assert png.read_plain(with_stream(data, stream), png.RGB) is None
+
+
+def test_a_wrong_sum_of_the_pixels_is_no_traceback():
+    data = saved(drawn((16, 20, 3)))
+    begin, end = next((b, e) for name, b, e in png._blocks(data) if name == b"IDAT")
+    stream = bytearray(data[begin:end])
+    stream[len(stream) // 2] ^= 0x55
+    assert png.read_plain(with_stream(data, bytes(stream)), png.RGB) is None
+
+
+@pytest.mark.parametrize(
+    "height, width", [(16, 19), (16, 21), (17, 20), (60000, 60000), (2**31 - 1, 2**31 - 1), (0, 0)]
+)
 def test_a_header_that_does_not_fit_the_pixels_is_no_picture(tmp_path, height, width):
     for data, kind, read in (
         (saved(drawn((16, 20, 3))), png.RGB, read_image),

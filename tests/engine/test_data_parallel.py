@@ -28,13 +28,13 @@ def batch(n=4, nclass=4, size=(16, 24)):
     return images, labels
 
 
-def train(contexts, steps=2, norm="bn", global_stats=False, clip=None, rule="sgd", **loss):
+def train(contexts, steps=2, norm="bn", global_stats=False, clip=None, rule="sgd", weights=None, **loss):
     """Losses and parameters of a few steps."""
     images, labels = batch()
     net = tiny(contexts=contexts, norm=norm)
     if global_stats:
         net.backbone[1]._kwargs["use_global_stats"] = True
-    criterion = Criterion(LossGroup(**loss), 4, IGNORE, None)
+    criterion = Criterion(LossGroup(**loss), 4, IGNORE, weights)
     graph = criterion.graph(net)
     graph.hybridize(static_alloc=True, static_shape=True)
     settings = OptimizerGroup(name=rule, clip_grad_norm=clip, weight_decay=0.01)
@@ -45,7 +45,7 @@ def train(contexts, steps=2, norm="bn", global_stats=False, clip=None, rule="sgd
         y = mx.gluon.utils.split_and_load(mx.nd.array(labels), contexts)
         with autograd.record():
             outputs = [graph(a, b) for a, b in zip(x, y)]
-        heads, values = criterion.head_gradients(outputs, criterion.pixel_mass(labels))
+        heads, values = criterion.head_gradients(outputs, criterion.pixel_mass(labels.astype(int)))
         autograd.backward([o for d in outputs for o in d], [h for d in heads for h in d])
         stepper.step(0.05)
         losses.append(sum(float(v.sum().asscalar()) for v in values))
@@ -66,10 +66,11 @@ def assert_same(one, two, tolerance=2e-6):
         dict(),
         dict(ohem_threshold=0.6, ohem_min_kept=20),
         dict(ohem_threshold=0.01, ohem_min_kept=300),
+        dict(ohem_threshold=0.3, ohem_min_kept=20, weights=[1.0, 0.2, 5.0, 0.0]),
         dict(clip=0.05),
         dict(rule="adamw"),
     ],
-    ids=["plain", "mined by threshold", "mined by count", "clipped", "adamw"],
+    ids=["plain", "mined by threshold", "mined by count", "mined, weighted", "clipped", "adamw"],
 )
 def test_two_contexts_move_the_parameters_as_one(settings):
     assert_same(train(ONE, global_stats=True, **settings), train(TWO, global_stats=True, **settings), 5e-6)
