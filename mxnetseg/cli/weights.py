@@ -30,7 +30,9 @@ def parser():
     fetching.add_argument("--quiet", action="store_true", help="no progress bar")
 
     importing = commands.add_parser("import", help="convert a file that is already here")
-    importing.add_argument("file", help="the published file: .pth, .pt, .tar, .params or .npz")
+    importing.add_argument(
+        "file", help="the published file: .pth, .pt, .tar, .pkl, .bin, .safetensors, .params or .npz"
+    )
     importing.add_argument(
         "--reference", required=True, help="which published network it is (list --references)"
     )

@@ -20,7 +20,7 @@ from mxnetseg.weights.rename import assign, match, translate
 from mxnetseg.weights.tables import common
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "imagenet"
-SUFFIXES = (".params", ".pth", ".pt", ".tar", ".npz")
+SUFFIXES = (".params", ".pth", ".pt", ".tar", ".bin", ".safetensors", ".npz")
 # The ImageNet classifier and what only it uses, in any of the libraries.
 CLASSIFIER = (
     r"^(fc|output|classifier|linear|head|head_dist|final_layer|conv_last|bn|norm)\.",
@@ -181,7 +181,7 @@ def _local_file(name):
             else "put a torchvision, timm, mmcv or GluonCV file there"
         )  # fmt: skip
         raise CheckpointError(
-            f"no ImageNet weights of {name!r} at {folder() / name}.params (or .pth, .npz): {advice}, "
-            f"or train from scratch with --no-pretrained"
+            f"no ImageNet weights of {name!r} at {places[0]} (or {', '.join(SUFFIXES[1:])}): "
+            f"{advice}, or train from scratch with --no-pretrained"
         )
     return found

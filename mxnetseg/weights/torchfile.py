@@ -2,108 +2,92 @@
 
 Two layouts are known: the zip archive that PyTorch writes since 1.6 (`data.pkl`, one entry per storage) and
 the stream before it (four pickles, then the storages one after the other). Nothing that the file names is
-called or imported: what is neither tensor nor plain container becomes an inert placeholder. Tensors may not
-reach outside their storage.
+called or imported: tensors of a kind that NumPy does not have become `UnknownTensor`, whatever is neither
+tensor nor plain container an inert placeholder. Tensors may not reach outside their storage.
 """
 
 from __future__ import annotations
 
-import collections
 import math
+import os
 import pickle
 import struct
 import sys
 import zipfile
-from typing import Any, Callable, Dict
+import zlib
 
 import numpy as np
 
 _STREAM_MAGIC, _STREAM_VERSION = 0x1950A86A20F9469CFC6C, 1001
-# Storage class or dtype name -> (bytes of a value as NumPy reads them, what becomes of them).
-_DTYPES = {
-    "Float": np.float32, "Double": np.float64, "Half": np.float16, "BFloat16": np.uint16, "Long": np.int64,
-    "Int": np.int32, "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_,
+# Name of a `torch` dtype -> how NumPy reads its bytes; `decoded` makes numbers of them. Quantized ones are
+# here for their size only: the older layout cannot be read past a storage whose size is not known.
+DTYPES = {
+    name: np.dtype(code)
+    for name, code in {
+        "float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "int64": "<i8",
+        "int32": "<i4", "int16": "<i2", "int8": "i1", "uint64": "<u8", "uint32": "<u4", "uint16": "<u2",
+        "uint8": "u1", "bool": "?", "complex64": "<c8", "complex128": "<c16", "qint32": "<i4", "qint8": "i1",
+        "quint8": "u1", "quint4x2": "u1", "quint2x4": "u1",
+    }.items()
 }  # fmt: skip
-_DTYPE_NAMES = {
-    "float32": "Float", "float": "Float", "float64": "Double", "double": "Double", "float16": "Half",
-    "half": "Half", "bfloat16": "BFloat16", "int64": "Long", "long": "Long", "int32": "Int", "int": "Int",
-    "int16": "Short", "short": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
+_STORAGES = {
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
+    "CharStorage": "int8", "ByteStorage": "uint8", "UntypedStorage": "uint8", "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128", "QInt32Storage": "qint32",
+    "QInt8Storage": "qint8", "QUInt8Storage": "quint8", "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4",
 }  # fmt: skip
+# `torch.ones(1).expand(3, 4)` is one value and a legal tensor; without a bound a hostile one has any size.
+_REPEATED = 1 << 24
 
 
 def read(path):
-    """What `torch.save` wrote to `path`, tensors as NumPy arrays (bfloat16 as float32), other objects inert.
+    """What `torch.save` wrote to `path`, tensors as NumPy arrays (bfloat16 as float32), those of a kind that
+    NumPy does not have as `UnknownTensor`, other objects inert.
 
-    Raises ValueError, in one line, for a file that is damaged, of another format or of a byte order or kind
-    of tensor that is not known.
+    Raises ValueError, in one line, for a file that is damaged, of another format or of a byte order or layout
+    that is not known.
     """
     try:
         with open(path, "rb") as file:
-            if zipfile.is_zipfile(file):
-                file.seek(0)
+            head = file.read(262)
+            file.seek(0)
+            # Not zipfile.is_zipfile, which takes any file with an archive's end in its last bytes.
+            if head.startswith(b"PK\x03\x04"):
                 with zipfile.ZipFile(file) as archive:
                     return _read_archive(archive)
-            file.seek(0)
+            if head.endswith(b"ustar"):
+                raise ValueError("a tar archive; unpack it and give the file inside")
             return _read_stream(file)
     except ValueError:
         raise
-    except (OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, pickle.UnpicklingError,
-            struct.error) as error:  # fmt: skip
+    except EOFError as error:
+        raise ValueError(str(error) or "it ends too early") from None
+    except (OSError, NotImplementedError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error,
+            pickle.UnpicklingError, struct.error) as error:  # fmt: skip
         raise ValueError(str(error) or type(error).__name__) from None
     except Exception as error:
         # A pickle program is free to do nonsense: pop from an empty stack, add to a number.
         raise ValueError(f"its pickle makes no sense ({type(error).__name__}: {error})") from None
 
 
-class _Storage:
-    """A run of values, fetched when a tensor wants it."""
-
-    def __init__(self, kind: str, count: int, fetch: Callable[[], bytes]):
-        self.kind, self.count, self.fetch = kind, count, fetch
-        self._values = None
-
-    def values(self) -> np.ndarray:
-        if self._values is None:
-            data, dtype = self.fetch(), np.dtype(_DTYPES[self.kind]).newbyteorder("<")
-            if len(data) != self.count * dtype.itemsize:
-                raise ValueError(f"a storage has {len(data)} bytes instead of {self.count * dtype.itemsize}")
-            values = np.frombuffer(data, dtype)
-            if self.kind == "BFloat16":
-                values = (values.astype(np.uint32) << 16).view(np.float32)
-            self._values = values
-        return self._values
-
-
-class _Tensor:
-    """A view of a storage; becomes an array when the whole file has been read."""
-
-    def __init__(self, storage, offset, size, stride):
-        self.storage, self.offset, self.size, self.stride = storage, offset, tuple(size), tuple(stride)
-
-    def array(self) -> np.ndarray:
-        values = self.storage.values()
-        whole = all(isinstance(n, int) and n >= 0 for n in (self.offset, *self.size, *self.stride))
-        if not whole or len(self.size) != len(self.stride):
-            raise ValueError("a tensor has an impossible shape")
-        if 0 in self.size:
-            return np.zeros(self.size, values.dtype)
-        last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride))
-        if last >= len(values):
-            raise ValueError(f"a tensor of shape {self.size} reaches outside its storage")
-        # A shape that repeats values (stride 0) may claim any size; published weights are dense.
-        if math.prod(self.size) > len(values):
-            raise ValueError(f"a tensor of shape {self.size} has more values than its storage")
-        steps = [step * values.itemsize for step in self.stride]
-        view = np.lib.stride_tricks.as_strided(values[self.offset :], self.size, steps, writeable=False)
-        return np.ascontiguousarray(view).reshape(self.size)
-
-
-class _Dtype(str):
-    """The name of a `torch` dtype."""
+def decoded(values, dtype):
+    """`values`, read as `DTYPES` says, as numbers: bfloat16 is the upper half of a float32."""
+    if dtype != "bfloat16":
+        return values
+    wide = values.astype(np.uint32)
+    wide <<= 16
+    return wide.view(np.float32)
 
 
 class _Inert:
-    """Stands for any other object: takes whatever the pickle says and does nothing."""
+    """Stands for any object: takes whatever the pickle says and does nothing.
+
+    Without attributes and with its own `__setstate__`, so that a pickle cannot change what it was handed.
+    """
+
+    __slots__ = ()
 
     def __new__(cls, *args, **keywords):
         return object.__new__(cls)
@@ -127,17 +111,111 @@ class _Inert:
         pass
 
 
-def _rebuild_tensor(storage, offset, size, stride, *_):
-    return _Tensor(storage, offset, size, stride) if isinstance(storage, _Storage) else _Inert()
+class UnknownTensor(_Inert):
+    """A tensor that is no plain array of numbers; `kind` says in a word or two why."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind):
+        self.kind = kind
 
 
-def _rebuild_typed_tensor(storage, offset, size, stride, requires_grad, hooks, dtype, *_):
-    """Tensors whose storage is plain bytes and whose type stands beside it."""
-    if not isinstance(storage, _Storage) or dtype not in _DTYPE_NAMES:
-        return _Inert()
-    kind = _DTYPE_NAMES[dtype]
-    count = storage.count // np.dtype(_DTYPES[kind]).itemsize
-    return _Tensor(_Storage(kind, count, storage.fetch), offset, size, stride)
+class _Name(_Inert):
+    """A storage class, a dtype or another plain name of `torch`."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name):
+        self.name = name
+
+
+class _Maker(_Inert):
+    """What a pickle calls to get a tensor."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function):
+        self._function = function
+
+    def __call__(self, *args):
+        return self._function(*args)
+
+
+class _Dict(dict):
+    """OrderedDict, defaultdict and Counter, whose factory and attributes are passed over."""
+
+    __slots__ = ()
+
+    def __init__(self, *args):
+        super().__init__(*[items for items in args if isinstance(items, (dict, list, tuple))])
+
+    def __setstate__(self, state):
+        pass
+
+
+class _Storage:
+    """A run of values, fetched when a tensor wants it."""
+
+    def __init__(self, dtype, count, fetch=None):
+        self.dtype, self.count, self._fetch = dtype, count, fetch
+        self.data = None
+
+    def size(self):
+        """Its number of bytes."""
+        return self.count * DTYPES[self.dtype].itemsize
+
+    def values(self, dtype):
+        """Its bytes as NumPy reads `dtype`."""
+        if self.data is None:
+            if self._fetch is None:
+                raise ValueError("a storage that its tensors name is not in it")
+            self.data = self._fetch(self.size())
+        kind = DTYPES[dtype]
+        return np.frombuffer(self.data, kind, len(self.data) // kind.itemsize)
+
+
+class _Tensor:
+    """A view of a storage; becomes an array when the whole file has been read."""
+
+    def __init__(self, storage, dtype, offset, size, stride):
+        self.storage, self.dtype = storage, dtype
+        self.offset, self.size, self.stride = offset, tuple(size), tuple(stride)
+
+    def array(self) -> np.ndarray:
+        values = self.storage.values(self.dtype)
+        whole = all(isinstance(n, int) and n >= 0 for n in (self.offset, *self.size, *self.stride))
+        if not whole or len(self.size) != len(self.stride):
+            raise ValueError("a tensor has an impossible shape")
+        if 0 in self.size:
+            return decoded(np.zeros(self.size, values.dtype), self.dtype)
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride))
+        if last >= len(values):
+            raise ValueError(f"a tensor of shape {self.size} reaches outside its storage")
+        if math.prod(self.size) > max(len(values), _REPEATED):
+            raise ValueError(f"a tensor of shape {self.size} has more values than its storage")
+        steps = [step * values.itemsize for step in self.stride]
+        view = np.lib.stride_tricks.as_strided(values[self.offset :], self.size, steps, writeable=False)
+        return decoded(view, self.dtype)
+
+
+def _rebuild_tensor(storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None):
+    return _tensor(storage, getattr(storage, "dtype", None), offset, size, stride, metadata)
+
+
+def _rebuild_typed_tensor(storage, offset, size, stride, requires_grad, hooks, dtype, metadata=None):
+    """Tensors whose storage is plain bytes and whose type stands beside it: uint16 and other late dtypes."""
+    return _tensor(storage, dtype.name, offset, size, stride, metadata)
+
+
+def _tensor(storage, dtype, offset, size, stride, metadata):
+    if not isinstance(storage, _Storage):
+        raise ValueError("a tensor has no storage")
+    if dtype not in DTYPES:
+        return UnknownTensor(dtype)
+    if metadata:
+        # The bits say what PyTorch has yet to do to the values.
+        return UnknownTensor("lazily negated or conjugated")
+    return _Tensor(storage, dtype, offset, size, stride)
 
 
 def _rebuild_parameter(tensor, *_):
@@ -145,10 +223,11 @@ def _rebuild_parameter(tensor, *_):
 
 
 def _rebuild_from_type(function, kind, arguments, state):
-    return function(*arguments) if function in _TENSOR_MAKERS.values() else _Inert()
+    """Tensor subclasses and tensors with attributes, both passed over."""
+    return function(*arguments) if isinstance(function, _Maker) else _Inert()
 
 
-_TENSOR_MAKERS: Dict[str, Any] = {
+_TENSOR_MAKERS = {
     "_rebuild_tensor": _rebuild_tensor,
     "_rebuild_tensor_v2": _rebuild_tensor,
     "_rebuild_tensor_v3": _rebuild_typed_tensor,
@@ -159,22 +238,24 @@ _TENSOR_MAKERS: Dict[str, Any] = {
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file, storage=None):
-        super().__init__(file, encoding="utf-8")
+        # Python 2 pickled the bytes of NumPy's scalars as text; nothing here needs them.
+        super().__init__(file, encoding="utf-8", errors="replace")
         self._storage = storage
 
     def find_class(self, module, name):
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
+        if module == "collections" and name in ("OrderedDict", "defaultdict", "Counter"):
+            return _Dict
         if module == "torch._utils" and name in _TENSOR_MAKERS:
-            return _TENSOR_MAKERS[name]
-        if (module, name) == ("torch._tensor", "_rebuild_from_type_v2"):
-            return _rebuild_from_type
+            return _Maker(_TENSOR_MAKERS[name])
+        if module == "torch._utils" and name.startswith("_rebuild_"):
+            # Sparse, quantized, nested, on the meta device.
+            return _Maker(lambda *_: UnknownTensor(name[len("_rebuild_") :]))
+        if module in ("torch._tensor", "torch.tensor") and name == "_rebuild_from_type_v2":
+            return _Maker(_rebuild_from_type)
         if (module, name) == ("torch", "Size"):
             return tuple
-        if module in ("torch", "torch.storage") and name.endswith("Storage"):
-            return _Dtype(name[: -len("Storage")])
-        if module == "torch" and name in _DTYPE_NAMES:
-            return _Dtype(name)
+        if module in ("torch", "torch.storage") and (name.endswith("Storage") or name.islower()):
+            return _Name(name)
         return _Inert
 
     def persistent_load(self, saved):
@@ -183,10 +264,9 @@ class _Unpickler(pickle.Unpickler):
         _, kind, key, _, count, *view = saved
         if any(part is not None for part in view):
             raise ValueError("its storages are views of each other, as only PyTorch before 0.4 wrote them")
-        kind = "Byte" if kind == "Untyped" else kind
-        if not isinstance(kind, str) or kind not in _DTYPES:
-            return _Inert()
-        return self._storage(str(kind), str(key), int(count))
+        if not isinstance(kind, _Name) or not isinstance(count, int) or count < 0:
+            raise ValueError("a storage has an impossible type or size")
+        return self._storage(_STORAGES.get(kind.name, kind.name), str(key), count)
 
 
 def _read_archive(archive):
@@ -195,21 +275,45 @@ def _read_archive(archive):
         raise ValueError("a zip archive that torch.save did not write (no data.pkl in it)")
     if "constants.pkl" in names:
         raise ValueError("a TorchScript program; save the network's state_dict() instead")
-    if "byteorder" in names and archive.read(names["byteorder"]) != b"little":
+    if "byteorder" in names and _entry(archive, names["byteorder"]).read(7) != b"little":
         raise ValueError("written on a machine of the other byte order")
-    known: Dict[str, _Storage] = {}
+    known = {}
 
-    def storage(kind, key, count):
+    def storage(dtype, key, count):
         # Storages may be shared by tensors, under one key.
         if key not in known:
-            entry = names.get(f"data/{key}")
-            if entry is None:
+            name = names.get(f"data/{key}")
+            if name is None:
                 raise ValueError(f"storage {key} is not in it")
-            known[key] = _Storage(kind, count, lambda: archive.read(entry))
+            known[key] = _Storage(dtype, count, lambda size: _content(archive, name, size))
         return known[key]
 
-    with archive.open(names["data.pkl"]) as program:
-        return _arrays(_Unpickler(program, storage).load())
+    with _entry(archive, names["data.pkl"]) as program:
+        return _arrays(_Unpickler(program, storage).load(), {})
+
+
+def _entry(archive, name):
+    """An entry of the archive, opened."""
+    info = archive.getinfo(name)
+    if info.flag_bits & 1:
+        raise ValueError("encrypted; unpack it and pack it again without a password")
+    entry = archive.open(info)
+    if info.CRC == 0:
+        # torch.serialization.set_crc32_options(False) leaves the sum out.
+        entry._expected_crc = None
+    return entry
+
+
+def _content(archive, name, size):
+    """The `size` bytes of an entry; its stated size comes first, for a small file may inflate to anything."""
+    stated = archive.getinfo(name).file_size
+    if stated == size:
+        with _entry(archive, name) as entry:
+            content = entry.read(size)
+        stated = len(content)
+    if stated != size:
+        raise ValueError(f"a storage has {stated} bytes instead of {size}")
+    return content
 
 
 def _read_stream(file):
@@ -220,32 +324,43 @@ def _read_stream(file):
     machine = _Unpickler(file).load()
     if isinstance(machine, dict) and machine.get("little_endian") is False:
         raise ValueError("written on a machine of the other byte order")
-    known: Dict[str, _Storage] = {}
-    content: Dict[str, bytes] = {}
+    known = {}
 
-    def storage(kind, key, count):
-        if key not in known:
-            known[key] = _Storage(kind, count, lambda: content[key])
-        return known[key]
+    def storage(dtype, key, count):
+        if dtype not in DTYPES:
+            raise ValueError(f"a storage is of a kind that is not known ({dtype})")
+        return known.setdefault(key, _Storage(dtype, count))
 
     result = _Unpickler(file, storage).load()
+    end = os.fstat(file.fileno()).st_size
     for key in _Unpickler(file).load():
         (count,) = struct.unpack("<q", file.read(8))
         if key not in known or count != known[key].count:
             raise ValueError(f"storage {key} is not the one that its tensors name")
-        content[key] = file.read(count * np.dtype(_DTYPES[known[key].kind]).itemsize)
-    return _arrays(result)
+        if known[key].size() > end - file.tell():
+            raise ValueError(f"it ends within storage {key}")
+        known[key].data = file.read(known[key].size())
+    return _arrays(result, {})
 
 
-def _arrays(value):
-    """`value` with every tensor in its containers as an array."""
-    if isinstance(value, _Tensor):
-        return value.array()
-    if isinstance(value, dict):
-        return {key: _arrays(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_arrays(item) for item in value]
-    return value
+def _arrays(value, done):
+    """`value` with every tensor in its containers as an array.
+
+    `done` has the results so far by identity (all of `value` stays alive meanwhile): what the file shares,
+    a list of lists of one list, say, stays shared.
+    """
+    if not isinstance(value, (_Tensor, dict, list, tuple)):
+        return value
+    if id(value) not in done:
+        if isinstance(value, _Tensor):
+            done[id(value)] = value.array()
+        elif isinstance(value, dict):
+            done[id(value)] = result = {}
+            result.update((key, _arrays(item, done)) for key, item in value.items())
+        else:
+            done[id(value)] = result = []
+            result.extend(_arrays(item, done) for item in value)
+    return done[id(value)]
 
 
 if sys.byteorder != "little":
