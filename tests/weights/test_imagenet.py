@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from mxnetseg.backbones import create_backbone
 from mxnetseg.errors import CheckpointError
@@ -112,6 +113,16 @@ def test_true_looks_in_the_local_folder_and_says_how_to_fill_it(tmp_path, monkey
         create_model("fcn", 3, backbone="resnet18", pretrained=True)
     values, published = arrays("resnet18", torch_names)
     np.savez(tmp_path / "resnet18.npz", **published)
+    net = create_model("fcn", 3, backbone="resnet18", pretrained=True)
+    np.testing.assert_array_equal(net.backbone.conv1.weight.data().asnumpy(), values["conv1.weight"])
+
+
+def test_the_local_folder_may_hold_safetensors(tmp_path, monkeypatch):
+    monkeypatch.setenv("MXNETSEG_WEIGHTS", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"or \.pth, .*\.bin, \.safetensors"):
+        create_model("fcn", 3, backbone="resnet18", pretrained=True)
+    values, published = arrays("resnet18", torch_names)
+    safetensors.numpy.save_file(published, tmp_path / "resnet18.safetensors")
     net = create_model("fcn", 3, backbone="resnet18", pretrained=True)
     np.testing.assert_array_equal(net.backbone.conv1.weight.data().asnumpy(), values["conv1.weight"])
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+import pickle
+import struct
 import sys
+import zipfile
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -10,8 +16,11 @@ import pytest
 import safetensors.numpy
 
 from mxnetseg.errors import CheckpointError
+from mxnetseg.weights import torchfile
 from mxnetseg.weights.reading import read_tensors
-from tests.weights.torch_writer import save
+from tests.weights.torch_writer import archive, save
+
+FILES = Path(__file__).parent / "files"
 
 TENSORS = {"conv.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "bn.bias": np.ones(3, np.float32)}
 
@@ -98,3 +107,90 @@ def test_a_file_without_tensors_is_said(reader, tmp_path):
     save({"epoch": 3, 7: TENSORS["bn.bias"]}, tmp_path / "net.pth")
     with pytest.raises(CheckpointError, match="no tensors"):
         read_tensors(tmp_path / "net.pth")
+
+
+# What PyTorch writes and NumPy has no array for.
+KINDS = {
+    "complex64": lambda torch, w: w.to(torch.complex64),
+    "negated": lambda torch, w: w.to(torch.complex64).conj().imag,
+    "conjugated": lambda torch, w: w.to(torch.complex64).conj(),
+    "complex32": lambda torch, w: w.to(torch.complex32),
+    "sparse": lambda torch, w: w.to_sparse(),
+    "sparse_csr": lambda torch, w: w.to_sparse_csr(),
+    "quantized": lambda torch, w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),
+    "meta": lambda torch, w: w.to("meta"),
+    "nested": lambda torch, w: torch.nested.nested_tensor([w, w]),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("installed", [True, False])
+def test_tensors_without_a_numpy_form_are_named(kind, stream, installed, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    value = KINDS[kind](torch, torch.arange(6, dtype=torch.float32).reshape(2, 3))
+    torch.save({"fc.w": value}, tmp_path / "net.pth", _use_new_zipfile_serialization=not stream)
+    if not installed:
+        monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(CheckpointError, match=r"net\.pth: tensor 'fc\.w' .*save it again") as caught:
+        read_tensors(tmp_path / "net.pth")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["complex64", "float8", "negated", "sparse", "quantized", "meta"])
+def test_kinds_are_named_without_pytorch(kind, tmp_path, monkeypatch):
+    content = torchfile.read(FILES / "kinds_archive.pth")["kinds"]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(torchfile, "read", lambda path: {"state_dict": {"fc.w": content[kind]}})
+    (tmp_path / "net.pth").touch()
+    with pytest.raises(CheckpointError, match=r"tensor 'fc\.w' is of a kind that is not known \("):
+        read_tensors(tmp_path / "net.pth")
+
+
+def safetensors_file(path, dtype, shape, data):
+    header = json.dumps({"fc.w": {"dtype": dtype, "shape": shape, "data_offsets": [0, len(data)]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+    return path
+
+
+def test_safetensors_are_read_in_bfloat16_and_refused_in_float8(tmp_path):
+    path = tmp_path / "net.safetensors"
+    values = np.array([[1, -2.5], [3, 0]], np.float32)
+    halves = (values.view(np.uint32) >> 16).astype(np.uint16)
+    found = read_tensors(safetensors_file(path, "BF16", [2, 2], halves.tobytes()))["fc.w"]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, values)
+    for dtype in ("F8_E4M3", "F8_E5M2"):
+        with pytest.raises(CheckpointError, match=rf"'fc\.w' is of a kind that is not known \({dtype}\)"):
+            read_tensors(safetensors_file(path, dtype, [4], bytes(4)))
+
+
+def npz_cases():
+    single, unfinished = io.BytesIO(), io.BytesIO()
+    np.save(single, np.ones(3))
+    header = b"{'descr': ("
+    with zipfile.ZipFile(unfinished, "w") as file:
+        file.writestr("a.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+    return {"empty": b"", "a single array": single.getvalue(), "a header cut off": unfinished.getvalue()}
+
+
+@pytest.mark.parametrize("case", npz_cases())
+def test_damaged_numpy_archives_are_one_line(case, tmp_path):
+    (tmp_path / "net.npz").write_bytes(npz_cases()[case])
+    with pytest.raises(CheckpointError, match=r"net\.npz is damaged or no NumPy archive: ."):
+        read_tensors(tmp_path / "net.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100])
+def test_damaged_mxnet_files_say_what_mxnet_says_and_no_traceback(content, tmp_path):
+    (tmp_path / "net.params").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"parameter file: .*Invalid NDArray file format"):
+        read_tensors(tmp_path / "net.params")
+
+
+def test_pytorch_does_not_warn_beside_the_error(reader, tmp_path, recwarn):
+    archive(tmp_path / "net.pth", pickle.dumps({}), [("constants.pkl", b"x"), ("version", b"3\n")])
+    with pytest.raises(CheckpointError, match="TorchScript"):
+        read_tensors(tmp_path / "net.pth")
+    assert not [str(warning.message) for warning in recwarn]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import pickle
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from mxnetseg.weights import torchfile
-from tests.weights.torch_writer import Tensor, save
+from tests.weights.torch_writer import Tensor, archive, save
 
 FILES = Path(__file__).parent / "files"  # written by torch.save of PyTorch 2.13
 W = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -106,3 +108,136 @@ def test_other_archives_are_told_apart(tmp_path):
     save({"weight": W}, path, byteorder=b"big")
     with pytest.raises(ValueError, match="other byte order"):
         torchfile.read(path)
+    save({"weight": W}, path, stream=True, byteorder=b"big")
+    with pytest.raises(ValueError, match="other byte order"):
+        torchfile.read(path)
+    save({"weight": W}, tmp_path / "inner.pth")
+    with tarfile.open(path, "w") as tar:
+        tar.add(tmp_path / "inner.pth")
+    with pytest.raises(ValueError, match="a tar archive"):
+        torchfile.read(path)
+
+
+@pytest.mark.parametrize("layout", ["archive", "stream"])
+def test_late_dtypes_subclasses_and_expanded_tensors_are_read(layout):
+    found = torchfile.read(FILES / f"kinds_{layout}.pth")["state_dict"]
+    expected = {
+        "uint16": np.array([1, 65535], np.uint16), "uint64": np.array([2**64 - 1], np.uint64),
+        "subclass": np.arange(6, dtype=np.float32).reshape(2, 3), "expanded": np.ones((3, 4), np.float32),
+        "odd": np.array([1, 2, 3], np.uint8),
+    }  # fmt: skip
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("layout", ["archive", "stream"])
+def test_tensors_that_are_no_plain_numbers_are_marked_with_their_kind(layout):
+    found = torchfile.read(FILES / f"kinds_{layout}.pth")["kinds"]
+    assert type(found) is dict and found.pop("complex64").dtype == np.complex64
+    assert all(type(value) is torchfile.UnknownTensor for value in found.values())
+    assert {name: value.kind for name, value in found.items()} == {
+        "float8": "float8_e4m3fn",
+        "negated": "lazily negated or conjugated",
+        "conjugated": "lazily negated or conjugated",
+        "sparse": "sparse_tensor",
+        "quantized": "qtensor",
+        "meta": "meta_tensor_no_storage",
+    }
+
+
+def test_a_storage_that_is_not_known_is_said_by_its_kind(tmp_path):
+    save({"weight": W}, tmp_path / "net.pth", stream=True)
+    data = (tmp_path / "net.pth").read_bytes().replace(b"FloatStorage", b"FlyerStorage")
+    (tmp_path / "net.pth").write_bytes(data)
+    with pytest.raises(ValueError, match=r"kind that is not known \(FlyerStorage\)"):
+        torchfile.read(tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize(
+    "lie, complaint",
+    [
+        (dict(view=("0", 0, 24)), "views of each other"),
+        (dict(missing=1), "not the one that its tensors name"),
+    ],
+)
+def test_the_older_layout_is_held_to_what_it_says(lie, complaint, tmp_path):
+    save({"weight": W}, tmp_path / "net.pth", stream=True, **lie)
+    with pytest.raises(ValueError, match=complaint):
+        torchfile.read(tmp_path / "net.pth")
+
+
+def test_an_older_file_that_ends_like_a_zip_archive_is_no_archive(tmp_path):
+    values = np.frombuffer(b"PK\x05\x06" + bytes(20), np.int64)
+    save({"steps": values}, tmp_path / "net.pth", stream=True)
+    assert zipfile.is_zipfile(tmp_path / "net.pth")
+    np.testing.assert_array_equal(torchfile.read(tmp_path / "net.pth")["steps"], values)
+
+
+def test_check_sums_count_where_the_file_has_them(tmp_path):
+    found = torchfile.read(FILES / "no_crc.pth")["weight"]
+    np.testing.assert_array_equal(found, np.arange(6, dtype=np.float32).reshape(2, 3))
+    save({"weight": W}, tmp_path / "net.pth")
+    data = (tmp_path / "net.pth").read_bytes()
+    (tmp_path / "net.pth").write_bytes(data.replace(W.tobytes(), (W + 1).tobytes()))
+    with pytest.raises(ValueError, match="Bad CRC-32"):
+        torchfile.read(tmp_path / "net.pth")
+
+
+def test_dictionaries_of_collections_are_plain_ones(tmp_path):
+    counter, default = collections.Counter(a=2), collections.defaultdict(list, a=3)
+    pairs = b"\x80\x02ccollections\nOrderedDict\n](](X\x01\x00\x00\x00aK\x01ee\x85R."  # Python 2's way
+    for program, value in ((pickle.dumps(counter, 2), 2), (pickle.dumps(default, 2), 3), (pairs, 1)):
+        archive(tmp_path / "net.pth", program)
+        found = torchfile.read(tmp_path / "net.pth")
+        assert type(found) is dict and found == {"a": value}
+
+
+def test_bytes_of_python_2_are_passed_over(tmp_path):
+    archive(tmp_path / "net.pth", b"\x80\x02}(U\x05epochK\x03U\x04lossU\x04\x00\x00\x80\x3fu.")
+    assert torchfile.read(tmp_path / "net.pth")["epoch"] == 3
+
+
+def test_what_a_file_shares_stays_shared(tmp_path):
+    inner = content = []
+    for _ in range(5):
+        content = [content] * 3
+    inner.append(content)  # and a ring
+    archive(tmp_path / "net.pth", pickle.dumps(content, 2))
+    found = torchfile.read(tmp_path / "net.pth")
+    assert found[0] is found[1] and found[0][0][0][0][0][0] is found
+
+
+def test_a_storage_of_another_size_is_not_inflated(tmp_path, monkeypatch):
+    save({"weight": W}, tmp_path / "whole.pth")
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole:
+        program = whole.read("net/data.pkl")
+    archive(tmp_path / "net.pth", program, [("data/0", bytes(1 << 20))], compression=zipfile.ZIP_DEFLATED)
+    opened, plain = [], zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile, "open", lambda self, info, *rest: opened.append(info) or plain(self, info, *rest)
+    )
+    with pytest.raises(ValueError, match=f"{1 << 20} bytes instead of 96"):
+        torchfile.read(tmp_path / "net.pth")
+    assert [info.filename for info in opened] == ["net/data.pkl"]
+
+
+@pytest.mark.parametrize(
+    "name", [b"torch._utils\n_rebuild_tensor", b"torch._tensor\n_rebuild_from_type_v2", b"torch\nuint8"]
+)
+def test_a_file_cannot_change_what_it_is_handed(name, tmp_path):
+    before = torchfile._rebuild_tensor.__defaults__
+    state = pickle.dumps((None, {"__defaults__": (7,), "_function": 7, "name": 7}), 2)[2:-1]
+    archive(tmp_path / "net.pth", b"\x80\x02c" + name + b"\n" + state + b"b.")
+    found = torchfile.read(tmp_path / "net.pth")
+    assert getattr(found, "_function", None) != 7 and getattr(found, "name", None) != 7
+    assert torchfile._rebuild_tensor.__defaults__ == before
+
+
+def test_an_encrypted_archive_is_said(tmp_path):
+    with zipfile.ZipFile(tmp_path / "net.pth", "w") as file:
+        file.writestr("net/data.pkl", pickle.dumps({}))
+        file.infolist()[0].flag_bits |= 1
+    with pytest.raises(ValueError, match="encrypted"):
+        torchfile.read(tmp_path / "net.pth")

@@ -73,19 +73,22 @@ def _tensors(value):
     return value
 
 
-def save(content, path, stream=False, byteorder=b"little"):
-    """Write `content`, its arrays as tensors, in the zip layout or in the older `stream` one."""
+def save(content, path, stream=False, byteorder=b"little", view=None, missing=0):
+    """Write `content`, its arrays as tensors, in the zip layout or in the older `stream` one.
+
+    `view` and `missing` values belong to the storages of the latter.
+    """
     storages, program = {}, io.BytesIO()
     with _names():
-        Pickler(program, storages, (None,) if stream else ()).dump(_tensors(content))
+        Pickler(program, storages, (view,) if stream else ()).dump(_tensors(content))
     if stream:
         with open(path, "wb") as file:
-            for head in (MAGIC, VERSION, {"protocol_version": VERSION, "little_endian": True}):
+            for head in (MAGIC, VERSION, {"little_endian": byteorder == b"little"}):
                 pickle.dump(head, file, protocol=2)
             file.write(program.getvalue())
             pickle.dump(list(storages), file, protocol=2)
             for array in storages.values():
-                file.write(struct.pack("<q", array.size) + array.tobytes())
+                file.write(struct.pack("<q", array.size - missing) + array.tobytes())
         return
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("net/data.pkl", program.getvalue())
@@ -93,3 +96,10 @@ def save(content, path, stream=False, byteorder=b"little"):
         archive.writestr("net/version", b"3\n")
         for key, array in storages.items():
             archive.writestr(f"net/data/{key}", array.tobytes())
+
+
+def archive(path, program, entries=(), **keywords):
+    """A zip archive as torch.save writes it around any pickle; `entries` are more names and contents."""
+    with zipfile.ZipFile(path, "w", **keywords) as file:
+        for name, content in (("data.pkl", program), *entries):
+            file.writestr(f"net/{name}", content)
