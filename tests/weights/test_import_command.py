@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
+from mxnetseg.cli.weights import parser
 from mxnetseg.models import create_model
 from mxnetseg.weights import load
+from mxnetseg.weights.reading import TORCH_SUFFIXES
 from mxnetseg.weights.rename import reference_info, translate
 
 
@@ -91,3 +93,10 @@ def test_an_unknown_reference_offers_the_nearest(tmp_path):
 def test_the_lists_name_weights_and_references():
     assert "mmseg_fcn_r50-d8" in command("list", "fcn_r50*").stdout
     assert "sfnet_resnet18 " in command("list", "--references", "sfnet*").stdout
+
+
+def test_help_lists_the_endings_that_are_read(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["import", "--help"])
+    text = capsys.readouterr().out
+    assert all(suffix in text for suffix in (*TORCH_SUFFIXES, ".safetensors", ".params", ".npz"))
