@@ -259,6 +259,8 @@ class _Unpickler(pickle.Unpickler):
         return _Inert
 
     def persistent_load(self, saved):
+        if isinstance(saved, tuple) and saved[0] == "module":
+            return _Inert  # the class of a network, which the older layout stores with its source
         if self._storage is None or not isinstance(saved, tuple) or saved[0] != "storage":
             raise ValueError("it refers to something other than a storage")
         _, kind, key, _, count, *view = saved

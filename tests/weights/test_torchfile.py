@@ -206,6 +206,12 @@ def test_bytes_of_python_2_are_passed_over(tmp_path):
     assert torchfile.read(tmp_path / "net.pth")["epoch"] == 3
 
 
+def test_a_network_beside_its_tensors_is_passed_over(tmp_path):
+    network = b"(X\x06\x00\x00\x00modulecmine\nNet\nNNtQ)\x81}b"
+    archive(tmp_path / "net.pth", b"\x80\x02}(K\x01" + network + b"K\x02K\x03u.")
+    assert torchfile.read(tmp_path / "net.pth")[2] == 3
+
+
 def test_what_a_file_shares_stays_shared(tmp_path):
     inner = content = []
     for _ in range(5):
