@@ -1,4 +1,4 @@
-"""Bilinear resizing, the only place that calls MXNet's operator for it.
+"""Bilinear resizing, the only place where networks call MXNet's operator for it.
 
 `align_corners=True` maps corner pixel centres onto each other (source = i * (in-1)/(out-1));
 False maps pixel areas (source = (i + 0.5) * in/out - 0.5, clamped at the border), as PyTorch does.
@@ -7,8 +7,8 @@ that was read from an input into the graph, so a hybridized network serves any i
 
 The operator's gradient is slow on the CPU and adds in changing order on GPUs. Inside `for_training` the same
 interpolation is done by two products with matrices, whose gradient is two more: the operator takes 28 ms and
-43 ms for its gradient where the products take 7 ms and 4 ms (19 channels, 32 x 64 to 128 x 256, batch 4, one
-core), a step of SFNet-18 0.65 s and 0.39 s (`benchmarks/resizing.py`).
+42 ms for its gradient where the products take 6 ms and 6 ms (19 channels, 32 x 64 to 128 x 256, batch 4, one
+core, `benchmarks/resizing.py`); a step of SFNet-18 with four crops of 128 x 256 fell from 0.65 s to 0.39 s.
 """
 
 from __future__ import annotations
