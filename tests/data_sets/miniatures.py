@@ -71,7 +71,7 @@ def png(ids) -> bytes:
 def palette_png(ids) -> bytes:
     from PIL import Image
 
-    picture = Image.fromarray(np.asarray(ids, np.uint8), "P")
+    picture = Image.fromarray(np.asarray(ids, np.uint8))  # putpalette makes it a palette picture
     picture.putpalette(list(np.random.default_rng(0).integers(0, 256, 768)))
     out = io.BytesIO()
     picture.save(out, "PNG")
