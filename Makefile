@@ -38,7 +38,7 @@ test-fast: $(STAMP)
 	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not slow and not golden" $(PYTEST_ARGS)
 
 lint: $(STAMP)
-	$(PY) -m ruff check .
+	$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
 doctor: $(STAMP)
 	$(PY) -m mxnetseg.doctor

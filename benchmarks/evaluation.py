@@ -34,8 +34,8 @@ def milliseconds(work: Callable, repeat: int) -> float:
 
 def reductions(nclass: int, height: int, width: int, repeat: int) -> List[Tuple[str, float, float]]:
     """(what, MXNet's or NumPy's milliseconds, ours) for each step after the network's forward pass."""
-    from mxnetseg.engine.predictor import Predictor, _RowResizer, _to_probabilities, most_probable
     from mxnetseg.metrics import ConfusionMatrix
+    from mxnetseg.predict.predictor import Predictor, _RowResizer, _to_probabilities, most_probable
 
     rng = np.random.default_rng(0)
     logits = cv2.resize(
@@ -91,8 +91,8 @@ def memory(model: str, height: int, width: int, count: int, options: dict) -> No
 
     import psutil
 
-    from mxnetseg.engine.predictor import Predictor
     from mxnetseg.models import create_model
+    from mxnetseg.predict.predictor import Predictor
 
     predictor = Predictor(create_model(model, 19, backbone="resnet18"), **options)
     process = psutil.Process()

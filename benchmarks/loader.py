@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mxnetseg.data.worker import environment
+from mxnetseg.data.loading.worker import environment
 
 # What loader processes run in, for both sides.
 if __name__ == "__main__" and dict(os.environ) != environment():
@@ -34,7 +34,7 @@ import cv2
 import numpy as np
 
 from mxnetseg.data import create_dataset
-from mxnetseg.data.loader import TrainLoader
+from mxnetseg.data.loading.loader import TrainLoader
 from mxnetseg.data.transforms import GaussianBlur, TrainTransform
 
 

@@ -25,7 +25,7 @@ import time
 import cv2
 
 from mxnetseg.data import create_dataset
-from mxnetseg.data.loader import TrainLoader
+from mxnetseg.data.loading.loader import TrainLoader
 from mxnetseg.data.pack import pack
 from mxnetseg.data.transforms import GaussianBlur, TrainTransform
 

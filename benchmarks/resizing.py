@@ -5,6 +5,7 @@
 
 Both are timed in turns in one process; the table gives medians.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -18,8 +19,9 @@ import mxnetseg  # noqa: F401  MXNet needs it first
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--channels", type=int, default=19)
     parser.add_argument("--size", type=int, nargs=2, default=[32, 64], metavar=("H", "W"))
@@ -30,7 +32,7 @@ def main():
 
     import mxnet as mx
 
-    from mxnetseg.engine.devices import contexts
+    from mxnetseg.compute.devices import contexts
     from mxnetseg.nn.resize import for_training, resize_by
 
     (context,) = contexts(options.ctx)

@@ -7,6 +7,7 @@ Runs `train.py` itself for a few steps and reads the speed from the metrics that
 of steps (graphs are built, workers start) does not count; the table gives the median of the others and their
 range.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -23,14 +24,32 @@ WINDOW = 5  # steps
 
 def measure(model, options, run):
     """Images per second of each window but the first."""
-    command = [sys.executable, "train.py", "--model", model, "--data", "synthetic", "--output", str(run),
-               "--quiet", "--crop", *map(str, options.crop), "--batch-size", str(options.batch_size)]
+    command = [
+        sys.executable,
+        "train.py",
+        "--model",
+        model,
+        "--data",
+        "synthetic",
+        "--output",
+        str(run),
+        "--quiet",
+        "--crop",
+        *map(str, options.crop),
+        "--batch-size",
+        str(options.batch_size),
+    ]
     if options.backbone:
         command += ["--backbone", options.backbone]
     if options.ctx:
         command += ["--ctx", *options.ctx]
-    command += ["--set", f"schedule.iterations={WINDOW * (options.windows + 1)}", f"log_every={WINDOW}",
-                "schedule.warmup_iterations=0", "data.val_split=null"]
+    command += [
+        "--set",
+        f"schedule.iterations={WINDOW * (options.windows + 1)}",
+        f"log_every={WINDOW}",
+        "schedule.warmup_iterations=0",
+        "data.val_split=null",
+    ]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command[1:])} failed:\n{done.stderr}")
@@ -39,8 +58,9 @@ def measure(model, options, run):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", nargs="+", default=["fcn", "sfnet"])
     parser.add_argument("--backbone", help="default: the recipe's")
     parser.add_argument("--crop", type=int, nargs="+", default=[128, 256], metavar="PIXELS")

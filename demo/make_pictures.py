@@ -5,6 +5,7 @@
 
 The scenes are of the `test` split, which no recipe trains on.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -12,9 +13,9 @@ from pathlib import Path
 
 from segmenter import HERE, SAMPLES, Segmenter
 
-from mxnetseg import visualize
 from mxnetseg.cli.common import run
 from mxnetseg.data import create_dataset
+from mxnetseg.report import visualize
 
 SCENES = (0, 1, 4, 6)  # chosen for variety of light and things
 
@@ -25,16 +26,27 @@ def readme_picture(segment, dataset):
     for index in SCENES[:3]:
         sample = dataset[index]
         labels, _ = segment(sample.image)
-        rows.append(("", [sample.image, visualize.colourize(sample.label, segment.palette),
-                          visualize.overlay(sample.image, labels, segment.palette)]))
+        rows.append(
+            (
+                "",
+                [
+                    sample.image,
+                    visualize.colourize(sample.label, segment.palette),
+                    visualize.overlay(sample.image, labels, segment.palette),
+                ],
+            )
+        )
     titles = ("scene", "label", f"prediction, {segment.model} {segment.backbone}")
     return visualize.contact_sheet(rows, titles, segment.classes, segment.palette)
 
 
 def main(argv=None):
     """Write demo/images, and demo/picture.jpg where a checkpoint is given."""
-    parser = argparse.ArgumentParser(prog="python demo/make_pictures.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python demo/make_pictures.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--checkpoint", type=Path, help="run folder or .params file trained on synthetic")
     options = parser.parse_args(argv)
     dataset = create_dataset("synthetic", split="test", size=(512, 1024))

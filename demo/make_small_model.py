@@ -4,6 +4,7 @@
 
 Loading widens them to float32 again. Prints how many pixels change their class by the rounding.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -14,25 +15,34 @@ from segmenter import SMALL_MODEL, Segmenter
 
 from mxnetseg.cli.common import run
 from mxnetseg.data import create_dataset
-from mxnetseg.engine.checkpoint import load_network, make_folder, network_arrays, save_params, save_recipe
+from mxnetseg.run_files import make_folder, save_params, save_recipe
+from mxnetseg.weights.checkpoint import load_network, network_arrays
 
 
 def main(argv=None):
     """Write weights/demo/small.params and recipe.yaml beside it."""
-    parser = argparse.ArgumentParser(prog="python demo/make_small_model.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python demo/make_small_model.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("checkpoint", type=Path, help="run folder or .params file")
     options = parser.parse_args(argv)
     net, recipe = load_network(options.checkpoint)
     make_folder(SMALL_MODEL.parent)
     # Auxiliary heads are of no use any more.
-    save_params(SMALL_MODEL, {name: array.astype(np.float16)
-                              for name, array in network_arrays(net.deploy()).items()})
+    save_params(
+        SMALL_MODEL, {name: array.astype(np.float16) for name, array in network_arrays(net.deploy()).items()}
+    )
     # What belongs to the machine and the run stays behind.
     evaluation = recipe.evaluation.model_copy(update={"limit": None})
     data = recipe.data.model_copy(update={"options": {}})
-    save_recipe(SMALL_MODEL.parent, recipe.model_copy(
-        update={"output_dir": None, "init_from": None, "evaluation": evaluation, "data": data}))
+    save_recipe(
+        SMALL_MODEL.parent,
+        recipe.model_copy(
+            update={"output_dir": None, "init_from": None, "evaluation": evaluation, "data": data}
+        ),
+    )
 
     scenes = create_dataset("synthetic", split="val", size=(256, 512), length=5)
     before, after = Segmenter(options.checkpoint, ["cpu"]), Segmenter(SMALL_MODEL, ["cpu"])

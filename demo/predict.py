@@ -2,6 +2,7 @@
 
 Without pictures it takes those in demo/images; without --checkpoint the small model in weights/demo.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -9,18 +10,23 @@ from pathlib import Path
 
 from segmenter import SMALL_MODEL, Segmenter, sample_pictures
 
-from mxnetseg import visualize
 from mxnetseg.cli.common import add_context_argument, run
 from mxnetseg.data.reading import read_image
+from mxnetseg.report import visualize
 
 
 def parser():
     p = argparse.ArgumentParser(prog="python demo/predict.py", description=__doc__)
     p.add_argument("pictures", nargs="*", type=Path, help="PNG or JPEG files of any size")
-    p.add_argument("--checkpoint", type=Path, default=SMALL_MODEL,
-                   help="a .params file with recipe.yaml beside it, or a run folder")
-    p.add_argument("--out", type=Path, default=Path("runs/predictions"),
-                   help="folder to write to (default %(default)s)")
+    p.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=SMALL_MODEL,
+        help="a .params file with recipe.yaml beside it, or a run folder",
+    )
+    p.add_argument(
+        "--out", type=Path, default=Path("runs/predictions"), help="folder to write to (default %(default)s)"
+    )
     p.add_argument("--ms", action="store_true", help="average over several scales and mirroring")
     add_context_argument(p)
     return p
@@ -36,10 +42,12 @@ def main(argv=None):
         labels, seconds = segment(image)
         overlay = options.out / f"{path.stem}_overlay.png"
         visualize.save_picture(str(overlay), visualize.overlay(image, labels, segment.palette))
-        visualize.save_picture(str(options.out / f"{path.stem}_colour.png"),
-                               visualize.colourize(labels, segment.palette))
-        found = ", ".join(f"{segment.classes[index]} {share:.0%}"
-                          for index, share in segment.shares(labels)[:5])
+        visualize.save_picture(
+            str(options.out / f"{path.stem}_colour.png"), visualize.colourize(labels, segment.palette)
+        )
+        found = ", ".join(
+            f"{segment.classes[index]} {share:.0%}" for index, share in segment.shares(labels)[:5]
+        )
         print(f"{path.name}: {seconds:.2f} s, {found}\n  -> {overlay}")
 
 

@@ -1,4 +1,5 @@
 """What the picture demo and the web page share: a checkpoint turned into a function of pictures."""
+
 from __future__ import annotations
 
 import sys
@@ -8,17 +9,19 @@ from pathlib import Path
 try:
     import mxnetseg.cli  # noqa: F401  ends with one line where a requirement is missing
 except ImportError:
-    sys.exit("error: mxnetseg is not installed in this Python: use .venv/bin/python after `make venv`, "
-             "or `pip install -e .` in the repository")
+    sys.exit(
+        "error: mxnetseg is not installed in this Python: use .venv/bin/python after `make venv`, "
+        "or `pip install -e .` in the repository"
+    )
 
 import numpy as np
 
-from mxnetseg.engine.checkpoint import load_network
-from mxnetseg.engine.devices import contexts
-from mxnetseg.engine.evaluator import class_names, make_predictor, protocol_options
-from mxnetseg.engine.loose import LoosePictures
+from mxnetseg.compute.devices import contexts
+from mxnetseg.data.datasets.loose import LoosePictures
 from mxnetseg.models import model_info
-from mxnetseg.visualize import palette_of
+from mxnetseg.predict.evaluation import class_names, make_predictor, protocol_options
+from mxnetseg.report.visualize import palette_of
+from mxnetseg.weights.checkpoint import load_network
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE / "images"

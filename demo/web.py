@@ -2,6 +2,7 @@
 
 Serves this machine only (127.0.0.1); the page is one file and loads nothing from elsewhere.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -19,7 +20,7 @@ from segmenter import HERE, SMALL_MODEL, Segmenter, sample_pictures
 from mxnetseg.cli.common import add_context_argument, run
 from mxnetseg.errors import ConfigError
 
-LARGEST_UPLOAD = 40 * 2 ** 20  # bytes
+LARGEST_UPLOAD = 40 * 2**20  # bytes
 
 
 class PictureError(ValueError):
@@ -47,9 +48,13 @@ def answer(segment, image):
     """What the page draws: size, label map as a grey PNG whose values are class indices, shares."""
     labels, seconds = segment(image)
     _, png = cv2.imencode(".png", labels.astype(np.uint8))
-    return {"height": labels.shape[0], "width": labels.shape[1], "seconds": round(seconds, 3),
-            "labels": base64.b64encode(png.tobytes()).decode(),
-            "shares": [[index, round(share, 5)] for index, share in segment.shares(labels)]}
+    return {
+        "height": labels.shape[0],
+        "width": labels.shape[1],
+        "seconds": round(seconds, 3),
+        "labels": base64.b64encode(png.tobytes()).decode(),
+        "shares": [[index, round(share, 5)] for index, share in segment.shares(labels)],
+    }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -67,10 +72,17 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, (HERE / "web.html").read_bytes(), "text/html; charset=utf-8")
         elif path == "/model":
             segment = self.server.segment
-            self._send_json(200, {
-                "model": segment.model, "backbone": segment.backbone, "data": segment.data,
-                "classes": segment.classes, "palette": segment.palette.tolist(),
-                "samples": sorted(samples)})
+            self._send_json(
+                200,
+                {
+                    "model": segment.model,
+                    "backbone": segment.backbone,
+                    "data": segment.data,
+                    "classes": segment.classes,
+                    "palette": segment.palette.tolist(),
+                    "samples": sorted(samples),
+                },
+            )
         elif path.startswith("/samples/") and path[9:] in samples:
             sample = samples[path[9:]]
             kind = "image/png" if sample.suffix == ".png" else "image/jpeg"
@@ -126,8 +138,9 @@ def make_server(segment, port, long_side=1024):
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:
-        raise ConfigError(f"port {port} cannot be used ({error.strerror}): "
-                          f"choose another with --port") from error
+        raise ConfigError(
+            f"port {port} cannot be used ({error.strerror}): choose another with --port"
+        ) from error
     server.daemon_threads = True
     server.segment, server.long_side, server.lock = segment, long_side, threading.Lock()
     return server
@@ -135,11 +148,20 @@ def make_server(segment, port, long_side=1024):
 
 def parser():
     p = argparse.ArgumentParser(prog="python demo/web.py", description=__doc__)
-    p.add_argument("--checkpoint", type=Path, default=SMALL_MODEL,
-                   help="a .params file with recipe.yaml beside it, or a run folder")
+    p.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=SMALL_MODEL,
+        help="a .params file with recipe.yaml beside it, or a run folder",
+    )
     p.add_argument("--port", type=int, default=8000, help="default %(default)s; 0 takes a free one")
-    p.add_argument("--long-side", type=int, default=1024, metavar="PIXELS",
-                   help="larger pictures are shrunk to this (default %(default)s)")
+    p.add_argument(
+        "--long-side",
+        type=int,
+        default=1024,
+        metavar="PIXELS",
+        help="larger pictures are shrunk to this (default %(default)s)",
+    )
     p.add_argument("--ms", action="store_true", help="average over several scales and mirroring")
     add_context_argument(p)
     return p
@@ -148,8 +170,9 @@ def parser():
 def main(argv=None):
     """Serve until Ctrl-C."""
     options = parser().parse_args(argv)
-    server = make_server(Segmenter(options.checkpoint, options.ctx, options.ms),
-                         options.port, options.long_side)
+    server = make_server(
+        Segmenter(options.checkpoint, options.ctx, options.ms), options.port, options.long_side
+    )
     print(f"Open http://127.0.0.1:{server.server_port} (Ctrl-C ends)", flush=True)
     try:
         server.serve_forever()

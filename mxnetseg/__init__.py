@@ -3,6 +3,7 @@
 Importing the package repairs what MXNet needs from today's Python (see `compat`) and imports
 nothing heavy: MXNet is loaded by the modules that compute.
 """
+
 from . import compat
 
 compat.install()

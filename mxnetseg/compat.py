@@ -16,6 +16,7 @@ Four repairs, none of which imports MXNet, so that a data worker which never com
 If MXNet was imported before this module there is nothing left to repair, except GluonCV's look at
 PyTorch: the import succeeded, so NumPy and the CUDA libraries were already right.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -37,8 +38,7 @@ from .errors import DeviceError
 SUPPORTED_PYTHONS = ((3, 9), (3, 10), (3, 11), (3, 12))
 
 # The names that NumPy 1.24 removed, as NumPy 1.23 had them.
-_NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex,
-                  "object": object, "str": str}
+_NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
 
 # Folder below site-packages/nvidia, and the file there: what libmxnet.so of mxnet-cu112 is linked
 # with, each after what it depends on itself. What cuDNN and NVRTC open later lies beside
@@ -130,10 +130,14 @@ def _requirements_file(distribution_name):
 def _explain_not_installed():
     version = sys.version_info[:2]
     if version not in SUPPORTED_PYTHONS:
-        return (f"MXNet is not installed, and Python {version[0]}.{version[1]} cannot run it: use "
-                f"Python 3.9 to 3.12 (`make venv` in the repository finds one and makes .venv)")
-    return (f"MXNet is not installed for {sys.executable}: run `make venv` in the repository and use "
-            f".venv/bin/python, or `pip install -r requirements.txt`")
+        return (
+            f"MXNet is not installed, and Python {version[0]}.{version[1]} cannot run it: use "
+            f"Python 3.9 to 3.12 (`make venv` in the repository finds one and makes .venv)"
+        )
+    return (
+        f"MXNet is not installed for {sys.executable}: run `make venv` in the repository and use "
+        f".venv/bin/python, or `pip install -r requirements.txt`"
+    )
 
 
 def explain_library_error(error, distribution_name):
@@ -141,21 +145,38 @@ def explain_library_error(error, distribution_name):
     text = str(error)
     missing = text.split(":", 1)[0].strip()
     if "libcuda.so" in text:
-        return (f"{distribution_name} needs NVIDIA's driver, and this machine has none "
-                f"(libcuda.so.1 is missing): install the driver, or the CPU build with "
-                f"`pip uninstall {distribution_name}` and `pip install -r requirements.txt`")
+        return (
+            f"{distribution_name} needs NVIDIA's driver, and this machine has none "
+            f"(libcuda.so.1 is missing): install the driver, or the CPU build with "
+            f"`pip uninstall {distribution_name}` and `pip install -r requirements.txt`"
+        )
     if distribution_name == "mxnet-cu110" and ("libcusolver.so.10" in text or "libnvrtc" in text):
-        return (f"mxnet-cu110 needs CUDA 11.0's own {missing}, which no wheel has: put the "
-                f"toolkit's lib64 on LD_LIBRARY_PATH, or use mxnet-cu112 (requirements-gpu.txt)")
-    return (f"{distribution_name} cannot load {missing} ({text}): `pip install -r "
-            f"{_requirements_file(distribution_name)}` brings the libraries it needs, "
-            f"`python -m mxnetseg.doctor` lists them")
+        return (
+            f"mxnet-cu110 needs CUDA 11.0's own {missing}, which no wheel has: put the "
+            f"toolkit's lib64 on LD_LIBRARY_PATH, or use mxnet-cu112 (requirements-gpu.txt)"
+        )
+    return (
+        f"{distribution_name} cannot load {missing} ({text}): `pip install -r "
+        f"{_requirements_file(distribution_name)}` brings the libraries it needs, "
+        f"`python -m mxnetseg.doctor` lists them"
+    )
 
 
 def missing_packages():
     """Names of the packages that every command needs and this Python lacks."""
-    needed = ("numpy", "yaml", "pydantic", "PIL", "cv2", "pyspng", "isal", "scipy", "tqdm", "safetensors",
-              "gluoncv")
+    needed = (
+        "numpy",
+        "yaml",
+        "pydantic",
+        "PIL",
+        "cv2",
+        "pyspng",
+        "isal",
+        "scipy",
+        "tqdm",
+        "safetensors",
+        "gluoncv",
+    )
     return [name for name in needed if importlib.util.find_spec(name) is None]
 
 
@@ -166,8 +187,11 @@ def require_packages():
     """
     missing = missing_packages()
     if missing:
-        print(f"error: {sys.executable} lacks {', '.join(missing)}: run `make venv` in the repository "
-              f"and use .venv/bin/python, or `pip install -r requirements.txt`", file=sys.stderr)
+        print(
+            f"error: {sys.executable} lacks {', '.join(missing)}: run `make venv` in the repository "
+            f"and use .venv/bin/python, or `pip install -r requirements.txt`",
+            file=sys.stderr,
+        )
         raise SystemExit(2)
 
 
@@ -206,11 +230,14 @@ def _before_mxnet():
     if int(numpy.__version__.split(".")[0]) >= 2:
         raise MXNetImportError(
             f"NumPy {numpy.__version__} is installed, and MXNet 1.9.1 needs NumPy below 2: "
-            f"`pip install numpy==1.26.4`")
+            f"`pip install numpy==1.26.4`"
+        )
     if sys.version_info >= (3, 12) and importlib.util.find_spec("distutils") is None:
         # Python 3.12 dropped distutils, which MXNet imports; setuptools brings its own.
-        raise MXNetImportError("MXNet needs distutils, which Python 3.12 has only with setuptools: "
-                               "`pip install -r requirements.txt`")
+        raise MXNetImportError(
+            "MXNet needs distutils, which Python 3.12 has only with setuptools: "
+            "`pip install -r requirements.txt`"
+        )
     # The wheels bring a later cuDNN 8 than the one MXNet was built with; it works, and the warning
     # about it on every run says nothing to the user.
     os.environ.setdefault("MXNET_CUDNN_LIB_CHECKING", "0")

@@ -4,6 +4,7 @@ Each device is tried out with a small network in a process of its own, so that a
 reported like everything else. Exit status 0 when training on some device works, 2 otherwise.
 Works in any Python, also where MXNet or NumPy are missing: that is when it is needed.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -73,8 +74,9 @@ class Report:
         self.sections[-1][1].append((state, what, text))
 
     def problems(self):
-        return [f"{what}: {text}" for _, lines in self.sections
-                for state, what, text in lines if state == PROBLEM]
+        return [
+            f"{what}: {text}" for _, lines in self.sections for state, what, text in lines if state == PROBLEM
+        ]
 
     def text(self):
         marks = {OK: " ok ", NOTE: "  - ", PROBLEM: " !! "}
@@ -82,8 +84,7 @@ class Report:
         for title, lines in self.sections:
             out.append(title)
             width = max((len(what) for _, what, _ in lines), default=0)
-            out += [f"{marks[state]} {what:<{width}}  {text}".rstrip()
-                    for state, what, text in lines]
+            out += [f"{marks[state]} {what:<{width}}  {text}".rstrip() for state, what, text in lines]
             out.append("")
         return "\n".join(out)
 
@@ -96,7 +97,7 @@ def _version(distribution):
 
 
 def _gibibytes(count):
-    return f"{count / 2 ** 30:.1f} GiB"
+    return f"{count / 2**30:.1f} GiB"
 
 
 def python_section(report):
@@ -110,16 +111,24 @@ def python_section(report):
     report.line(OK if suitable else PROBLEM, "Python", text)
     machine = f"{platform.system()} {platform.machine()}"
     wheels = (platform.system(), platform.machine()) in (("Linux", "x86_64"), ("Darwin", "x86_64"))
-    report.line(OK if wheels else NOTE, "System",
-                machine + ("" if wheels else ": there may be no MXNet 1.9.1 wheel for it"))
+    report.line(
+        OK if wheels else NOTE,
+        "System",
+        machine + ("" if wheels else ": there may be no MXNet 1.9.1 wheel for it"),
+    )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     report.line(OK, "CPU cores", f"{cores} usable of {os.cpu_count()}")
     memory = _memory()
     if memory:
         report.line(OK, "Memory", _gibibytes(memory))
-    report.data["python"] = {"version": platform.python_version(), "executable": sys.executable,
-                             "suitable": suitable, "system": machine, "cores": cores,
-                             "memory_bytes": memory}
+    report.data["python"] = {
+        "version": platform.python_version(),
+        "executable": sys.executable,
+        "suitable": suitable,
+        "system": machine,
+        "cores": cores,
+        "memory_bytes": memory,
+    }
 
 
 def _memory():
@@ -138,15 +147,17 @@ def mxnet_section(report):
     if distribution:
         found["distribution"], found["version"] = distribution
     # In a process of its own: a broken library may crash instead of raising.
-    code = ("import json, mxnetseg\n"
-            "from mxnetseg.errors import MxnetsegError\n"
-            "try:\n"
-            "    import mxnet as mx\n"
-            "except (ImportError, OSError, AttributeError, MxnetsegError) as error:\n"
-            "    print(json.dumps({'error': str(error)}))\n"
-            "else:\n"
-            "    names = [f.name for f in mx.runtime.feature_list() if f.enabled]\n"
-            "    print(json.dumps({'version': mx.__version__, 'features': names}))\n")
+    code = (
+        "import json, mxnetseg\n"
+        "from mxnetseg.errors import MxnetsegError\n"
+        "try:\n"
+        "    import mxnet as mx\n"
+        "except (ImportError, OSError, AttributeError, MxnetsegError) as error:\n"
+        "    print(json.dumps({'error': str(error)}))\n"
+        "else:\n"
+        "    names = [f.name for f in mx.runtime.feature_list() if f.enabled]\n"
+        "    print(json.dumps({'version': mx.__version__, 'features': names}))\n"
+    )
     answer, failure = _python(code)
     try:
         answer = json.loads(answer.strip().splitlines()[-1])
@@ -178,19 +189,31 @@ def gpu_section(report):
         text = f"{gpu['name']}, {gpu['memory']}, driver {gpu['driver']}: {reason}"
         report.line(OK if runs else PROBLEM if cuda_build else NOTE, f"GPU {gpu['index']}", text)
     if any(gpu["supported"] for gpu in gpus) and not cuda_build:
-        report.line(NOTE, "MXNet", "is the CPU build; for the GPU: pip uninstall mxnet, "
-                                   "pip install -r requirements-gpu.txt")
+        report.line(
+            NOTE,
+            "MXNet",
+            "is the CPU build; for the GPU: pip uninstall mxnet, pip install -r requirements-gpu.txt",
+        )
     libraries = []
     if cuda_build:
         search_path = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
         for name, path in compat.cuda_library_files():
-            system = next((str(Path(folder) / name) for folder in search_path
-                           if folder and (Path(folder) / name).is_file()), None)
+            system = next(
+                (
+                    str(Path(folder) / name)
+                    for folder in search_path
+                    if folder and (Path(folder) / name).is_file()
+                ),
+                None,
+            )
             where = str(path) if path else system
             libraries.append({"name": name, "path": where})
             if where is None:
-                report.line(PROBLEM, name, "in no wheel and not on LD_LIBRARY_PATH: "
-                                           "pip install -r requirements-gpu.txt")
+                report.line(
+                    PROBLEM,
+                    name,
+                    "in no wheel and not on LD_LIBRARY_PATH: pip install -r requirements-gpu.txt",
+                )
         found = sum(library["path"] is not None for library in libraries)
         report.line(OK, "CUDA libraries", f"{found} of {len(libraries)} found")
     report.data["cuda_libraries"] = libraries
@@ -208,8 +231,10 @@ def gpu_support(capability):
         return True, "compute capability unknown; the trial below tells"
     name = f"compute capability {capability}"
     if major > 8:
-        return False, (f"{name}: no MXNet wheel has code for it (they end with 8.x, Ampere and Ada); "
-                       f"only MXNet built from source with MXNET_CUDA_ARCH={capability} could run")
+        return False, (
+            f"{name}: no MXNet wheel has code for it (they end with 8.x, Ampere and Ada); "
+            f"only MXNet built from source with MXNET_CUDA_ARCH={capability} could run"
+        )
     if major < 5:
         return False, f"{name}: too old for the MXNet 1.9.1 wheels, which begin with 5.0"
     code = "8.6" if (major, minor) >= (8, 6) else f"{major}.0"
@@ -227,14 +252,29 @@ def _nvidia_smi():
         try:
             done = subprocess.run(
                 [program, f"--query-gpu={','.join(known)}", "--format=csv,noheader"],
-                capture_output=True, text=True, timeout=30, check=False)
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             return [], f"nvidia-smi failed: {error}"
         if done.returncode == 0:
-            rows = [[cell.strip() for cell in line.split(",")]
-                    for line in done.stdout.splitlines() if line.strip()]
-            gpus = [{"index": int(row[0]), "name": row[1], "memory": row[2], "driver": row[3],
-                     "compute_capability": row[4] if len(row) > 4 else None} for row in rows]
+            rows = [
+                [cell.strip() for cell in line.split(",")]
+                for line in done.stdout.splitlines()
+                if line.strip()
+            ]
+            gpus = [
+                {
+                    "index": int(row[0]),
+                    "name": row[1],
+                    "memory": row[2],
+                    "driver": row[3],
+                    "compute_capability": row[4] if len(row) > 4 else None,
+                }
+                for row in rows
+            ]
             return gpus, None if gpus else "nvidia-smi lists no GPU"
     detail = (done.stdout or done.stderr).strip().splitlines()
     return [], f"nvidia-smi failed: {detail[0] if detail else f'exit status {done.returncode}'}"
@@ -281,10 +321,11 @@ def limits_section(report):
     if shared.is_dir():
         room = os.statvfs(shared)
         limits["shared_memory_bytes"] = free = room.f_bavail * room.f_frsize
-        little = free < 256 * 2 ** 20
+        little = free < 256 * 2**20
         advice = ": little for loader workers; data.worker_mode=thread, or docker run --shm-size=2g"
-        report.line(NOTE if little else OK, "/dev/shm",
-                    f"{_gibibytes(free)} free" + (advice if little else ""))
+        report.line(
+            NOTE if little else OK, "/dev/shm", f"{_gibibytes(free)} free" + (advice if little else "")
+        )
     try:
         import resource
     except ImportError:
@@ -293,14 +334,26 @@ def limits_section(report):
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         limits["open_files"] = files
         little = files != resource.RLIM_INFINITY and files < 1024
-        report.line(NOTE if little else OK, "open files",
-                    f"{files}" + (": few for many loader workers; ulimit -n 4096" if little else ""))
+        report.line(
+            NOTE if little else OK,
+            "open files",
+            f"{files}" + (": few for many loader workers; ulimit -n 4096" if little else ""),
+        )
     limits["disk_free_bytes"] = free = shutil.disk_usage(".").free
-    little = free < 2 * 2 ** 30
-    report.line(NOTE if little else OK, "disk here",
-                f"{_gibibytes(free)} free" + (": checkpoints may not fit" if little else ""))
-    for name in ("OMP_NUM_THREADS", "MXNET_CPU_WORKER_NTHREADS", "MXNET_ENGINE_TYPE",
-                 "MXNET_HOME", "MXNETSEG_DATA", "CUDA_VISIBLE_DEVICES"):
+    little = free < 2 * 2**30
+    report.line(
+        NOTE if little else OK,
+        "disk here",
+        f"{_gibibytes(free)} free" + (": checkpoints may not fit" if little else ""),
+    )
+    for name in (
+        "OMP_NUM_THREADS",
+        "MXNET_CPU_WORKER_NTHREADS",
+        "MXNET_ENGINE_TYPE",
+        "MXNET_HOME",
+        "MXNETSEG_DATA",
+        "CUDA_VISIBLE_DEVICES",
+    ):
         if name in os.environ:
             report.line(OK, name, os.environ[name])
     report.data["limits"] = limits
@@ -331,10 +384,15 @@ def files_section(report):
         report.line(OK, "synthetic", "drawn, needs no files")
     if missing:
         named = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
-        report.line(NOTE, "not found", f"{named} (no such folder in {folder}; say where with --root "
-                                       f"or MXNETSEG_DATA)")
-    weights = sorted(str(path) for place in (Path("weights"), _mxnet_home() / "models")
-                     if place.is_dir() for path in place.rglob("*.params"))
+        report.line(
+            NOTE, "not found", f"{named} (no such folder in {folder}; say where with --root or MXNETSEG_DATA)"
+        )
+    weights = sorted(
+        str(path)
+        for place in (Path("weights"), _mxnet_home() / "models")
+        if place.is_dir()
+        for path in place.rglob("*.params")
+    )
     for path in weights[:20]:
         report.line(OK, "weights", path)
     if len(weights) > 20:
@@ -372,9 +430,14 @@ def _python(code, *arguments):
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
     try:
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *arguments],
-                              capture_output=True, text=True, timeout=300, check=False,
-                              env={**os.environ, "PYTHONPATH": path})
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, "PYTHONPATH": path},
+        )
     except subprocess.TimeoutExpired:
         return "", "no answer within 300 s"
     if done.returncode == 0:
@@ -395,8 +458,11 @@ def examine():
     limits_section(report)
     files_section(report)
     trial_section(report)
-    needed = [name for name, package in report.data["packages"].items()
-              if package["needed"] and (package["version"] is None or package["problem"])]
+    needed = [
+        name
+        for name, package in report.data["packages"].items()
+        if package["needed"] and (package["version"] is None or package["problem"])
+    ]
     devices = [name for name, works in report.data["trials"].items() if works]
     report.data["missing_packages"] = needed
     report.data["training_devices"] = [] if needed else devices
@@ -409,7 +475,8 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m mxnetseg.doctor",
         description="Print versions, devices, what is missing and why. Exit status 0 when training "
-                    "works on some device, else 2.")
+        "works on some device, else 2.",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     options = parser.parse_args(arguments)
     report = examine()
@@ -417,9 +484,15 @@ def main(arguments=None):
     if options.json:
         text = json.dumps(report.data, indent=2)
     else:
-        text = report.text() + "\n" + (
-            f"Training works on: {', '.join(devices)}." if devices else
-            "Training does not work here yet; the lines marked !! say why.")
+        text = (
+            report.text()
+            + "\n"
+            + (
+                f"Training works on: {', '.join(devices)}."
+                if devices
+                else "Training does not work here yet; the lines marked !! say why."
+            )
+        )
     try:
         print(text, flush=True)
     except BrokenPipeError:  # `| head`

@@ -58,9 +58,7 @@ class Registry:
 
     def _unknown(self, name):
         close = nearest(name, self._entries)
-        hint = (
-            f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self.names())}"
-        )
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self.names())}"
         return f"no {self.role} is named {name!r}; {hint}"
 
     def __contains__(self, name):

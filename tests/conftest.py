@@ -4,6 +4,7 @@
 $MXNETSEG_SHARED. Where that folder is absent the tests that need it are skipped; the section
 "left out" before pytest's last line says how many and why.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -70,7 +71,7 @@ def memory_goes_back():
     """
     yield
     global _resident_after_collection
-    if _resident() > _resident_after_collection + 300 * 2 ** 20:
+    if _resident() > _resident_after_collection + 300 * 2**20:
         import mxnet as mx
 
         with contextlib.suppress(mx.MXNetError):  # an error that the test provoked in the engine is its own

@@ -1,4 +1,5 @@
 """The repairs that `import mxnetseg` makes before MXNet and GluonCV are imported."""
+
 from __future__ import annotations
 
 import importlib.machinery
@@ -15,8 +16,14 @@ from mxnetseg.errors import DeviceError
 def run_python(code, repository, **environment):
     import os
 
-    return subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=repository, text=True,
-                          capture_output=True, check=False, env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=repository,
+        text=True,
+        capture_output=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 def test_the_package_imports_without_mxnet_and_without_a_warning(repository):
@@ -44,8 +51,10 @@ def test_installing_twice_changes_nothing():
 
 def test_gluoncv_imports_beside_pytorch_2_and_leaves_it_alone(tmp_path, repository):
     (tmp_path / "torch.py").write_text("__version__ = '2.13.0'\n")
-    code = ("import warnings, sys, mxnetseg; warnings.simplefilter('ignore')\n"
-            "import gluoncv; print(hasattr(gluoncv, 'model_zoo'), 'torch' in sys.modules)")
+    code = (
+        "import warnings, sys, mxnetseg; warnings.simplefilter('ignore')\n"
+        "import gluoncv; print(hasattr(gluoncv, 'model_zoo'), 'torch' in sys.modules)"
+    )
     done = run_python(code, repository, PYTHONPATH=str(tmp_path))
     assert done.stdout.strip() == "True False", done.stderr
 
@@ -75,12 +84,15 @@ def test_numpy_2_is_refused_with_the_version_to_install(monkeypatch):
         compat._before_mxnet()
 
 
-@pytest.mark.parametrize(("distribution", "error", "advice"), [
-    ("mxnet-cu112", "libcuda.so.1: cannot open shared object file", "needs NVIDIA's driver"),
-    ("mxnet-cu112", "libcudnn.so.8: cannot open shared object file", "requirements-gpu.txt"),
-    ("mxnet-cu110", "libcusolver.so.10: cannot open shared object file", "CUDA 11.0's own"),
-    ("mxnet", "libopenblas.so.0: cannot open shared object file", "requirements.txt"),
-])
+@pytest.mark.parametrize(
+    ("distribution", "error", "advice"),
+    [
+        ("mxnet-cu112", "libcuda.so.1: cannot open shared object file", "needs NVIDIA's driver"),
+        ("mxnet-cu112", "libcudnn.so.8: cannot open shared object file", "requirements-gpu.txt"),
+        ("mxnet-cu110", "libcusolver.so.10: cannot open shared object file", "CUDA 11.0's own"),
+        ("mxnet", "libopenblas.so.0: cannot open shared object file", "requirements.txt"),
+    ],
+)
 def test_each_missing_library_has_its_advice(distribution, error, advice):
     line = compat.explain_library_error(OSError(error), distribution)
     assert advice in line and "\n" not in line
@@ -106,10 +118,12 @@ def test_a_damaged_cuda_library_is_reported_and_the_rest_tried(tmp_path):
 
 def test_cuda_libraries_are_listed_after_what_they_depend_on():
     order = [name for name, _ in compat.cuda_library_files([])]
-    for first, then in (("libcublasLt.so.11", "libcublas.so.11"),
-                        ("libcublas.so.11", "libcusolver.so.11"),
-                        ("libcusparse.so.11", "libcusolver.so.11"),
-                        ("libcublas.so.11", "libcudnn.so.8")):
+    for first, then in (
+        ("libcublasLt.so.11", "libcublas.so.11"),
+        ("libcublas.so.11", "libcusolver.so.11"),
+        ("libcusparse.so.11", "libcusolver.so.11"),
+        ("libcublas.so.11", "libcudnn.so.8"),
+    ):
         assert order.index(first) < order.index(then)
 
 
@@ -164,8 +178,9 @@ def test_mxnet_computes_on_every_core_unless_told_otherwise(repository, monkeypa
     code = "import os, mxnetseg, mxnet; print(os.environ.get('OMP_NUM_THREADS'))"
 
     def threads():
-        return subprocess.run([sys.executable, "-c", code], cwd=repository, text=True, capture_output=True,
-                              check=False).stdout.strip()  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=repository, text=True, capture_output=True, check=False
+        ).stdout.strip()
 
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads() == "3"

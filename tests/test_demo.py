@@ -1,4 +1,5 @@
 """The picture demo, the web page and `make demo`, with a network that has learned nothing."""
+
 from __future__ import annotations
 
 import base64
@@ -12,17 +13,19 @@ import cv2
 import numpy as np
 import pytest
 
-from mxnetseg.config import load_recipe
-from mxnetseg.engine.checkpoint import save_checkpoint
 from mxnetseg.models import create_model
+from mxnetseg.recipe import load_recipe
+from tests.runs import save_checkpoint
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory, repository):
     """A run folder with an untrained network of the smallest kind."""
     folder = tmp_path_factory.mktemp("run")
-    recipe = load_recipe(repository / "configs" / "sfnet" / "resnet18_synthetic.yaml",
-                         {"model.backbone": "mobilenetv2_0.25", "model.options": {"width": 16}})
+    recipe = load_recipe(
+        repository / "configs" / "sfnet" / "resnet18_synthetic.yaml",
+        {"model.backbone": "mobilenetv2_0.25", "model.options": {"width": 16}},
+    )
     net = create_model("sfnet", 19, backbone="mobilenetv2_0.25", width=16)
     save_checkpoint(folder, net, recipe=recipe)
     return folder
@@ -37,8 +40,12 @@ def picture(tmp_path):
 
 
 def predict(repository, *arguments):
-    return subprocess.run([sys.executable, str(repository / "demo" / "predict.py"), *arguments],
-                          text=True, capture_output=True, check=False)
+    return subprocess.run(
+        [sys.executable, str(repository / "demo" / "predict.py"), *arguments],
+        text=True,
+        capture_output=True,
+        check=False,
+    )
 
 
 def test_the_small_model_that_comes_along_has_learned_what_scenes_look_like(segmenter):
@@ -56,20 +63,32 @@ def test_the_small_model_that_comes_along_has_learned_what_scenes_look_like(segm
 
 
 def test_predict_writes_an_overlay_and_colours_of_the_picture_s_size(
-        repository, run_folder, picture, tmp_path):
-    done = predict(repository, str(picture), "--checkpoint", str(run_folder),
-                   "--out", str(tmp_path / "out"), "--ctx", "cpu")
+    repository, run_folder, picture, tmp_path
+):
+    done = predict(
+        repository,
+        str(picture),
+        "--checkpoint",
+        str(run_folder),
+        "--out",
+        str(tmp_path / "out"),
+        "--ctx",
+        "cpu",
+    )
     assert done.returncode == 0, done.stderr
     for kind in ("overlay", "colour"):
         written = cv2.imread(str(tmp_path / "out" / f"street_{kind}.png"))
         assert written.shape == (50, 70, 3)
 
 
-@pytest.mark.parametrize("arguments", [
-    ("--checkpoint", "nowhere.params"),
-    ("missing.png",),
-    ("--ctx", "7"),
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--checkpoint", "nowhere.params"),
+        ("missing.png",),
+        ("--ctx", "7"),
+    ],
+)
 def test_predict_answers_bad_input_with_one_line_and_status_2(repository, run_folder, arguments):
     if "--checkpoint" not in arguments:
         arguments = (*arguments, "--checkpoint", str(run_folder))
@@ -127,8 +146,7 @@ def test_the_page_is_told_classes_colours_and_samples(web):
 def test_a_posted_picture_comes_back_as_a_label_map_no_larger_than_asked_for(web, picture):
     status, body = ask(web[1], "POST", "/segment", picture.read_bytes())
     result = json.loads(body)
-    labels = cv2.imdecode(np.frombuffer(base64.b64decode(result["labels"]), np.uint8),
-                          cv2.IMREAD_UNCHANGED)
+    labels = cv2.imdecode(np.frombuffer(base64.b64decode(result["labels"]), np.uint8), cv2.IMREAD_UNCHANGED)
     assert status == 200
     assert labels.shape == (46, 64) == (result["height"], result["width"])
     assert labels.max() < 19
@@ -142,7 +160,7 @@ def test_what_is_not_a_picture_is_refused_in_words(web, body):
 
 
 def test_too_large_an_upload_is_refused_before_it_is_read(web):
-    status, answer = ask(web[1], "POST", "/segment", b"", **{"Content-Length": str(10 ** 9)})
+    status, answer = ask(web[1], "POST", "/segment", b"", **{"Content-Length": str(10**9)})
     assert status == 413 and "MB" in json.loads(answer)["error"]
 
 
@@ -165,11 +183,27 @@ def test_a_port_in_use_is_named(web):
 @pytest.mark.slow
 def test_make_demo_s_steps_run_through_and_say_where_the_results_are(repository, tmp_path):
     done = subprocess.run(
-        [sys.executable, str(repository / "demo" / "run.py"), "--run", str(tmp_path / "run"),
-         "--limit", "2", "--set", "schedule.epochs=1", "data.batch_size=2", "data.workers=1",
-         "augment.crop=[64, 128]", "data.options.length=4", "data.options.size=[64, 128]",
-         "model.backbone=mobilenetv2_0.25", "model.options.width=16"],
-        text=True, capture_output=True, check=False)
+        [
+            sys.executable,
+            str(repository / "demo" / "run.py"),
+            "--run",
+            str(tmp_path / "run"),
+            "--limit",
+            "2",
+            "--set",
+            "schedule.epochs=1",
+            "data.batch_size=2",
+            "data.workers=1",
+            "augment.crop=[64, 128]",
+            "data.options.length=4",
+            "data.options.size=[64, 128]",
+            "model.backbone=mobilenetv2_0.25",
+            "model.options.width=16",
+        ],
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "multi-scale + flip" in done.stdout
     assert (tmp_path / "run" / "report.html").is_file()

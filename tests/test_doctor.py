@@ -1,4 +1,5 @@
 """The report of `python -m mxnetseg.doctor`."""
+
 from __future__ import annotations
 
 import json
@@ -15,9 +16,14 @@ def run_doctor(repository, *flags, path=None, interpreter_flags=()):
     environment = dict(os.environ)
     if path is not None:
         environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
-    return subprocess.run([sys.executable, *interpreter_flags, "-m", "mxnetseg.doctor", *flags],
-                          cwd=repository, text=True, capture_output=True, check=False,
-                          env=environment)
+    return subprocess.run(
+        [sys.executable, *interpreter_flags, "-m", "mxnetseg.doctor", *flags],
+        cwd=repository,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +54,22 @@ def test_without_any_package_it_still_runs_says_so_and_exits_with_2(repository):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("capability", "runs"), [
-    ("3.7", False), ("5.2", True), ("6.1", True), ("7.0", True), ("7.5", True), ("8.0", True),
-    ("8.6", True), ("8.9", True), ("9.0", False), ("10.0", False), ("12.0", False),
-])
+@pytest.mark.parametrize(
+    ("capability", "runs"),
+    [
+        ("3.7", False),
+        ("5.2", True),
+        ("6.1", True),
+        ("7.0", True),
+        ("7.5", True),
+        ("8.0", True),
+        ("8.6", True),
+        ("8.9", True),
+        ("9.0", False),
+        ("10.0", False),
+        ("12.0", False),
+    ],
+)
 def test_compute_capabilities_are_those_the_wheels_have_code_for(capability, runs):
     assert doctor.gpu_support(capability)[0] is runs
 
@@ -86,8 +104,9 @@ def test_a_supported_gpu_with_the_cpu_build_is_told_how_to_change(tmp_path, monk
 
 
 def test_an_old_driver_that_knows_no_compute_capability_is_still_read(tmp_path, monkeypatch):
-    fake_nvidia_smi(tmp_path, 'case "$1" in *compute_cap*) exit 2;; esac\n'
-                              "echo '0, Tesla V100, 16160 MiB, 450.80'")
+    fake_nvidia_smi(
+        tmp_path, "case \"$1\" in *compute_cap*) exit 2;; esac\necho '0, Tesla V100, 16160 MiB, 450.80'"
+    )
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     gpus, why = doctor._nvidia_smi()
     assert why is None
@@ -95,7 +114,7 @@ def test_an_old_driver_that_knows_no_compute_capability_is_still_read(tmp_path, 
 
 
 def test_a_broken_driver_is_reported_with_its_own_words(tmp_path, monkeypatch):
-    fake_nvidia_smi(tmp_path, "echo \"couldn't communicate with the driver\"; exit 9")
+    fake_nvidia_smi(tmp_path, 'echo "couldn\'t communicate with the driver"; exit 9')
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert doctor._nvidia_smi() == ([], "nvidia-smi failed: couldn't communicate with the driver")
 

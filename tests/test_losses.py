@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
-from mxnetseg.config import LossGroup
 from mxnetseg.errors import ConfigError
 from mxnetseg.losses import LOSSES, Criterion, Presence, median_frequency_weights, select_hard_pixels
 from mxnetseg.models import create_model
-from tests.engine.tiny import gradients, tiny
+from mxnetseg.recipe.fields import LossGroup
+from tests.train.tiny import gradients, tiny
 
 IGNORE = 255
 

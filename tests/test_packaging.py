@@ -1,4 +1,5 @@
 """Set-up: pinned requirements, the script behind `make venv`, CI, style."""
+
 from __future__ import annotations
 
 import ast
@@ -11,8 +12,7 @@ import sys
 import pytest
 
 # Import name -> name in the requirements, where they differ.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml",
-                 "mx": "mxnet"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "mx": "mxnet"}
 # Imported only where the user asks for it, with a message where it is absent.
 OPTIONAL = {"torch", "openvino", "gradio"}
 
@@ -55,8 +55,17 @@ def test_the_gpu_set_up_brings_its_cuda_libraries(repository):
     pins = included(repository, "requirements-gpu.txt")
     assert "mxnet" not in pins and pins["mxnet-cu112"] == "1.9.1"
     assert pins["nvidia-cudnn-cu11"].startswith("8.9.")
-    parts = ("cuda-runtime", "cublas", "cufft", "curand", "cusolver", "cusparse", "cuda-nvrtc", "nvtx",
-             "nccl")
+    parts = (
+        "cuda-runtime",
+        "cublas",
+        "cufft",
+        "curand",
+        "cusolver",
+        "cusparse",
+        "cuda-nvrtc",
+        "nvtx",
+        "nccl",
+    )
     assert all(f"nvidia-{part}-cu11" in pins for part in parts)
 
 
@@ -81,11 +90,30 @@ def test_whatever_the_package_imports_is_in_the_requirements(repository):
 def test_the_opencv_stand_in_writes_an_installable_wheel(repository, tmp_path):
     backend = repository / "requirements" / "opencv-python"
     code = f"import stand_in; print(stand_in.build_wheel({str(tmp_path)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=backend, text=True, check=True,
-                          capture_output=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--no-deps", "--no-index",
-                           "--target", str(tmp_path / "site"), str(tmp_path / done.stdout.strip())],
-                          text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=backend,
+        text=True,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--no-index",
+            "--target",
+            str(tmp_path / "site"),
+            str(tmp_path / done.stdout.strip()),
+        ],
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     metadata = next((tmp_path / "site").glob("*.dist-info")) / "METADATA"
     pins = included(repository, "requirements.txt")
@@ -125,9 +153,14 @@ class Workshop:
         program.chmod(0o755)
 
     def run(self, wanted=""):
-        return subprocess.run(["sh", str(self.script), ".venv", "requirements.txt", wanted],
-                              cwd=self.folder, env={"PATH": str(self.tools)}, text=True,
-                              capture_output=True, check=False)
+        return subprocess.run(
+            ["sh", str(self.script), ".venv", "requirements.txt", wanted],
+            cwd=self.folder,
+            env={"PATH": str(self.tools)},
+            text=True,
+            capture_output=True,
+            check=False,
+        )
 
     def events(self):
         return self.log.read_text().split() if self.log.exists() else []
@@ -190,19 +223,24 @@ def test_a_whole_environment_is_brought_up_to_date_in_place(workshop):
 
 # --- the repository ------------------------------------------------------------------------------
 
+
 def test_ci_runs_make_test(repository):
     assert "make test" in (repository / ".ci" / "run").read_text()
 
 
 def test_the_repository_is_clean_for_ruff(repository):
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."],
-                          cwd=repository, text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "."],
+        cwd=repository,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
 
 
 def test_no_tracked_file_holds_a_path_of_somebodys_machine(repository):
-    done = subprocess.run(["git", "ls-files"], cwd=repository, text=True, capture_output=True,
-                          check=False)
+    done = subprocess.run(["git", "ls-files"], cwd=repository, text=True, capture_output=True, check=False)
     if done.returncode:
         pytest.skip("not a git checkout")
     somebodys = re.compile("|".join("/" + name + "/" for name in ("root", "home", "work", "Users")))

@@ -1,4 +1,5 @@
 """The README says only what is there: its commands parse, its links and pictures exist."""
+
 from __future__ import annotations
 
 import re
@@ -10,8 +11,11 @@ from mxnetseg.cli import eval as eval_command
 from mxnetseg.cli import models as models_command
 from mxnetseg.cli import train as train_command
 
-PARSERS = {"train.py": train_command.parser, "eval.py": eval_command.parser,
-           "mxnetseg.models": models_command.parser}
+PARSERS = {
+    "train.py": train_command.parser,
+    "eval.py": eval_command.parser,
+    "mxnetseg.models": models_command.parser,
+}
 
 
 def code_lines(text):
@@ -35,7 +39,7 @@ def test_every_train_and_eval_command_is_understood(readme):
             continue
         name = words[2] if words[1] == "-m" else words[1]
         if name in PARSERS:
-            PARSERS[name]().parse_args(words[3 if words[1] == "-m" else 2:])
+            PARSERS[name]().parse_args(words[3 if words[1] == "-m" else 2 :])
             seen.add(name)
     assert {"train.py", "eval.py"} <= seen
 
@@ -58,8 +62,10 @@ def test_every_make_target_exists(readme, repository):
 
 
 def test_every_link_leads_to_a_file_or_a_heading(readme, repository):
-    headings = {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
-                for title in re.findall(r"^#+ (.*)$", readme, re.M)}
+    headings = {
+        re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", readme, re.M)
+    }
     for target in re.findall(r"\]\(([^)\s]+)\)", readme):
         if target.startswith("#"):
             assert target[1:] in headings, target

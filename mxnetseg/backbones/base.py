@@ -39,9 +39,7 @@ class Backbone(HybridBlock):
 
 def nearest_stride(name, wanted):
     """The output stride that the backbone offers nearest to the one an architecture would like."""
-    return min(
-        BACKBONES.info(name).get("output_strides", (32,)), key=lambda s: (abs(s - wanted), s)
-    )
+    return min(BACKBONES.info(name).get("output_strides", (32,)), key=lambda s: (abs(s - wanted), s))
 
 
 def accepted_options(name, options):

@@ -3,6 +3,7 @@
 A stem joins a strided convolution and a pool; gather-and-expansion layers widen in a depthwise convolution
 of several filters for each channel.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -44,15 +45,18 @@ class GatherExpansion(HybridBlock):
         if strides == 1:
             self.expand.add(ConvUnit(in_channels, wide, groups=in_channels))
         else:
-            self.expand.add(ConvUnit(in_channels, wide, strides=strides, groups=in_channels, act=None),
-                            ConvUnit(wide, wide, groups=wide))
+            self.expand.add(
+                ConvUnit(in_channels, wide, strides=strides, groups=in_channels, act=None),
+                ConvUnit(wide, wide, groups=wide),
+            )
         self.project = ConvUnit(wide, channels, 1, act=None)
         self.shortcut = None
         if strides != 1:
             self.shortcut = nn.HybridSequential()
             self.shortcut.add(
                 ConvUnit(in_channels, in_channels, strides=strides, groups=in_channels, act=None),
-                ConvUnit(in_channels, channels, 1, act=None))
+                ConvUnit(in_channels, channels, 1, act=None),
+            )
 
     def hybrid_forward(self, F, x):
         y = self.project(self.expand(self.gather(x)))

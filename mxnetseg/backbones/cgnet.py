@@ -3,6 +3,7 @@
 A block looks at its surroundings and at its neighbourhood, joins both and weighs channels by the whole image.
 The shrunken image itself is joined in after the stem and after the first level.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -46,8 +47,9 @@ class ContextGuided(HybridBlock):
         inner = channels if down else channels // 2
         self.reduce = Unit(in_channels, inner, 3 if down else 1, 2 if down else 1)
         self.local = nn.Conv2D(inner, 3, padding=1, groups=inner, use_bias=False, in_channels=inner)
-        self.surround = nn.Conv2D(inner, 3, padding=dilation, dilation=dilation, groups=inner, use_bias=False,
-                                  in_channels=inner)
+        self.surround = nn.Conv2D(
+            inner, 3, padding=dilation, dilation=dilation, groups=inner, use_bias=False, in_channels=inner
+        )
         self.norm = NormAct(2 * inner)
         self.project = nn.Conv2D(channels, 1, use_bias=False, in_channels=2 * inner) if down else None
         self.squeeze = nn.Conv2D(channels // reduction, 1, in_channels=channels, activation="relu")
@@ -94,8 +96,11 @@ class CGNet(Backbone):
 def _level(in_channels, channels, blocks, dilation, reduction):
     level = nn.HybridSequential()
     for index in range(blocks):
-        level.add(ContextGuided(in_channels if index == 0 else channels, channels, dilation, reduction,
-                                down=index == 0))
+        level.add(
+            ContextGuided(
+                in_channels if index == 0 else channels, channels, dilation, reduction, down=index == 0
+            )
+        )
     return level
 
 

@@ -2,6 +2,7 @@
 
 Twice the branches exchange what they have; at the end pooled context comes up and joins the detail.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import nn
@@ -21,16 +22,23 @@ class DDRNet(Backbone):
         super().__init__(channels=(w, 2 * w, 2 * w, 4 * w), strides=(4, 8, 8, 8))
         self.stem = nn.HybridSequential()
         # Zero input channels: the image's are inferred when the backbone is created.
-        self.stem.add(ConvUnit(0, w, strides=2), ConvUnit(w, w, strides=2),
-                      residual_stage(BasicUnit, w, w, 2, rectify_last=True))
+        self.stem.add(
+            ConvUnit(0, w, strides=2),
+            ConvUnit(w, w, strides=2),
+            residual_stage(BasicUnit, w, w, 2, rectify_last=True),
+        )
         self.stem_down = residual_stage(BasicUnit, w, 2 * w, 2, strides=2, rectify_last=True)
         self.context, self.detail = nn.HybridSequential(), nn.HybridSequential()
-        self.context.add(residual_stage(BasicUnit, 2 * w, 4 * w, 2, strides=2),
-                         residual_stage(BasicUnit, 4 * w, 8 * w, 2, strides=2),
-                         residual_stage(BottleneckUnit, 8 * w, 8 * w, 1, strides=2))
-        self.detail.add(residual_stage(BasicUnit, 2 * w, 2 * w, 2),
-                        residual_stage(BasicUnit, 2 * w, 2 * w, 2),
-                        residual_stage(BottleneckUnit, 2 * w, 2 * w, 1))
+        self.context.add(
+            residual_stage(BasicUnit, 2 * w, 4 * w, 2, strides=2),
+            residual_stage(BasicUnit, 4 * w, 8 * w, 2, strides=2),
+            residual_stage(BottleneckUnit, 8 * w, 8 * w, 1, strides=2),
+        )
+        self.detail.add(
+            residual_stage(BasicUnit, 2 * w, 2 * w, 2),
+            residual_stage(BasicUnit, 2 * w, 2 * w, 2),
+            residual_stage(BottleneckUnit, 2 * w, 2 * w, 1),
+        )
         self.up, self.down = nn.HybridSequential(), nn.HybridSequential()
         self.up.add(ConvUnit(4 * w, 2 * w, 1, act=None), ConvUnit(8 * w, 2 * w, 1, act=None))
         twice = nn.HybridSequential()

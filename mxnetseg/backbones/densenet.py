@@ -4,6 +4,7 @@ Levels end before the transition that halves the resolution, so the first three 
 ReLU; the last has the network's own. Output strides 8 and 16 take the pooling out of the last transitions and
 dilate the dense blocks after them, as DenseASPP does.
 """
+
 from __future__ import annotations
 
 from gluoncv.model_zoo import densenet

@@ -3,6 +3,7 @@
 Two strided convolutions, then stages of basic blocks (GluonCV's). DFNet v1 widens to 512 channels in a stage
 of its own at stride 32; v2 widens inside every stage.
 """
+
 from __future__ import annotations
 
 from gluoncv.model_zoo.resnetv1b import BasicBlockV1b
@@ -13,8 +14,14 @@ from mxnetseg.backbones.base import BACKBONES, Backbone
 # Version -> (stage name, channels, blocks, stride of the first one), as published checkpoints call them.
 STAGES = {
     1: (("stage2", 64, 3, 2), ("stage3", 128, 3, 2), ("stage4", 256, 3, 2), ("stage5", 512, 1, 1)),
-    2: (("stage2_1", 64, 2, 2), ("stage2_2", 128, 1, 1), ("stage3_1", 128, 10, 2), ("stage3_2", 256, 1, 1),
-        ("stage4_1", 256, 4, 2), ("stage4_2", 512, 2, 1)),
+    2: (
+        ("stage2_1", 64, 2, 2),
+        ("stage2_2", 128, 1, 1),
+        ("stage3_1", 128, 10, 2),
+        ("stage3_2", 256, 1, 1),
+        ("stage4_1", 256, 4, 2),
+        ("stage4_2", 512, 2, 1),
+    ),
 }
 
 
@@ -29,8 +36,9 @@ class DFNet(Backbone):
         for name, width, _, step in STAGES[version]:
             stride *= step
             facts[name] = (width, stride)
-        super().__init__(channels=[64, *(facts[tap][0] for tap in taps)],
-                         strides=[4, *(facts[tap][1] for tap in taps)])
+        super().__init__(
+            channels=[64, *(facts[tap][0] for tap in taps)], strides=[4, *(facts[tap][1] for tap in taps)]
+        )
         self._taps = tuple(taps)
         self._names = list(facts)
         self.stage1 = nn.HybridSequential()
@@ -58,8 +66,9 @@ def _stage(before, width, blocks, step):
         shortcut = None
         if first and (step != 1 or before != width):
             shortcut = nn.HybridSequential()
-            shortcut.add(nn.Conv2D(width, 1, step, use_bias=False, in_channels=before),
-                         nn.BatchNorm(in_channels=width))
+            shortcut.add(
+                nn.Conv2D(width, 1, step, use_bias=False, in_channels=before), nn.BatchNorm(in_channels=width)
+            )
         stage.add(BasicBlockV1b(width, step if first else 1, downsample=shortcut, norm_layer=nn.BatchNorm))
     return stage
 

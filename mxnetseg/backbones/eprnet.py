@@ -4,6 +4,7 @@ Every module sees several receptive fields at once: depthwise convolutions of th
 1x1 unit, joined and compacted with a residual. Output stride 8. The light form sums the dilated branches
 and has no 1x1 units.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn

@@ -3,6 +3,7 @@
 Sizes are halved by a strided convolution beside a max pool; blocks factorize two 3x3 convolutions, the second
 dilated, into columns and rows.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -40,10 +41,13 @@ class NonBottleneck1D(HybridBlock):
         for rate in (1, dilation):
             self.convs.add(
                 nn.Conv2D(channels, (3, 1), padding=(rate, 0), dilation=(rate, 1), in_channels=channels),
-                nn.Conv2D(channels, (1, 3), padding=(0, rate), dilation=(1, rate), in_channels=channels))
+                nn.Conv2D(channels, (1, 3), padding=(0, rate), dilation=(1, rate), in_channels=channels),
+            )
         self.bns = nn.HybridSequential()
-        self.bns.add(nn.BatchNorm(in_channels=channels, epsilon=EPSILON),
-                     nn.BatchNorm(in_channels=channels, epsilon=EPSILON))
+        self.bns.add(
+            nn.BatchNorm(in_channels=channels, epsilon=EPSILON),
+            nn.BatchNorm(in_channels=channels, epsilon=EPSILON),
+        )
         self.drop = nn.Dropout(dropout)
 
     def hybrid_forward(self, F, x):

@@ -2,6 +2,7 @@
 
 First steps that "learn to downsample", then inverted residuals.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -23,8 +24,11 @@ class InvertedResidual(HybridBlock):
         wide = in_channels * EXPANSION
         self._shortcut = strides == 1 and in_channels == channels
         self.units = nn.HybridSequential()
-        self.units.add(ConvUnit(in_channels, wide, 1), ConvUnit(wide, wide, strides=strides, groups=wide),
-                       ConvUnit(wide, channels, 1, act=None))
+        self.units.add(
+            ConvUnit(in_channels, wide, 1),
+            ConvUnit(wide, wide, strides=strides, groups=wide),
+            ConvUnit(wide, channels, 1, act=None),
+        )
 
     def hybrid_forward(self, F, x):
         return self.units(x) + x if self._shortcut else self.units(x)

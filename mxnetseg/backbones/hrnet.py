@@ -2,6 +2,7 @@
 
 GluonCV's network without its classifier, resized between branches by the size of what it is added to.
 """
+
 from __future__ import annotations
 
 from gluoncv.model_zoo import hrnet

@@ -5,6 +5,7 @@ by a strided convolution (8, 4, 2, 1), so that attention stays affordable on fin
 convolution inside each feed-forward block tells positions, so there is no position embedding and any image of
 at least 32 x 32 pixels fits.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,8 +16,12 @@ from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
 
 # Width of the first stage, blocks of each.
 SIZES = {
-    "b0": (32, (2, 2, 2, 2)), "b1": (64, (2, 2, 2, 2)), "b2": (64, (3, 4, 6, 3)),
-    "b3": (64, (3, 4, 18, 3)), "b4": (64, (3, 8, 27, 3)), "b5": (64, (3, 6, 40, 3)),
+    "b0": (32, (2, 2, 2, 2)),
+    "b1": (64, (2, 2, 2, 2)),
+    "b2": (64, (3, 4, 6, 3)),
+    "b3": (64, (3, 4, 18, 3)),
+    "b4": (64, (3, 8, 27, 3)),
+    "b5": (64, (3, 6, 40, 3)),
 }
 WIDTHS, HEADS, REDUCTIONS = (1, 2, 5, 8), (1, 2, 5, 8), (8, 4, 2, 1)
 

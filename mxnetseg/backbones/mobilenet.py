@@ -3,6 +3,7 @@
 GluonCV's networks cut after the last block of each stride; their closing 1x1 convolution (1280 channels in
 V2, 960 or 576 in V3) is left out. Output strides 8 and 16 dilate the depthwise convolutions.
 """
+
 from __future__ import annotations
 
 from gluoncv.model_zoo import mobilenet, mobilenetv3

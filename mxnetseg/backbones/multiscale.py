@@ -1,4 +1,5 @@
 """One backbone over several sizes of the image."""
+
 from __future__ import annotations
 
 import functools
@@ -55,8 +56,13 @@ class ScaleNorm(HybridBlock):
         self.scale = 0
         settings = norm._kwargs
         for i in range(scales):
-            twin = norm if i == 0 else nn.BatchNorm(
-                momentum=settings["momentum"], epsilon=settings["eps"], in_channels=norm.gamma.shape[0])
+            twin = (
+                norm
+                if i == 0
+                else nn.BatchNorm(
+                    momentum=settings["momentum"], epsilon=settings["eps"], in_channels=norm.gamma.shape[0]
+                )
+            )
             self.register_child(twin, str(i))
 
     def turn_to(self, scale):

@@ -4,6 +4,7 @@ Named after a controller's terms: P keeps detail at stride 8, I integrates conte
 derives boundaries. Attention lets P take from I where they agree; D decides, pixel by pixel, which of the
 two the output follows.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -51,23 +52,32 @@ class PIDNet(Backbone):
 
     def __init__(self, width, boundary):
         w = width
-        super().__init__(channels=(2 * w if boundary else w, 2 * w, 2 * w, 4 * w),
-                         strides=(8 if boundary else 4, 8, 8, 8))
+        super().__init__(
+            channels=(2 * w if boundary else w, 2 * w, 2 * w, 4 * w), strides=(8 if boundary else 4, 8, 8, 8)
+        )
         self._boundary = boundary
         self.stem = nn.HybridSequential()
         # Zero input channels: the image's are inferred when the backbone is created.
-        self.stem.add(ConvUnit(0, w, strides=2), ConvUnit(w, w, strides=2),
-                      residual_stage(BasicUnit, w, w, 2, rectify_last=True))
+        self.stem.add(
+            ConvUnit(0, w, strides=2),
+            ConvUnit(w, w, strides=2),
+            residual_stage(BasicUnit, w, w, 2, rectify_last=True),
+        )
         self.stem_down = residual_stage(BasicUnit, w, 2 * w, 2, strides=2, rectify_last=True)
         self.i_branch, self.p_branch, self.d_branch = (nn.HybridSequential() for _ in range(3))
-        self.i_branch.add(residual_stage(BasicUnit, 2 * w, 4 * w, 3, strides=2),
-                          residual_stage(BasicUnit, 4 * w, 8 * w, 3, strides=2),
-                          _bottlenecks(8 * w, 8 * w, 2, strides=2))
-        self.p_branch.add(residual_stage(BasicUnit, 2 * w, 2 * w, 2),
-                          residual_stage(BasicUnit, 2 * w, 2 * w, 2),
-                          _bottlenecks(2 * w, 2 * w, 1))
-        self.d_branch.add(residual_stage(BasicUnit, 2 * w, w, 1), _bottlenecks(w, w, 1),
-                          _bottlenecks(2 * w, 2 * w, 1))
+        self.i_branch.add(
+            residual_stage(BasicUnit, 2 * w, 4 * w, 3, strides=2),
+            residual_stage(BasicUnit, 4 * w, 8 * w, 3, strides=2),
+            _bottlenecks(8 * w, 8 * w, 2, strides=2),
+        )
+        self.p_branch.add(
+            residual_stage(BasicUnit, 2 * w, 2 * w, 2),
+            residual_stage(BasicUnit, 2 * w, 2 * w, 2),
+            _bottlenecks(2 * w, 2 * w, 1),
+        )
+        self.d_branch.add(
+            residual_stage(BasicUnit, 2 * w, w, 1), _bottlenecks(w, w, 1), _bottlenecks(2 * w, 2 * w, 1)
+        )
         self.compress, self.agree, self.derive = (nn.HybridSequential() for _ in range(3))
         self.compress.add(ConvUnit(4 * w, 2 * w, 1, act=None), ConvUnit(8 * w, 2 * w, 1, act=None))
         self.agree.add(AgreementFusion(2 * w, w), AgreementFusion(2 * w, w))

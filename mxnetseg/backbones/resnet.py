@@ -12,6 +12,7 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). Three things
   `strided_contracted`, the same with halved first blocks, as in mmsegmentation's FastFCN;
 * whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet).
 """
+
 from __future__ import annotations
 
 from gluoncv.model_zoo import resnetv1b

@@ -1,4 +1,5 @@
 """Cutting GluonCV's flat classifiers into the four levels of a pyramid, and holding their strides."""
+
 from __future__ import annotations
 
 from mxnet.gluon import nn

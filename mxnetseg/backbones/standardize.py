@@ -1,4 +1,5 @@
 """Networks that keep the statistics of their images."""
+
 from __future__ import annotations
 
 import mxnet as mx

@@ -3,6 +3,7 @@
 A block of width n holds convolutions of n/2, n/4, n/8, n/8 channels, each reading the one before, and
 returns them side by side; there is no residual sum.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -23,7 +24,9 @@ class STDCBlock(HybridBlock):
         half, quarter, eighth = channels // 2, channels // 4, channels // 8
         self.units = nn.HybridSequential()
         self.units.add(
-            ConvUnit(in_channels, half, 1), ConvUnit(half, quarter), ConvUnit(quarter, eighth),
+            ConvUnit(in_channels, half, 1),
+            ConvUnit(half, quarter),
+            ConvUnit(quarter, eighth),
             ConvUnit(eighth, eighth),
         )
         self.down = ConvUnit(half, half, strides=2, groups=half, act=None) if stride == 2 else None
@@ -33,8 +36,11 @@ class STDCBlock(HybridBlock):
         parts = [x]
         if self.down is not None:
             # The padding counts: border averages are over nine values too.
-            parts = [F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="avg",
-                               count_include_pad=True)]
+            parts = [
+                F.Pooling(
+                    x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="avg", count_include_pad=True
+                )
+            ]
             x = self.down(x)
         for i in range(1, 4):
             x = self.units[i](x)

@@ -5,6 +5,7 @@ multiples of 16 are padded with zeros at the right and the bottom. The position 
 grid it was learned on (`grid`, rows and columns of patches) and resized with unaligned corners to the
 grid of each image, bilinearly or, as in Segmenter, bicubically.
 """
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -158,8 +159,9 @@ def _register(size):
     name = f"vit_{size}"
 
     @BACKBONES.register(name, output_strides=(PATCH,), weights=name, pyramid=False)
-    def build(grid=(24, 24), class_token=True, patch_bias=True, taps=None, final_norm=False,
-              resizing="bilinear"):
+    def build(
+        grid=(24, 24), class_token=True, patch_bias=True, taps=None, final_norm=False, resizing="bilinear"
+    ):
         return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps, final_norm, resizing)
 
 

@@ -3,6 +3,7 @@
 A strided convolution of 8 channels, a max pool, and residual stages of 4, 8 and 4 blocks. A block is three
 separable convolutions in bottleneck form: n, n and 4n channels.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -20,8 +21,9 @@ class SeparableConv(HybridBlock):
 
     def __init__(self, in_channels, channels, strides=1, act="relu"):
         super().__init__()
-        self.depthwise = nn.Conv2D(in_channels, 3, strides, 1, groups=in_channels, use_bias=False,
-                                   in_channels=in_channels)
+        self.depthwise = nn.Conv2D(
+            in_channels, 3, strides, 1, groups=in_channels, use_bias=False, in_channels=in_channels
+        )
         self.pointwise = ConvUnit(in_channels, channels, 1, act=act)
 
     def hybrid_forward(self, F, x):
@@ -35,8 +37,11 @@ class Block(HybridBlock):
         super().__init__()
         out = width * EXPANSION
         self.residual = nn.HybridSequential()
-        self.residual.add(SeparableConv(in_channels, width, strides), SeparableConv(width, width),
-                          SeparableConv(width, out, act=None))
+        self.residual.add(
+            SeparableConv(in_channels, width, strides),
+            SeparableConv(width, width),
+            SeparableConv(width, out, act=None),
+        )
         self.down = ConvUnit(in_channels, out, 1, strides, act=None) if strides != 1 else None
 
     def hybrid_forward(self, F, x):

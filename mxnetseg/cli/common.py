@@ -33,18 +33,25 @@ def run(command, argv=None):
 
 
 def add_context_argument(parser):
-    """`--ctx`, read by `mxnetseg.engine.devices.contexts`."""
+    """`--ctx`, read by `mxnetseg.compute.devices.contexts`."""
     parser.add_argument(
-        "--ctx", nargs="+", metavar="DEV",
+        "--ctx",
+        nargs="+",
+        metavar="DEV",
         help="GPU numbers (0 1 2 3), or cpu; `cpu cpu` computes on two CPU contexts, which synchronized norm "
         "trains as one. "
         "Default: every GPU there is, else the CPU",
-    )  # fmt: skip
+    )
 
 
 def add_set_argument(parser):
     """`--set key=value`, for any field of the recipe."""
     parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings",
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
         help="any field of the recipe, for example --set optimizer.lr=0.02 augment.crop='[256, 512]'",
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""`eval.py`: score a checkpoint, or predict with it. Options only; `mxnetseg.engine` does the work."""
+"""`eval.py`: score a checkpoint, or predict with it. Options only; `mxnetseg.predict` does the work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
-from mxnetseg.engine.threads import several_cpu_contexts
+from mxnetseg.environment import several_cpu_contexts
 from mxnetseg.errors import CheckpointError, ConfigError, DatasetError, nearest
 
 MODES = ("val", "test", "testval", "speed")
@@ -43,21 +43,30 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = p.add_argument_group("what")
-    what.add_argument("--checkpoint", metavar="FILE",
-                      help=".params file, or the folder of a run (its best weights)")  # fmt: skip
+    what.add_argument(
+        "--checkpoint", metavar="FILE", help=".params file, or the folder of a run (its best weights)"
+    )
     what.add_argument("--model", help="architecture; needed only without a recipe.yaml beside the checkpoint")
     what.add_argument("--backbone", help="its backbone, likewise")
     what.add_argument("--data", help="data set; default: the one it was trained on")
-    what.add_argument("--root", metavar="DIR",
-                      help="folder of the data set; default: the recipe's, else $MXNETSEG_DATA/<data>, "
-                      "else ./datasets/<data>")  # fmt: skip
-    what.add_argument("--mode", default="val", metavar="{val,test,testval,speed}",
-                      help="val: scores of the validation split (default); test: pictures of the test split; "
-                      "testval: pictures of the validation split, with its scores; speed: time of a forward "
-                      "pass on random input, for which --model will do without --checkpoint")  # fmt: skip
+    what.add_argument(
+        "--root",
+        metavar="DIR",
+        help="folder of the data set; default: the recipe's, else $MXNETSEG_DATA/<data>, "
+        "else ./datasets/<data>",
+    )
+    what.add_argument(
+        "--mode",
+        default="val",
+        metavar="{val,test,testval,speed}",
+        help="val: scores of the validation split (default); test: pictures of the test split; "
+        "testval: pictures of the validation split, with its scores; speed: time of a forward "
+        "pass on random input, for which --model will do without --checkpoint",
+    )
     what.add_argument("--split", help="another split than the mode's own")
-    what.add_argument("--image", nargs="+", metavar="PATH",
-                      help="predict these pictures, or folders of them, instead")  # fmt: skip
+    what.add_argument(
+        "--image", nargs="+", metavar="PATH", help="predict these pictures, or folders of them, instead"
+    )
     what.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     add_context_argument(what)
 
@@ -65,33 +74,60 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--ms", action="store_true", help="the data set's multiple scales, with flip")
     how.add_argument("--scales", type=float, nargs="+", metavar="F", help="these scales")
     how.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")
-    how.add_argument("--base", type=int, metavar="PX",
-                     help="long side at scale 1; 0: the image's own size")  # fmt: skip
-    how.add_argument("--crop", type=int, nargs="+", metavar="PX",
-                     help="slide windows of this size: a number, or height and width")  # fmt: skip
+    how.add_argument("--base", type=int, metavar="PX", help="long side at scale 1; 0: the image's own size")
+    how.add_argument(
+        "--crop",
+        type=int,
+        nargs="+",
+        metavar="PX",
+        help="slide windows of this size: a number, or height and width",
+    )
     shape = how.add_mutually_exclusive_group()
-    shape.add_argument("--slide", action="store_true",
-                       help="sliding windows, of --crop or the data set's usual crop")  # fmt: skip
+    shape.add_argument(
+        "--slide", action="store_true", help="sliding windows, of --crop or the data set's usual crop"
+    )
     shape.add_argument("--whole", action="store_true", help="whole images, whatever their size")
-    how.add_argument("--stride", type=float, metavar="SHARE",
-                     help="step between windows as a share of the window (default 2/3)")  # fmt: skip
-    how.add_argument("--batch", type=int, metavar="N",
-                     help="windows, or images of --mode speed, per forward pass (default 1)")  # fmt: skip
-    how.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
-                     help="input of --mode speed (default 512 1024)")  # fmt: skip
-    how.add_argument("--threshold", type=float, metavar="P",
-                     help="probability of foreground, for binary networks (default 0.5)")  # fmt: skip
+    how.add_argument(
+        "--stride",
+        type=float,
+        metavar="SHARE",
+        help="step between windows as a share of the window (default 2/3)",
+    )
+    how.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="windows, or images of --mode speed, per forward pass (default 1)",
+    )
+    how.add_argument(
+        "--size", type=int, nargs=2, metavar=("H", "W"), help="input of --mode speed (default 512 1024)"
+    )
+    how.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability of foreground, for binary networks (default 0.5)",
+    )
 
     out = p.add_argument_group("output")
-    out.add_argument("--output", "--out", metavar="DIR",
-                     help="folder for scores.json, report.html and pictures; "
-                     "default for pictures: beside the checkpoint")  # fmt: skip
+    out.add_argument(
+        "--output",
+        "--out",
+        metavar="DIR",
+        help="folder for scores.json, report.html and pictures; default for pictures: beside the checkpoint",
+    )
     out.add_argument("--json", metavar="FILE", help="write the scores and the confusion matrix to this file")
-    out.add_argument("--save", metavar="KINDS",
-                     help="pictures, comma-separated: id (raw train ids), color, overlay, error; default "
-                     "id,color,overlay in test and testval, none in val")  # fmt: skip
-    out.add_argument("--submission", action="store_true",
-                     help="also label ids as the benchmark's server takes them, zipped")  # fmt: skip
+    out.add_argument(
+        "--save",
+        metavar="KINDS",
+        help="pictures, comma-separated: id (raw train ids), color, overlay, error; default "
+        "id,color,overlay in test and testval, none in val",
+    )
+    out.add_argument(
+        "--submission",
+        action="store_true",
+        help="also label ids as the benchmark's server takes them, zipped",
+    )
     out.add_argument("--quiet", action="store_true", help="no progress")
     add_set_argument(out)
     return p
@@ -107,7 +143,7 @@ def _evaluate(argv=None):
     _check(options)
     several_cpu_contexts(options.ctx)
 
-    from mxnetseg.engine.devices import contexts
+    from mxnetseg.compute.devices import contexts
 
     devices = contexts(options.ctx)
     if options.mode == "speed":
@@ -118,21 +154,27 @@ def _evaluate(argv=None):
     net, recipe = _network(options, recipe, dataset)
     settings = _protocol(options, recipe, dataset)
 
-    from mxnetseg.engine.evaluator import evaluate, make_predictor, predict
+    from mxnetseg.predict.evaluation import evaluate, make_predictor, predict
 
     predictor = make_predictor(net, dataset, devices, settings)
     scored = not options.image and options.mode != "test"
     folder = _output_folder(options, dataset)
     writer = None
     if folder:
-        from mxnetseg.engine.pictures import PictureWriter
+        from mxnetseg.report.pictures import PictureWriter
 
         count = min(options.limit or len(dataset), len(dataset))
         writer = PictureWriter(folder, dataset, _kinds(options, scored), options.submission, count=count)
     work = evaluate if scored else predict
     try:
-        result = work(net, dataset, predictor=predictor, progress=not options.quiet, limit=options.limit,
-                      on_image=writer.add if writer else None)  # fmt: skip
+        result = work(
+            net,
+            dataset,
+            predictor=predictor,
+            progress=not options.quiet,
+            limit=options.limit,
+            on_image=writer.add if writer else None,
+        )
         result = {**_facts(options, recipe), **result}
         written = writer.finish(_title(result), f"Protocol: {result['protocol']}") if writer else []
     finally:
@@ -179,7 +221,7 @@ def _check(options) -> None:
     parent = os.path.dirname(options.json or "") or "."
     if not os.path.isdir(parent):
         raise ConfigError(f"--json {options.json}: the folder {parent} does not exist")
-    from mxnetseg.engine.pictures import KINDS
+    from mxnetseg.report.pictures import KINDS
 
     for kind in _kinds(options, True):
         if kind not in KINDS:
@@ -188,8 +230,10 @@ def _check(options) -> None:
 
 def _check_speed(options) -> None:
     """--mode speed times the bare network: an option about data, protocol or pictures would do nothing."""
-    idle = ("root split image limit ms scales flip base crop slide whole stride threshold output save "
-            "submission settings").split()  # fmt: skip
+    idle = (
+        "root split image limit ms scales flip base crop slide whole stride threshold output save "
+        "submission settings"
+    ).split()
     given = [f"--{name}" for name in idle if getattr(options, name) not in (None, False, [])]
     if given:
         names = ", ".join(given).replace("--settings", "--set")
@@ -200,10 +244,10 @@ def _check_speed(options) -> None:
 
 def _speed(options, device) -> None:
     from mxnetseg.data import dataset_info
-    from mxnetseg.engine.checkpoint import load_network
-    from mxnetseg.engine.speed import describe_speed, measure_speed
-    from mxnetseg.engine.tracking import write_json
     from mxnetseg.models import create_model, model_info
+    from mxnetseg.predict.speed import describe_speed, measure_speed
+    from mxnetseg.report.tracking import write_json
+    from mxnetseg.weights.checkpoint import load_network
 
     if options.checkpoint:
         recipe = _recipe(options)
@@ -228,8 +272,9 @@ def _speed(options, device) -> None:
 
 def _recipe(options):
     """The recipe beside the checkpoint, or the one found by --model, --backbone and --data."""
-    from mxnetseg.config import find_recipe, load_recipe
-    from mxnetseg.engine.checkpoint import RECIPE, read_params
+    from mxnetseg.recipe import find_recipe, load_recipe
+    from mxnetseg.run_files import RECIPE
+    from mxnetseg.weights.checkpoint import read_params
 
     path = options.checkpoint
     if not os.path.exists(path):
@@ -243,7 +288,7 @@ def _recipe(options):
             f"{path}: no {RECIPE} beside it to say what it is: give --model and --data (and --backbone)"
         )
     file, overrides, _ = find_recipe(options.model, options.backbone, options.data)
-    from mxnetseg.config import parse_overrides
+    from mxnetseg.recipe import parse_overrides
 
     return load_recipe(file, {**overrides, **parse_overrides(options.settings)})
 
@@ -268,7 +313,7 @@ def _dataset(options, recipe, same_data):
 
 
 def _network(options, recipe, dataset):
-    from mxnetseg.engine.checkpoint import load_network
+    from mxnetseg.weights.checkpoint import load_network
 
     nclass = None
     if recipe.model.nclass is None and dataset.name == recipe.data.name:
@@ -277,13 +322,13 @@ def _network(options, recipe, dataset):
 
 
 def _images(options, recipe):
-    from mxnetseg.engine.loose import LoosePictures
+    from mxnetseg.data.datasets.loose import LoosePictures
 
     return LoosePictures(options.image, options.data or recipe.data.name, recipe.data.options)
 
 
 def _protocol(options, recipe, dataset) -> dict:
-    from mxnetseg.engine.evaluator import protocol_options
+    from mxnetseg.predict.evaluation import protocol_options
 
     settings = protocol_options(recipe.evaluation)
     if options.ms:
@@ -348,8 +393,8 @@ def _print(result, scored: bool) -> None:
 
 
 def _write_scores(options, result, folder, scored: bool):
-    from mxnetseg.engine.report import SCORES, write_report
-    from mxnetseg.engine.tracking import write_json
+    from mxnetseg.report.page import SCORES, write_report
+    from mxnetseg.report.tracking import write_json
 
     written = []
     if options.json:

@@ -20,8 +20,14 @@ def parser():
         "multiply-adds (10^9) counted from the traced graph operator by operator, published mIoU.",
     )
     p.add_argument("pattern", nargs="?", default="*", help="shell pattern of names, such as 'sfnet*'")
-    p.add_argument("--size", type=int, nargs=2, default=(512, 1024), metavar=("H", "W"),
-                   help="image size in pixels for the multiply-adds (default 512 1024)")  # fmt: skip
+    p.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(512, 1024),
+        metavar=("H", "W"),
+        help="image size in pixels for the multiply-adds (default 512 1024)",
+    )
     p.add_argument("--nclass", type=int, default=19, help="number of classes (default 19)")
     p.add_argument("--backbone", help="this backbone for all, instead of each architecture's default")
     p.add_argument("--operators", action="store_true", help="multiply-adds of every operator as well")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
 from mxnetseg.compat import available_cores
-from mxnetseg.engine.threads import DETERMINISTIC, cpu_contexts, several_cpu_contexts
+from mxnetseg.environment import DETERMINISTIC, cpu_contexts, several_cpu_contexts
 from mxnetseg.errors import CheckpointError, ConfigError
 
 EPILOG = """\
@@ -41,35 +41,53 @@ def parser():
     what.add_argument("--model", metavar="NAME", help="architecture (python -m mxnetseg.models lists them)")
     what.add_argument("--backbone", metavar="NAME", help="its backbone; default: the architecture's own")
     what.add_argument("--data", metavar="NAME", help="data set; default: cityscapes")
-    what.add_argument("--root", metavar="PATH", help="folder of the data set; default: "
-                      "$MXNETSEG_DATA/<data>, "
-                      "else datasets/<data>")  # fmt: skip
+    what.add_argument(
+        "--root",
+        metavar="PATH",
+        help="folder of the data set; default: $MXNETSEG_DATA/<data>, else datasets/<data>",
+    )
     what.add_argument("--recipe", metavar="FILE", help="this recipe instead of the one looked up")
     how = p.add_argument_group("how")
     add_context_argument(how)
     how.add_argument("--epochs", type=int, metavar="N", help="length of the run")
-    how.add_argument("--batch-size", type=int, metavar="N",
-                     help="images per step over all devices; the learning rate is scaled along")  # fmt: skip
+    how.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="images per step over all devices; the learning rate is scaled along",
+    )
     how.add_argument("--lr", type=float, metavar="X", help="base learning rate, taken as it is")
     how.add_argument(
         "--crop", type=int, nargs="+", metavar="PIXELS", help="training crop: side, or height width"
     )
     how.add_argument("--workers", type=int, metavar="N", help="loader processes; 0: load in line")
     how.add_argument("--seed", type=int, metavar="N", help="of everything random")
-    how.add_argument("--deterministic", action="store_true", default=None,
-                     help="the same bits every time on a CPU: one compute thread. On GPUs it takes the "
-                     "deterministic cuDNN kernels, but gradients of warping and adaptive pooling "
-                     "still add in changing order")  # fmt: skip
+    how.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="the same bits every time on a CPU: one compute thread. On GPUs it takes the "
+        "deterministic cuDNN kernels, but gradients of warping and adaptive pooling "
+        "still add in changing order",
+    )
     add_set_argument(how)
     where = p.add_argument_group("where from and where to")
-    where.add_argument("--init-from", metavar="FILE",
-                       help="start from what fits of this checkpoint "
-                       "(fine-tuning, other classes)")  # fmt: skip
-    where.add_argument("--resume", metavar="RUN", nargs="?", const="auto",
-                       help="continue a run: its folder, or auto (also without a value): the run in the "
-                       "output folder if there is an unfinished one, else a new one")  # fmt: skip
-    where.add_argument("--output", metavar="DIR",
-                       help="folder of the run; default: weights/runs/<model>_<backbone>_<data>")  # fmt: skip
+    where.add_argument(
+        "--init-from",
+        metavar="FILE",
+        help="start from what fits of this checkpoint (fine-tuning, other classes)",
+    )
+    where.add_argument(
+        "--resume",
+        metavar="RUN",
+        nargs="?",
+        const="auto",
+        help="continue a run: its folder, or auto (also without a value): the run in the "
+        "output folder if there is an unfinished one, else a new one",
+    )
+    where.add_argument(
+        "--output", metavar="DIR", help="folder of the run; default: weights/runs/<model>_<backbone>_<data>"
+    )
     where.add_argument(
         "--overwrite", action="store_true", help="replace the run that is in the output folder"
     )
@@ -100,8 +118,8 @@ def _train(argv):
     if recipe.deterministic:
         _settle_environment(DETERMINISTIC, argv)
 
-    from mxnetseg.engine.devices import contexts
-    from mxnetseg.engine.trainer import Interrupted, Trainer
+    from mxnetseg.compute.devices import contexts
+    from mxnetseg.train.trainer import Interrupted, Trainer
 
     trainer = Trainer(recipe, contexts(options.ctx), run_dir, resume, options.wandb, options.quiet)
     try:
@@ -123,7 +141,7 @@ def _train(argv):
 
 def resolve(options):
     """(recipe, run folder, whether to resume) of parsed arguments."""
-    from mxnetseg.engine import checkpoint as files
+    from mxnetseg import run_files as files
 
     given = shorthand(options)
     if options.resume and options.resume != "auto":
@@ -147,7 +165,7 @@ def resolve(options):
 
 
 def _resume(run, options, given, files):
-    from mxnetseg.config import load_recipe
+    from mxnetseg.recipe import load_recipe
 
     run_dir = Path(run)
     run_dir = run_dir if run_dir.is_dir() else run_dir.parent
@@ -155,8 +173,10 @@ def _resume(run, options, given, files):
         given.pop(name, None)
     recipe_file = run_dir / files.RECIPE
     if not recipe_file.is_file() or not (run_dir / files.STATE).is_file():
-        raise CheckpointError(f"{run}: no training state to resume from; expected the folder of a "
-                              f"run, with {files.STATE} and {files.RECIPE}")  # fmt: skip
+        raise CheckpointError(
+            f"{run}: no training state to resume from; expected the folder of a "
+            f"run, with {files.STATE} and {files.RECIPE}"
+        )
     recipe = load_recipe(recipe_file, given)
     if files.read_meta(run_dir).get("finished") and not _longer(options, given):
         raise CheckpointError(f"{run_dir}: this run is finished; to train on, give more --epochs")
@@ -169,7 +189,7 @@ def _longer(options, given):
 
 def find(options, given):
     """The recipe that the arguments mean."""
-    from mxnetseg.config import find_recipe, load_recipe
+    from mxnetseg.recipe import find_recipe, load_recipe
 
     if options.recipe:
         return load_recipe(options.recipe, given)
@@ -183,7 +203,7 @@ def find(options, given):
 
 def shorthand(options):
     """Dotted recipe keys that the arguments give; `--set` wins over the shorthands."""
-    from mxnetseg.config import parse_overrides
+    from mxnetseg.recipe import parse_overrides
 
     pairs = {
         "model.name": options.model,
@@ -234,7 +254,7 @@ def _settle_environment(needed, argv):
 
 def describe_fields():
     """All fields of a recipe as text: dotted key, default, meaning."""
-    from mxnetseg.config import Group, Recipe
+    from mxnetseg.recipe import Group, Recipe
 
     lines = []
 

@@ -39,8 +39,13 @@ def parser():
     importing.add_argument("--out", help="folder to write to (default weights/imported/<file name>)")
     importing.add_argument("--nclass", type=int, help="number of classes (default: read off the file)")
     importing.add_argument("--data", help="data set the classes belong to (default: by their number)")
-    importing.add_argument("--option", nargs="+", default=[], metavar="KEY=VALUE",
-                           help="network keyword over the reference's, as align_corners=true")  # fmt: skip
+    importing.add_argument(
+        "--option",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="network keyword over the reference's, as align_corners=true",
+    )
 
     for command in (listing, fetching):
         command.add_argument("--index", help="index of published weights (default weights/index.yaml)")
@@ -90,15 +95,24 @@ def _fetch(options):
         return 0
     out = Path(options.out or Path("weights", "imported", entry["name"]))
     file = fetch(entry, out.parent / "downloads", not options.quiet)
-    return _convert(entry["reference"], file, out, entry["nclass"], entry["data"], entry.get("options"),
-                    options.force, entry.get("miou"))  # fmt: skip
+    return _convert(
+        entry["reference"],
+        file,
+        out,
+        entry["nclass"],
+        entry["data"],
+        entry.get("options"),
+        options.force,
+        entry.get("miou"),
+    )
 
 
 def _import(options):
     file = Path(options.file)
     out = Path(options.out or Path("weights", "imported", file.stem))
-    return _convert(options.reference, file, out, options.nclass, options.data, _keywords(options.option),
-                    options.force)  # fmt: skip
+    return _convert(
+        options.reference, file, out, options.nclass, options.data, _keywords(options.option), options.force
+    )
 
 
 def _convert(reference, file, out, nclass, data, keywords, force, miou=None):

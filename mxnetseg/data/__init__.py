@@ -18,9 +18,7 @@ __all__ = [
 ]
 
 
-def create_dataset(
-    name: str, root: Optional[str] = None, split: str = "train", **options: Any
-) -> Dataset:
+def create_dataset(name: str, root: Optional[str] = None, split: str = "train", **options: Any) -> Dataset:
     """The data set `name`, e.g. `create_dataset("camvid", "path/to/camvid", "val")`.
 
     `root` None means `$MXNETSEG_DATA/<name>`, else `./datasets/<name>`. `options` are the keyword

@@ -101,9 +101,7 @@ def _read_bytes(path: str, what: str) -> bytes:
         with open(path, "rb") as handle:
             data = handle.read()
     except FileNotFoundError:
-        raise DatasetError(
-            f"{path}: {what} file does not exist; check the root and its lists"
-        ) from None
+        raise DatasetError(f"{path}: {what} file does not exist; check the root and its lists") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DatasetError(f"{path}: {what} file cannot be read: {reason}") from error
@@ -141,9 +139,7 @@ def _read_label_with_pillow(path: str, data: bytes, bits: int, kind: Optional[in
             elif picture.mode == "LA":
                 picture = picture.convert("L")
             label = np.array(picture)
-    except (
-        Exception
-    ) as error:  # Pillow raises many kinds; each of them means the same to the reader
+    except Exception as error:  # Pillow raises many kinds; each of them means the same to the reader
         raise _undecodable(path, "label", str(error)) from error
     if label.dtype == bool:
         return label.astype(np.uint8)
@@ -163,9 +159,7 @@ def _channels_agree(label: np.ndarray) -> bool:
     # One pixel in the first row that differs settles nearly every colour file at once.
     if not np.array_equal(label[:1, :, 0], label[:1, :, 1]):
         return False
-    return np.array_equal(label[:, :, 0], label[:, :, 1]) and np.array_equal(
-        label[:, :, 1], label[:, :, 2]
-    )
+    return np.array_equal(label[:, :, 0], label[:, :, 1]) and np.array_equal(label[:, :, 1], label[:, :, 2])
 
 
 def _undecodable(path: str, what: str, reason: str) -> DatasetError:

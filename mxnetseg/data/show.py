@@ -6,8 +6,8 @@ from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
-from mxnetseg import visualize
 from mxnetseg.data.datasets.base import Dataset
+from mxnetseg.report import visualize
 
 
 def pick(dataset: Dataset, count: int, seed: Optional[int] = None) -> List[int]:

@@ -210,9 +210,7 @@ class TrainTransform:
     scale_max: float = 2.0
     base: Optional[int] = None
     flip: float = 0.5
-    photometric: Sequence[Callable[[np.ndarray, np.random.Generator], np.ndarray]] = field(
-        default=()
-    )
+    photometric: Sequence[Callable[[np.ndarray, np.random.Generator], np.ndarray]] = field(default=())
     max_class_ratio: float = 1.0
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
@@ -222,9 +220,7 @@ class TrainTransform:
     @property
     def output_size(self) -> Tuple[int, int]:
         """(h, w) of what comes out; the loader sizes its buffers by it."""
-        return (
-            (self.crop, self.crop) if isinstance(self.crop, int) else (self.crop[0], self.crop[1])
-        )
+        return (self.crop, self.crop) if isinstance(self.crop, int) else (self.crop[0], self.crop[1])
 
     def __call__(
         self,

@@ -7,6 +7,7 @@ reads is joined with the ASPP map that both started from.
 
 MXNetSeg's network attends over channels instead (`attention="channels"`): it has no class centres.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock
@@ -62,8 +63,12 @@ class ACFNetHead(Head):
 
 @MODELS.register(
     "acfnet",
-    paper="ACFNet: Attentional Class Feature Network for Semantic Segmentation", venue="ICCV 2019", year=2019,
-    link="https://arxiv.org/abs/1909.09408", backbone="resnet101_v1s", output_stride=8,
+    paper="ACFNet: Attentional Class Feature Network for Semantic Segmentation",
+    venue="ICCV 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1909.09408",
+    backbone="resnet101_v1s",
+    output_stride=8,
     scores=[("Cityscapes test", "fine labels only", 81.85, "the paper")],
 )
 def acfnet(nclass, backbone, aux=True, width=512, rates=(12, 24, 36), attention="classes"):

@@ -5,6 +5,7 @@ Resized maps do not lie exactly over the finer ones they meet. Aligned context m
 each pair of levels, one for either map, warps both and adds them. Levels are merged shallow to deep, always
 at stride 4.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -104,10 +105,16 @@ class AlignSegHead(Head):
 
 @MODELS.register(
     "alignseg",
-    paper="AlignSeg: Feature-Aligned Segmentation Networks", venue="TPAMI 2021", year=2021,
-    link="https://arxiv.org/abs/2003.00872", backbone="resnet101_v1s", output_stride=32,
-    scores=[("Cityscapes", "split not named in the abstract", 82.6, "the paper"),
-            ("ADE20K", "split not named in the abstract", 45.95, "the paper")],
+    paper="AlignSeg: Feature-Aligned Segmentation Networks",
+    venue="TPAMI 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2003.00872",
+    backbone="resnet101_v1s",
+    output_stride=32,
+    scores=[
+        ("Cityscapes", "split not named in the abstract", 82.6, "the paper"),
+        ("ADE20K", "split not named in the abstract", 45.95, "the paper"),
+    ],
 )
 def alignseg(nclass, backbone, aux=True, width=256):
     """`width`: channels of the head. `aux`: a plain head on c4."""

@@ -7,6 +7,7 @@ supervised too.
 MXNetSeg differs: it enlarges the half-size features before scoring them, has a single sigmoid for the two
 weights, and supervises two more classifiers on the features (`enlarge`, `gate`, `own_aux_heads`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import nn
@@ -29,8 +30,9 @@ class AttentionToScale(Head):
         self._gate = gate
         self.classifier = FCNHead(in_channels, nclass, width)
         self.attention = nn.HybridSequential()
-        self.attention.add(ConvUnit(2 * in_channels, 512),
-                           nn.Conv2D(2 if gate == "softmax" else 1, 1, in_channels=512))
+        self.attention.add(
+            ConvUnit(2 * in_channels, 512), nn.Conv2D(2 if gate == "softmax" else 1, 1, in_channels=512)
+        )
 
     def hybrid_forward(self, F, *maps):
         large, small = maps[3], maps[7]
@@ -52,8 +54,12 @@ class AttentionToScale(Head):
 
 @MODELS.register(
     "att2scale",
-    paper="Attention to Scale: Scale-Aware Semantic Image Segmentation", venue="CVPR 2016", year=2016,
-    link="https://arxiv.org/abs/1511.03339", backbone="resnet101_v1s", output_stride=8,
+    paper="Attention to Scale: Scale-Aware Semantic Image Segmentation",
+    venue="CVPR 2016",
+    year=2016,
+    link="https://arxiv.org/abs/1511.03339",
+    backbone="resnet101_v1s",
+    output_stride=8,
     scores=[("PASCAL VOC 2012 val", "resnet101, output stride 8, train_aug", 77.1, "MXNetSeg")],
 )
 def att2scale(nclass, backbone, aux=True, width=256, gate="softmax", enlarge="scores", own_aux_heads=False):

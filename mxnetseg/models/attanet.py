@@ -5,6 +5,7 @@ Attention fusion weighs the deepest map against the one before it, channel by ch
 then lets every pixel attend to the columns of the image, each squeezed to its mean over the height, which
 makes the affinity `HW x W` instead of `HW x HW`.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock
@@ -65,11 +66,17 @@ class AttaNetHead(Head):
 
 @MODELS.register(
     "attanet",
-    paper="AttaNet: Attention-Augmented Network for Fast and Accurate Scene Parsing", venue="AAAI 2021",
-    year=2021, link="https://arxiv.org/abs/2103.05930", backbone="resnet18", output_stride=32,
-    scores=[("Cityscapes test", "the model of 71 FPS on GTX 1080 Ti", 79.9, "the authors"),
-            ("Cityscapes test", "the model of 130 FPS", 78.5, "the authors"),
-            ("Cityscapes test", "the model of 180 FPS", 70.1, "the authors")],
+    paper="AttaNet: Attention-Augmented Network for Fast and Accurate Scene Parsing",
+    venue="AAAI 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2103.05930",
+    backbone="resnet18",
+    output_stride=32,
+    scores=[
+        ("Cityscapes test", "the model of 71 FPS on GTX 1080 Ti", 79.9, "the authors"),
+        ("Cityscapes test", "the model of 130 FPS", 78.5, "the authors"),
+        ("Cityscapes test", "the model of 180 FPS", 70.1, "the authors"),
+    ],
 )
 def attanet(nclass, backbone, aux=True, width=128):
     """`width`: channels of the head."""

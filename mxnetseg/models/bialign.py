@@ -6,6 +6,7 @@ pooled context to the detail, another the detail to the context, each held back 
 warped computes. The classifier writes 8 x 8 pixels at a time. The spatial path stands in `net.backbone`,
 beside the pyramid backbone (`net.backbone.context`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -77,12 +78,18 @@ class BiAlignHead(Head):
 
 @MODELS.register(
     "bialign",
-    paper="Fast and Accurate Scene Parsing via Bi-direction Alignment Networks", venue="ICIP 2021", year=2021,
-    link="https://arxiv.org/abs/2105.11651", backbone="dfnetv2", output_stride=32,
+    paper="Fast and Accurate Scene Parsing via Bi-direction Alignment Networks",
+    venue="ICIP 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2105.11651",
+    backbone="dfnetv2",
+    output_stride=32,
     backbone_options=dict(widening=True),
-    scores=[("Cityscapes val", "dfnetv2", 78.7, "the authors"),
-            ("Cityscapes val", "backbone not named in the abstract, 30 FPS", 80.1, "the paper"),
-            ("Cityscapes test", "backbone not named in the abstract, 30 FPS", 78.5, "the paper")],
+    scores=[
+        ("Cityscapes val", "dfnetv2", 78.7, "the authors"),
+        ("Cityscapes val", "backbone not named in the abstract, 30 FPS", 80.1, "the paper"),
+        ("Cityscapes test", "backbone not named in the abstract, 30 FPS", 78.5, "the paper"),
+    ],
 )
 def bialign(nclass, backbone, aux=False, width=128, sample_corners=True):
     """`width`: channels of both paths. `aux`: bare classifiers on the backbone's c3 and c2. `sample_corners`:
@@ -90,6 +97,8 @@ def bialign(nclass, backbone, aux=False, width=128, sample_corners=True):
     PyTorch releases."""
     paths = SpatialBesideContext(backbone, width // 2, width)
     head = BiAlignHead(paths.channels, nclass, sample_corners)
-    heads = [(source, FCNHead(paths.channels[i], nclass, paths.channels[i], units=0, dropout=0.0))
-             for source, i in (("c3", 2), ("c2", 1))]
+    heads = [
+        (source, FCNHead(paths.channels[i], nclass, paths.channels[i], units=0, dropout=0.0))
+        for source, i in (("c3", 2), ("c2", 1))
+    ]
     return Segmentor(paths, head, heads if aux else ())

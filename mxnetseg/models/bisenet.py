@@ -8,6 +8,7 @@ paper, or one sum at stride 8 in MXNetSeg; `upsample`), the fusion's gate (`gate
 that shuffle their channels into pixels (`shuffle`, SFSegNets), and what the auxiliary heads read (`aux_on`).
 The paths stand in `net.backbone`, above the pyramid backbone itself (`net.backbone.context`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock
@@ -81,15 +82,32 @@ def _classifier(in_channels, nclass, channels, shuffle, dropout=0.0):
 
 @MODELS.register(
     "bisenet",
-    paper="BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation", venue="ECCV 2018",
-    year=2018, link="https://arxiv.org/abs/1808.00897", backbone="resnet18", output_stride=32,
-    scores=[("Cityscapes val", "resnet18, 1024x1024, 160k", 74.37, "mmsegmentation"),
-            ("Cityscapes val", "resnet18, 1024x1024, 160k, batch 32", 75.16, "mmsegmentation"),
-            ("Cityscapes val", "resnet50, 1024x1024, 160k", 77.68, "mmsegmentation")],
+    paper="BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation",
+    venue="ECCV 2018",
+    year=2018,
+    link="https://arxiv.org/abs/1808.00897",
+    backbone="resnet18",
+    output_stride=32,
+    scores=[
+        ("Cityscapes val", "resnet18, 1024x1024, 160k", 74.37, "mmsegmentation"),
+        ("Cityscapes val", "resnet18, 1024x1024, 160k, batch 32", 75.16, "mmsegmentation"),
+        ("Cityscapes val", "resnet50, 1024x1024, 160k", 77.68, "mmsegmentation"),
+    ],
 )
-def bisenet(nclass, backbone, aux=True, width=None, merge="progressive", upsample=("bilinear", "bilinear"),
-            gate="bottleneck", reduction=1, shuffle=False, aux_on="context", aux_width=None,
-            align_corners=True):
+def bisenet(
+    nclass,
+    backbone,
+    aux=True,
+    width=None,
+    merge="progressive",
+    upsample=("bilinear", "bilinear"),
+    gate="bottleneck",
+    reduction=1,
+    shuffle=False,
+    aux_on="context",
+    aux_width=None,
+    align_corners=True,
+):
     """`width`: channels of the two paths, None is a quarter of c4's (128 on ResNet-18) but at least 128.
     `merge`, `upsample`, `gate`, `reduction`: see `ContextPath` and `FeatureFusion`. `shuffle`: classifiers
     write whole blocks of pixels. `aux_on`: auxiliary heads read `context` (strides 8 and 16) or the
@@ -100,8 +118,10 @@ def bisenet(nclass, backbone, aux=True, width=None, merge="progressive", upsampl
     head = BiSeNetHead(2 * width, nclass, shuffle)
     if aux_on == "context":
         factors = (8, 16) if shuffle else (0, 0)
-        heads = [(source, _classifier(width, nclass, aux_width, factor))
-                 for source, factor in zip(("c2", "c3"), factors)]
+        heads = [
+            (source, _classifier(width, nclass, aux_width, factor))
+            for source, factor in zip(("c2", "c3"), factors)
+        ]
     elif aux_on == "backbone":
         heads = [(f"c{i + 1}", FCNHead(paths.channels[i], nclass, aux_width)) for i in (4, 3)]
     else:

@@ -6,6 +6,7 @@ whose deepest map takes in its global average. Guided aggregation lets each gate
 Heads on every stage of the semantic branch boost training. Detail branch and aggregation stand in
 `net.backbone`, above the semantic branch (`net.backbone.context`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -46,8 +47,14 @@ class GuidedAggregation(HybridBlock):
 
     def hybrid_forward(self, F, detail, semantic):
         # The padding counts: border averages are over nine values too.
-        down = F.Pooling(self.detail_down(detail), kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="avg",
-                         count_include_pad=True)
+        down = F.Pooling(
+            self.detail_down(detail),
+            kernel=(3, 3),
+            stride=(2, 2),
+            pad=(1, 1),
+            pool_type="avg",
+            count_include_pad=True,
+        )
         down = resize_like(F, down, semantic, align_corners=False)
         up = resize_like(F, self.semantic_up(semantic), detail, align_corners=False)
         fine = self.detail_keep(detail) * F.sigmoid(up)
@@ -57,8 +64,10 @@ class GuidedAggregation(HybridBlock):
 
 def _separable(in_channels, channels):
     block = nn.HybridSequential()
-    block.add(ConvUnit(in_channels, in_channels, groups=in_channels, act=None),
-              nn.Conv2D(channels, 1, in_channels=in_channels))
+    block.add(
+        ConvUnit(in_channels, in_channels, groups=in_channels, act=None),
+        nn.Conv2D(channels, 1, in_channels=in_channels),
+    )
     return block
 
 
@@ -96,17 +105,24 @@ class BiSeNetV2Head(Head):
 @MODELS.register(
     "bisenetv2",
     paper="BiSeNet V2: Bilateral Network with Guided Aggregation for Real-time Semantic Segmentation",
-    venue="IJCV 2021", year=2021, link="https://arxiv.org/abs/2004.02147", backbone="bisenetv2",
+    venue="IJCV 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2004.02147",
+    backbone="bisenetv2",
     output_stride=32,
     # The batch norm after the next convolution takes out any shift of this one.
     no_gradient_at_start=("embed.bn.beta",),
-    scores=[("Cityscapes val", "1024x1024, 160k", 73.21, "mmsegmentation"),
-            ("Cityscapes val", "1024x1024, 160k, batch 32", 75.76, "mmsegmentation")],
+    scores=[
+        ("Cityscapes val", "1024x1024, 160k", 73.21, "mmsegmentation"),
+        ("Cityscapes val", "1024x1024, 160k, batch 32", 75.76, "mmsegmentation"),
+    ],
 )
 def bisenetv2(nclass, backbone, aux=True, width=1024, align_corners=False):
     """`width`: channels of the head. `aux`: heads on c1 to c4."""
     branches = DetailAndSemantics(backbone)
     head = BiSeNetV2Head(branches.channels[0], nclass, width)
-    heads = [(f"c{i + 2}", FCNHead(n, nclass, aux_width, units=2))
-             for i, (n, aux_width) in enumerate(zip(backbone.channels, AUX_WIDTHS))]
+    heads = [
+        (f"c{i + 2}", FCNHead(n, nclass, aux_width, units=2))
+        for i, (n, aux_width) in enumerate(zip(backbone.channels, AUX_WIDTHS))
+    ]
     return Segmentor(branches, head, heads if aux else (), align_corners)

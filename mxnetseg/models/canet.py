@@ -6,6 +6,7 @@ deepest map beside what the flow before it found, on grids 2, 4, 8 and 16 times 
 c1 in a small decoder. Version 2: parallel encoder-decoders of growing depth, mixed with c3 by a soft-max
 gate.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -58,9 +59,11 @@ class ContextFlow(HybridBlock):
         pixels, length = F.contrib.arange_like(x, axis=axis), side(F, x, axis)
         count = F.broadcast_maximum(F.floor(length / self._factor), F.ones_like(length))
         cells = F.slice(pixels, begin=(None,), end=(None,), step=(self._factor,)) / self._factor
-        return (bin_weights(F, cells, count, pixels, length),
-                interpolation_weights(F, cells, count, pixels, length),
-                F.broadcast_lesser(cells, count))
+        return (
+            bin_weights(F, cells, count, pixels, length),
+            interpolation_weights(F, cells, count, pixels, length),
+            F.broadcast_lesser(cells, count),
+        )
 
 
 class ChainedHead(Head):
@@ -94,8 +97,9 @@ class Halving(HybridBlock):
     def __init__(self, channels, inner=128):
         super().__init__()
         self.path = nn.HybridSequential()
-        self.path.add(ConvUnit(channels, inner, 1), ConvUnit(inner, inner, strides=2),
-                      ConvUnit(inner, channels, 1))
+        self.path.add(
+            ConvUnit(channels, inner, 1), ConvUnit(inner, inner, strides=2), ConvUnit(inner, channels, 1)
+        )
         self.shortcut = ConvUnit(channels, channels, 1, strides=2, act=None)
 
     def hybrid_forward(self, F, x):
@@ -144,8 +148,13 @@ class GatedHead(Head):
 
 @MODELS.register(
     "canet",
-    paper="Attention-guided Chained Context Aggregation for Semantic Segmentation", venue="IMAVIS 2021",
-    year=2021, link="https://arxiv.org/abs/2002.12041", backbone="resnet101_v1s", output_stride=8, scores=[],
+    paper="Attention-guided Chained Context Aggregation for Semantic Segmentation",
+    venue="IMAVIS 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2002.12041",
+    backbone="resnet101_v1s",
+    output_stride=8,
+    scores=[],
 )
 def canet(nclass, backbone, aux=True, width=256, version=1):
     """`width`: channels of the decoder, half of those of the flows. `version`: 1 or 2, see above."""

@@ -3,6 +3,7 @@ arXiv 1811.08201).
 
 All the work is in its trunk (`backbones/cgnet.py`, half a million parameters); the head is a bare classifier.
 """
+
 from __future__ import annotations
 
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
@@ -22,10 +23,16 @@ class CGNetHead(Head):
 
 @MODELS.register(
     "cgnet",
-    paper="CGNet: A Light-weight Context Guided Network for Semantic Segmentation", venue="TIP 2021",
-    year=2021, link="https://arxiv.org/abs/1811.08201", backbone="cgnet", output_stride=8,
-    scores=[("Cityscapes val", "512x1024, 60k, batch 32", 68.27, "mmsegmentation"),
-            ("Cityscapes val", "680x680, 60k, batch 16", 65.63, "mmsegmentation")],
+    paper="CGNet: A Light-weight Context Guided Network for Semantic Segmentation",
+    venue="TIP 2021",
+    year=2021,
+    link="https://arxiv.org/abs/1811.08201",
+    backbone="cgnet",
+    output_stride=8,
+    scores=[
+        ("Cityscapes val", "512x1024, 60k, batch 32", 68.27, "mmsegmentation"),
+        ("Cityscapes val", "680x680, 60k, batch 16", 65.63, "mmsegmentation"),
+    ],
 )
 def cgnet(nclass, backbone, aux=False, align_corners=False):
     """`aux`: a plain head on c3."""

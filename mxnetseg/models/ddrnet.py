@@ -4,6 +4,7 @@
 All the work is in its backbone (`backbones/ddrnet.py`); heads are a normalized 3x3 convolution and a
 classifier, the auxiliary one on the detail branch after its first exchange with the context.
 """
+
 from __future__ import annotations
 
 from mxnetseg.models.base import MODELS, Head, Segmentor
@@ -24,10 +25,15 @@ class DDRNetHead(Head):
 @MODELS.register(
     "ddrnet",
     paper="Deep Dual-resolution Networks for Real-time and Accurate Semantic Segmentation of Road Scenes",
-    venue="T-ITS 2022", year=2022, link="https://arxiv.org/abs/2101.06085", backbone="ddrnet23_slim",
+    venue="T-ITS 2022",
+    year=2022,
+    link="https://arxiv.org/abs/2101.06085",
+    backbone="ddrnet23_slim",
     output_stride=8,
-    scores=[("Cityscapes val", "ddrnet23_slim, 1024x1024, 120k", 77.84, "mmsegmentation"),
-            ("Cityscapes val", "ddrnet23, 1024x1024, 120k", 79.99, "mmsegmentation")],
+    scores=[
+        ("Cityscapes val", "ddrnet23_slim, 1024x1024, 120k", 77.84, "mmsegmentation"),
+        ("Cityscapes val", "ddrnet23, 1024x1024, 120k", 79.99, "mmsegmentation"),
+    ],
 )
 def ddrnet(nclass, backbone, aux=True, width=None, align_corners=False):
     """`width`: channels of the heads' convolutions, None is half of c4's. `aux`: a head on c3."""

@@ -40,9 +40,7 @@ class DeepLabV3PlusHead(Head):
         super().__init__()
         self._low_first = low_first
         self._align_corners = align_corners
-        self.aspp = ASPP(
-            channels[-1], width, separable=separable, align_corners=align_corners, **aspp
-        )
+        self.aspp = ASPP(channels[-1], width, separable=separable, align_corners=align_corners, **aspp)
         if linear:
             self.low = nn.Conv2D(48, 1, use_bias=False, in_channels=channels[0])
         else:

@@ -4,6 +4,7 @@ Atrous units with rates 3, 6, 12, 18, 24, each reading the backbone map joined w
 before it, so that receptive fields add up. Here units normalize after their convolution, as in MXNetSeg; the
 authors' code normalizes before it, on a DenseNet (`densenet161`, which is a backbone here too).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -50,12 +51,17 @@ class DenseASPPHead(Head):
 
 @MODELS.register(
     "denseaspp",
-    paper="DenseASPP for Semantic Segmentation in Street Scenes", venue="CVPR 2018", year=2018,
+    paper="DenseASPP for Semantic Segmentation in Street Scenes",
+    venue="CVPR 2018",
+    year=2018,
     link="https://openaccess.thecvf.com/content_cvpr_2018/html/Yang_DenseASPP_for_Semantic_CVPR_2018_paper.html",
-    backbone="resnet101_v1s", output_stride=8,
-    scores=[("Cityscapes val", "resnet101, output stride 8", 78.7, "MXNetSeg"),
-            ("Cityscapes val", "densenet161", 78.8, "the authors"),
-            ("Cityscapes test", "densenet161", 80.6, "the paper")],
+    backbone="resnet101_v1s",
+    output_stride=8,
+    scores=[
+        ("Cityscapes val", "resnet101, output stride 8", 78.7, "MXNetSeg"),
+        ("Cityscapes val", "densenet161", 78.8, "the authors"),
+        ("Cityscapes test", "densenet161", 80.6, "the paper"),
+    ],
 )
 def denseaspp(nclass, backbone, aux=True, width=256, reduced=1024, rates=(3, 6, 12, 18, 24)):
     """`width`: channels of an atrous unit; `reduced`: of the 1x1 unit before it; `rates`: dilations."""

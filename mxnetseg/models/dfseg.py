@@ -3,6 +3,7 @@
 Pyramid pooling on the deepest map, then twice: resize, join with the next finer map, blend by one 3x3
 convolution. There is neither norm nor activation between the blends.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -62,11 +63,17 @@ class DFSegHead(Head):
 @MODELS.register(
     "dfseg",
     paper="Partial Order Pruning: for Best Speed/Accuracy Trade-off in Neural Architecture Search",
-    venue="CVPR 2019", year=2019, link="https://arxiv.org/abs/1903.03777", backbone="dfnetv2",
-    output_stride=32, backbone_options=dict(widening=True),
-    scores=[("Cityscapes val", "dfnetv1, DF1-Seg", 74.1, "the authors"),
-            ("Cityscapes val", "dfnetv2, DF2-Seg1", 75.9, "the authors"),
-            ("Cityscapes val", "dfnetv2, DF2-Seg2", 76.9, "the authors")],
+    venue="CVPR 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1903.03777",
+    backbone="dfnetv2",
+    output_stride=32,
+    backbone_options=dict(widening=True),
+    scores=[
+        ("Cityscapes val", "dfnetv1, DF1-Seg", 74.1, "the authors"),
+        ("Cityscapes val", "dfnetv2, DF2-Seg1", 75.9, "the authors"),
+        ("Cityscapes val", "dfnetv2, DF2-Seg2", 76.9, "the authors"),
+    ],
 )
 def dfseg(nclass, backbone, aux=False, width=128, half_size=False):
     """`width`: channels of the decoder. `half_size`: the backbone sees the image halved, as the authors

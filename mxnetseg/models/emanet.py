@@ -5,6 +5,7 @@ bases (M), then every pixel is rebuilt from the bases and added to what it was. 
 kept beside the weights, a moving average over training. No gradient passes through the rounds, hence none
 reaches the 1x1 convolution before them: it stays as it was drawn.
 """
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -29,8 +30,9 @@ class EMAttention(HybridBlock):
         self._epsilon, self._moving, self._momentum = epsilon, moving, momentum
         size = channels * bases
         # Unit length is what counts: a normal draw of variance 1/channels has it on average.
-        self.bases = self.params.get("bases", shape=(size,), grad_req="null",
-                                     init=mx.init.Normal(channels ** -0.5))
+        self.bases = self.params.get(
+            "bases", shape=(size,), grad_req="null", init=mx.init.Normal(channels**-0.5)
+        )
         if moving:
             self.spread = self.params.get("spread", shape=(size,), grad_req="null", init="ones")
 
@@ -55,8 +57,9 @@ class EMAttention(HybridBlock):
         # A thread to the input without weight: without it there were no backward pass to run.
         mean = F.broadcast_add(mean, F.reshape(F.mean(x) * 0, (1, 1, 1, 1)))
         size = (self._channels * self._bases,)
-        out = F.BatchNorm(mean, F.ones(size), F.zeros(size), bases, spread, momentum=self._momentum,
-                          fix_gamma=False)
+        out = F.BatchNorm(
+            mean, F.ones(size), F.zeros(size), bases, spread, momentum=self._momentum, fix_gamma=False
+        )
         return F.reshape(F.mean(out) * 0, (1, 1, 1, 1))
 
 
@@ -98,14 +101,30 @@ class EMANetHead(Head):
 
 @MODELS.register(
     "emanet",
-    paper="Expectation-Maximization Attention Networks for Semantic Segmentation", venue="ICCV 2019",
-    year=2019, link="https://arxiv.org/abs/1907.13426", backbone="resnet50", output_stride=8,
+    paper="Expectation-Maximization Attention Networks for Semantic Segmentation",
+    venue="ICCV 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1907.13426",
+    backbone="resnet50",
+    output_stride=8,
     backbone_options=dict(stem="deep"),
-    scores=[("Cityscapes val", "resnet50_v1c, 512x1024, 80k", 77.59, "mmsegmentation"),
-            ("Cityscapes val", "resnet101_v1c, 512x1024, 80k", 79.1, "mmsegmentation")],
+    scores=[
+        ("Cityscapes val", "resnet50_v1c, 512x1024, 80k", 77.59, "mmsegmentation"),
+        ("Cityscapes val", "resnet101_v1c, 512x1024, 80k", 79.1, "mmsegmentation"),
+    ],
 )
-def emanet(nclass, backbone, aux=False, width=512, bases=64, rounds=3, epsilon=1e-6, moving=True,
-           concat_input=False, align_corners=True):
+def emanet(
+    nclass,
+    backbone,
+    aux=False,
+    width=512,
+    bases=64,
+    rounds=3,
+    epsilon=1e-6,
+    moving=True,
+    concat_input=False,
+    align_corners=True,
+):
     """`width`: channels that the attention works on. `bases`, `rounds`, `epsilon`, `moving`: see
     `EMAttention`; `moving=False` keeps the bases as they were drawn, as SFSegNets does. `concat_input`: see
     `EMANetHead`. `aux`: a plain head on c3 (mmsegmentation)."""

@@ -111,9 +111,7 @@ class EncHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 42.61, "mmsegmentation"),
     ],
 )
-def encnet(
-    nclass, backbone, aux=True, width=None, codes=32, aux_width=None, jpu=False, align_corners=True
-):
+def encnet(nclass, backbone, aux=True, width=None, codes=32, aux_width=None, jpu=False, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3. `codes`: codewords. `aux`: the logits of
     presence, one value a class spread over the image, then a plain head on c3."""
     head = EncHead(backbone.channels, nclass, width, codes, jpu, align_corners)

@@ -4,6 +4,7 @@ T-ITS 2021).
 All the work is in its backbone (`backbones/eprnet.py`: `eprnet`, `eprnet_light`); the head is one 3x3
 unit with a PReLU and a classifier.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import nn
@@ -28,8 +29,11 @@ class EPRNetHead(Head):
 @MODELS.register(
     "eprnet",
     paper="EPRNet: Efficient Pyramid Representation Network for Real-Time Street Scene Segmentation",
-    venue="T-ITS 2021", year=2021, link="https://doi.org/10.1109/TITS.2021.3066401",
-    backbone="eprnet", output_stride=8,
+    venue="T-ITS 2021",
+    year=2021,
+    link="https://doi.org/10.1109/TITS.2021.3066401",
+    backbone="eprnet",
+    output_stride=8,
     scores=[("Cityscapes test", "fine labels only", 73.9, "the paper")],
 )
 def eprnet(nclass, backbone, width=128, dropout=0.0):

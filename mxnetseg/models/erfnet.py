@@ -6,6 +6,7 @@ blocks, bring it to stride 2, where a unit and a classifier end the network (mms
 authors' ends in a third transposed convolution). The decoder stands in `net.backbone`, above the encoder
 (`net.backbone.context`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -58,7 +59,10 @@ class ERFNetHead(Head):
 @MODELS.register(
     "erfnet",
     paper="ERFNet: Efficient Residual Factorized ConvNet for Real-time Semantic Segmentation",
-    venue="T-ITS 2018", year=2018, link="https://doi.org/10.1109/TITS.2017.2750080", backbone="erfnet",
+    venue="T-ITS 2018",
+    year=2018,
+    link="https://doi.org/10.1109/TITS.2017.2750080",
+    backbone="erfnet",
     output_stride=8,
     scores=[("Cityscapes val", "512x1024, 160k", 72.5, "mmsegmentation")],
 )

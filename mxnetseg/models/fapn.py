@@ -8,6 +8,7 @@ from both.
 Forms: `paper`; `mxnetseg`, whose selection has a batch norm before its sigmoid and a ReLU at its end, and
 whose deformable convolution reads the offset features beside the coarse map.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -52,8 +53,9 @@ class ModulatedDeformableConv(HybridBlock):
         super().__init__()
         self._groups, self._of_group = groups, in_channels // groups
         self._channels = channels
-        self.offset = nn.Conv2D(3 * 9 * groups, 3, padding=1, in_channels=guide_channels,
-                                weight_initializer="zeros")
+        self.offset = nn.Conv2D(
+            3 * 9 * groups, 3, padding=1, in_channels=guide_channels, weight_initializer="zeros"
+        )
         self.weight = self.params.get("weight", shape=(channels, in_channels, 3, 3))
         self.bias = self.params.get("bias", shape=(channels,), init="zeros")
 
@@ -75,8 +77,9 @@ class ModulatedDeformableConv(HybridBlock):
         columns = F.reshape(columns, (-1, 9 * self._groups * self._of_group, 0, 0))
         # (out, in, 3, 3) in the order of the columns: group, tap, channel of the group.
         weight = F.transpose(F.reshape(weight, (0, -4, self._groups, -1, -3)), (0, 1, 3, 2))
-        return F.Convolution(columns, F.reshape(weight, (0, -1, 1, 1)), bias, kernel=(1, 1),
-                             num_filter=self._channels)
+        return F.Convolution(
+            columns, F.reshape(weight, (0, -1, 1, 1)), bias, kernel=(1, 1), num_filter=self._channels
+        )
 
 
 class FeatureAlignment(HybridBlock):
@@ -122,10 +125,16 @@ class FaPNHead(Head):
 
 @MODELS.register(
     "fapn",
-    paper="FaPN: Feature-aligned Pyramid Network for Dense Image Prediction", venue="ICCV 2021", year=2021,
-    link="https://arxiv.org/abs/2108.07058", backbone="resnet50_v1s", output_stride=32,
-    scores=[("Cityscapes val", "resnet50, with PointRend", 80.0, "the authors"),
-            ("Cityscapes val", "resnet101, with PointRend", 80.1, "the authors")],
+    paper="FaPN: Feature-aligned Pyramid Network for Dense Image Prediction",
+    venue="ICCV 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2108.07058",
+    backbone="resnet50_v1s",
+    output_stride=32,
+    scores=[
+        ("Cityscapes val", "resnet50, with PointRend", 80.0, "the authors"),
+        ("Cityscapes val", "resnet101, with PointRend", 80.1, "the authors"),
+    ],
     # Behind offsets that start at zero.
     no_gradient_at_start=("guide.conv.weight", "guide.bn.gamma", "guide.bn.beta"),
 )

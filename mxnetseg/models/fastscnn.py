@@ -5,6 +5,7 @@ deepest map is brought up, convolved depthwise and added to them. Published form
 unit (`ppm_kernel`), in the dilation of the depthwise convolution (4 in the paper, 1 elsewhere), in biases and
 resizing. Pooling and fusion stand in `net.backbone`, above the encoder (`net.backbone.context`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import nn
@@ -23,8 +24,10 @@ class DetailAndContext(Backbone):
 
     def __init__(self, context, width, ppm_kernel, dilation, bias, align_corners):
         fine, deepest = context.channels[1], context.channels[3]
-        super().__init__(channels=(fine, width, width),
-                         strides=(context.strides[1], context.strides[3], context.strides[1]))
+        super().__init__(
+            channels=(fine, width, width),
+            strides=(context.strides[1], context.strides[3], context.strides[1]),
+        )
         self._align_corners = align_corners
         self.context = context
         self.ppm = PyramidPooling(deepest, width // 4, align_corners=align_corners)
@@ -46,8 +49,9 @@ class FastSCNNHead(Head):
     def __init__(self, width, nclass, inner_act):
         super().__init__()
         self.units = nn.HybridSequential()
-        self.units.add(SeparableUnit(width, width, inner_act=inner_act),
-                       SeparableUnit(width, width, inner_act=inner_act))
+        self.units.add(
+            SeparableUnit(width, width, inner_act=inner_act), SeparableUnit(width, width, inner_act=inner_act)
+        )
         self.drop = nn.Dropout(0.1)
         self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
 
@@ -57,12 +61,27 @@ class FastSCNNHead(Head):
 
 @MODELS.register(
     "fastscnn",
-    paper="Fast-SCNN: Fast Semantic Segmentation Network", venue="BMVC 2019", year=2019,
-    link="https://arxiv.org/abs/1902.04502", backbone="fastscnn", output_stride=32,
+    paper="Fast-SCNN: Fast Semantic Segmentation Network",
+    venue="BMVC 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1902.04502",
+    backbone="fastscnn",
+    output_stride=32,
     scores=[("Cityscapes val", "512x1024, 160k", 70.96, "mmsegmentation")],
 )
-def fastscnn(nclass, backbone, aux=True, width=128, ppm_kernel=3, dilation=4, bias=False, inner_act=None,
-             aux_on="both", aux_width=32, align_corners=False):
+def fastscnn(
+    nclass,
+    backbone,
+    aux=True,
+    width=128,
+    ppm_kernel=3,
+    dilation=4,
+    bias=False,
+    inner_act=None,
+    aux_on="both",
+    aux_width=32,
+    align_corners=False,
+):
     """`width`: channels of the fused map. `ppm_kernel`: side of the unit after pyramid pooling. `dilation`,
     `bias`: of the fusion's depthwise and of its pointwise convolutions. `inner_act`: between the halves of
     separable convolutions. `aux_on`: auxiliary heads of `aux_width` on the pooled map and on c2 (`both`),
@@ -72,5 +91,5 @@ def fastscnn(nclass, backbone, aux=True, width=128, ppm_kernel=3, dilation=4, bi
     branches = DetailAndContext(backbone, width, ppm_kernel, dilation, bias, align_corners)
     head = FastSCNNHead(width, nclass, inner_act)
     sources = (("c2", width), ("c1", branches.channels[0]))
-    heads = [(source, FCNHead(n, nclass, aux_width)) for source, n in sources[aux_on == "fine":]]
+    heads = [(source, FCNHead(n, nclass, aux_width)) for source, n in sources[aux_on == "fine" :]]
     return Segmentor(branches, head, heads if aux else (), align_corners)

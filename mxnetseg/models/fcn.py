@@ -24,8 +24,9 @@ class FCN(Head):
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         if gather:
             deepest = sum(channels)
-        self.classifier = FCNHead(deepest, nclass, head_width(width, deepest), units, concat_input,
-                                  kernel=1 if gather else 3)
+        self.classifier = FCNHead(
+            deepest, nclass, head_width(width, deepest), units, concat_input, kernel=1 if gather else 3
+        )
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self.jpu is not None:
@@ -62,6 +63,4 @@ def fcn(
     channels = backbone.channels
     gather = not jpu and (gathers(backbone) if gather is None else gather)
     head = FCN(channels, nclass, width, units, concat_input, jpu, gather, align_corners)
-    return Segmentor(
-        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners
-    )
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)

@@ -7,6 +7,7 @@ connected pyramid from deep to shallow.
 All levels are fused at once. MXNetSeg fuses them one after the other, so that levels 2 to 4 mix maps that
 are fused already (`sequential=True`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -85,8 +86,12 @@ class GFFNetHead(Head):
 
 @MODELS.register(
     "gffnet",
-    paper="GFF: Gated Fully Fusion for Semantic Segmentation", venue="AAAI 2020", year=2020,
-    link="https://arxiv.org/abs/1904.01803", backbone="resnet101_v1s", output_stride=8,
+    paper="GFF: Gated Fully Fusion for Semantic Segmentation",
+    venue="AAAI 2020",
+    year=2020,
+    link="https://arxiv.org/abs/1904.01803",
+    backbone="resnet101_v1s",
+    output_stride=8,
     scores=[("Cityscapes test", "resnet101", 82.3, "the authors")],
 )
 def gffnet(nclass, backbone, aux=True, width=256, sequential=False):

@@ -10,6 +10,7 @@ Published forms differ in how things are halved and resized (`corners`), in the 
 The branches and fusions stand in `net.backbone`, above the ResNet itself (`net.backbone.context`).
 Backbones that cannot be run in two parts see the halved image in one piece, without the second halving.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -55,8 +56,9 @@ class ThreeResolutions(Backbone):
         # Zero input channels: the image's are inferred when the network is created.
         self.full = nn.HybridSequential()
         self.full.add(ConvUnit(0, 32, strides=2), ConvUnit(32, 32, strides=2), ConvUnit(32, 64, strides=2))
-        self.ppm = PyramidPooling(context.channels[3], deepest, act=ppm_act, align_corners=corners,
-                                  input_first=ppm_first)
+        self.ppm = PyramidPooling(
+            context.channels[3], deepest, act=ppm_act, align_corners=corners, input_first=ppm_first
+        )
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, deepest, ppm_kernel)
         self.reduce_quarter = ConvUnit(deepest, width, 1)
         self.reduce_half = ConvUnit(context.channels[1], width, 1)
@@ -106,13 +108,32 @@ def _classifier(channels, nclass, units):
 
 @MODELS.register(
     "icnet",
-    paper="ICNet for Real-Time Semantic Segmentation on High-Resolution Images", venue="ECCV 2018", year=2018,
-    link="https://arxiv.org/abs/1704.08545", backbone="resnet50", output_stride=8,
-    scores=[("Cityscapes val", "resnet18_v1c, 832x832, 160k", 74.43, "mmsegmentation"),
-            ("Cityscapes val", "resnet50_v1c, 832x832, 160k", 76.29, "mmsegmentation")],
+    paper="ICNet for Real-Time Semantic Segmentation on High-Resolution Images",
+    venue="ECCV 2018",
+    year=2018,
+    link="https://arxiv.org/abs/1704.08545",
+    backbone="resnet50",
+    output_stride=8,
+    scores=[
+        ("Cityscapes val", "resnet18_v1c, 832x832, 160k", 74.43, "mmsegmentation"),
+        ("Cityscapes val", "resnet50_v1c, 832x832, 160k", 76.29, "mmsegmentation"),
+    ],
 )
-def icnet(nclass, backbone, aux=True, width=256, corners=True, ceil_pool=False, ppm_act="relu",
-          ppm_first=True, ppm_kernel=3, early_act=False, units=0, supervise_main=False, fine_first=False):
+def icnet(
+    nclass,
+    backbone,
+    aux=True,
+    width=256,
+    corners=True,
+    ceil_pool=False,
+    ppm_act="relu",
+    ppm_first=True,
+    ppm_kernel=3,
+    early_act=False,
+    units=0,
+    supervise_main=False,
+    fine_first=False,
+):
     """`width`: channels of the reduced branches. `corners`: all resizing aligns corners. `ceil_pool`: the
     ResNet's max pool rounds up. `ppm_act`, `ppm_first`, `ppm_kernel`: pyramid pooling's activation, whether
     its input is joined first, side of the convolution after it. `early_act`: ReLU inside the fusions too.

@@ -118,9 +118,7 @@ class ISAHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 43.8, "mmsegmentation"),
     ],
 )
-def isanet(
-    nclass, backbone, aux=True, width=None, inner=256, block=8, aux_width=None, align_corners=True
-):
+def isanet(nclass, backbone, aux=True, width=None, inner=256, block=8, aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3. `inner`: channels of queries and keys.
     `block`: side of the blocks."""
     head = ISAHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, inner, block)

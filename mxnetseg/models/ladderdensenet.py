@@ -5,6 +5,7 @@ A DenseNet at output stride 32 whose deepest map climbs a ladder: at each rung i
 level, added to a 1x1 projection of it and blended by a 3x3 unit. The auxiliary head reads the projection of
 the deepest map, before the ladder.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import nn
@@ -36,10 +37,13 @@ class LadderHead(Head):
 @MODELS.register(
     "ladderdensenet",
     paper="Ladder-style DenseNets for Semantic Segmentation of Large Natural Images",
-    venue="ICCVW 2017", year=2017,
+    venue="ICCVW 2017",
+    year=2017,
     link="https://openaccess.thecvf.com/content_ICCV_2017_workshops/w3/html/"
-         "Kreso_Ladder-Style_DenseNets_for_ICCV_2017_paper.html",
-    backbone="densenet121", output_stride=32, scores=[],
+    "Kreso_Ladder-Style_DenseNets_for_ICCV_2017_paper.html",
+    backbone="densenet121",
+    output_stride=32,
+    scores=[],
 )
 def ladderdensenet(nclass, backbone, aux=True, width=128):
     """`width`: channels of the ladder."""

@@ -9,6 +9,7 @@ HRNet both classifiers read all branches joined (`gather`).
 Published forms differ in whether the units outside the attention are rectified (`act`; not in SFSegNets), in
 biases before batch norms (`unit_bias`), and in the first classifier's width and kernel.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -31,11 +32,12 @@ class ObjectAttention(HybridBlock):
 
     def __init__(self, channels, inner, unit_bias):
         super().__init__()
-        self._scale = inner ** -0.5
+        self._scale = inner**-0.5
         self.query, self.key = nn.HybridSequential(), nn.HybridSequential()
         for projection in (self.query, self.key):
-            projection.add(ConvUnit(channels, inner, 1, bias=unit_bias),
-                           ConvUnit(inner, inner, 1, bias=unit_bias))
+            projection.add(
+                ConvUnit(channels, inner, 1, bias=unit_bias), ConvUnit(inner, inner, 1, bias=unit_bias)
+            )
         self.value = ConvUnit(channels, inner, 1, bias=unit_bias)
         self.out = ConvUnit(inner, channels, 1, bias=unit_bias)
 
@@ -51,8 +53,20 @@ class ObjectAttention(HybridBlock):
 class OCRHead(Head):
     """Pyramid to (logits, logits of the regions). `apart`: c4 is coarser than c3 and comes up to its size."""
 
-    def __init__(self, channels, nclass, width, inner, region_width, region_kernel, act, unit_bias, gather,
-                 apart, align_corners):
+    def __init__(
+        self,
+        channels,
+        nclass,
+        width,
+        inner,
+        region_width,
+        region_kernel,
+        act,
+        unit_bias,
+        gather,
+        apart,
+        align_corners,
+    ):
         super().__init__()
         self._apart = apart
         self._gather, self._align_corners = gather, align_corners
@@ -80,15 +94,32 @@ class OCRHead(Head):
 
 @MODELS.register(
     "ocrnet",
-    paper="Object-Contextual Representations for Semantic Segmentation", venue="ECCV 2020", year=2020,
-    link="https://arxiv.org/abs/1909.11065", backbone="resnet101", output_stride=8,
+    paper="Object-Contextual Representations for Semantic Segmentation",
+    venue="ECCV 2020",
+    year=2020,
+    link="https://arxiv.org/abs/1909.11065",
+    backbone="resnet101",
+    output_stride=8,
     backbone_options=dict(stem="deep"),
-    scores=[("Cityscapes val", "resnet101_v1c, 512x1024, 80k, batch 16", 80.81, "mmsegmentation"),
-            ("Cityscapes val", "hrnet_w18, 512x1024, 160k", 79.47, "mmsegmentation"),
-            ("Cityscapes val", "hrnet_w48, 512x1024, 160k", 81.35, "mmsegmentation")],
+    scores=[
+        ("Cityscapes val", "resnet101_v1c, 512x1024, 80k, batch 16", 80.81, "mmsegmentation"),
+        ("Cityscapes val", "hrnet_w18, 512x1024, 160k", 79.47, "mmsegmentation"),
+        ("Cityscapes val", "hrnet_w48, 512x1024, 160k", 81.35, "mmsegmentation"),
+    ],
 )
-def ocrnet(nclass, backbone, aux=True, width=512, inner=256, region_width=None, region_kernel=None,
-           act="relu", unit_bias=False, gather=None, align_corners=True):
+def ocrnet(
+    nclass,
+    backbone,
+    aux=True,
+    width=512,
+    inner=256,
+    region_width=None,
+    region_kernel=None,
+    act="relu",
+    unit_bias=False,
+    gather=None,
+    align_corners=True,
+):
     """`width`: channels of pixels and regions, `inner`: of the attention. `region_width`, `region_kernel`:
     the first classifier's unit; None is `width` and 3, on joined maps their channels and 1. `act`,
     `unit_bias`: see the module. `gather`: None joins all maps on HRNet only. `aux`: the region logits."""
@@ -96,6 +127,17 @@ def ocrnet(nclass, backbone, aux=True, width=512, inner=256, region_width=None, 
     region_width = region_width or (sum(backbone.channels) if gather else width)
     region_kernel = region_kernel or (1 if gather else 3)
     apart = not gather and backbone.strides[2] != backbone.strides[3]
-    head = OCRHead(backbone.channels, nclass, width, inner, region_width, region_kernel, act, unit_bias,
-                   gather, apart, align_corners)
+    head = OCRHead(
+        backbone.channels,
+        nclass,
+        width,
+        inner,
+        region_width,
+        region_kernel,
+        act,
+        unit_bias,
+        gather,
+        apart,
+        align_corners,
+    )
     return Segmentor(backbone, head, [("head.0", Identity())] if aux else (), align_corners)

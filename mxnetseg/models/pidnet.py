@@ -5,6 +5,7 @@ The three branches are in `backbones/pidnet.py`; heads are DDRNet's. The auxilia
 after its first fusion. A second one, for boundaries, is built on request only (`boundary`): its output is no
 map of classes and needs a loss of its own.
 """
+
 from __future__ import annotations
 
 from mxnetseg.models.base import MODELS, Segmentor
@@ -14,10 +15,16 @@ from mxnetseg.nn.preact import PreActHead
 
 @MODELS.register(
     "pidnet",
-    paper="PIDNet: A Real-time Semantic Segmentation Network Inspired by PID Controllers", venue="CVPR 2023",
-    year=2023, link="https://arxiv.org/abs/2206.02066", backbone="pidnet_s", output_stride=8,
-    scores=[("Cityscapes val", "pidnet_s, 1024x1024, 120k", 78.74, "mmsegmentation"),
-            ("Cityscapes val", "pidnet_m, 1024x1024, 120k", 80.22, "mmsegmentation")],
+    paper="PIDNet: A Real-time Semantic Segmentation Network Inspired by PID Controllers",
+    venue="CVPR 2023",
+    year=2023,
+    link="https://arxiv.org/abs/2206.02066",
+    backbone="pidnet_s",
+    output_stride=8,
+    scores=[
+        ("Cityscapes val", "pidnet_s, 1024x1024, 120k", 78.74, "mmsegmentation"),
+        ("Cityscapes val", "pidnet_m, 1024x1024, 120k", 80.22, "mmsegmentation"),
+    ],
 )
 def pidnet(nclass, backbone, aux=True, width=128, boundary=0, align_corners=True):
     """`width`: channels of the heads' convolutions. `aux`: a head on c3. `boundary`: channels of a boundary

@@ -5,6 +5,7 @@ dilated convolutions) runs over c2, then over its output joined with c3, then ov
 rates growing and, at the deepest, with pairs of strip convolutions in each branch. A boundary attention
 module then adds c1 where the enhanced map is unsure, which is where objects end.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -86,9 +87,13 @@ class SeENetHead(Head):
 
 @MODELS.register(
     "seenet",
-    paper="Towards Bridging Semantic Gap to Improve Semantic Segmentation", venue="ICCV 2019", year=2019,
+    paper="Towards Bridging Semantic Gap to Improve Semantic Segmentation",
+    venue="ICCV 2019",
+    year=2019,
     link="https://doi.org/10.1109/ICCV.2019.00433",
-    backbone="resnet101_v1s", output_stride=8, scores=[],
+    backbone="resnet101_v1s",
+    output_stride=8,
+    scores=[],
 )
 def seenet(nclass, backbone, aux=True, width=128):
     """`width`: channels of the enhanced maps."""

@@ -5,6 +5,7 @@ Mix transformers (`mit_b0` to `mit_b5`) with a head of pointwise layers only: ev
 the same channels and to stride 4, and all are fused. In the paper (`form="paper"`) the levels' layers are
 bare linear ones; mmsegmentation's are units with batch norm and ReLU (`form="units"`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import nn
@@ -39,11 +40,22 @@ class PointwiseHead(Head):
 @MODELS.register(
     "segformer",
     paper="SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers",
-    venue="NeurIPS 2021", year=2021, link="https://arxiv.org/abs/2105.15203",
-    backbone="mit_b0", output_stride=32,
-    scores=[("Cityscapes val", f"mit_{size}, 1024x1024, 160k", miou, "mmsegmentation")
-            for size, miou in (("b0", 76.54), ("b1", 78.56), ("b2", 81.08), ("b3", 81.94), ("b4", 81.89),
-                               ("b5", 82.25))],
+    venue="NeurIPS 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2105.15203",
+    backbone="mit_b0",
+    output_stride=32,
+    scores=[
+        ("Cityscapes val", f"mit_{size}, 1024x1024, 160k", miou, "mmsegmentation")
+        for size, miou in (
+            ("b0", 76.54),
+            ("b1", 78.56),
+            ("b2", 81.08),
+            ("b3", 81.94),
+            ("b4", 81.89),
+            ("b5", 82.25),
+        )
+    ],
 )
 def segformer(nclass, backbone, width=256, form="paper"):
     """`width`: channels of the head (the paper has 768 from mit_b2 on). `form`: see above."""

@@ -5,6 +5,7 @@ One embedding for each class goes through two transformer layers beside the patc
 patch and a class's embedding, normalized over the classes, is the class's score there. Logits come at
 stride 16.
 """
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -49,13 +50,20 @@ def _unit_length(F, tokens):
 
 @MODELS.register(
     "segmenter",
-    paper="Segmenter: Transformer for Semantic Segmentation", venue="ICCV 2021", year=2021,
-    link="https://arxiv.org/abs/2105.05633", backbone="vit_tiny", output_stride=16, one_stride=True,
+    paper="Segmenter: Transformer for Semantic Segmentation",
+    venue="ICCV 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2105.05633",
+    backbone="vit_tiny",
+    output_stride=16,
+    one_stride=True,
     backbone_options=dict(final_norm=True, resizing="bicubic"),
-    scores=[("ADE20K val", "vit_tiny, 512x512, 160k", 39.99, "mmsegmentation"),
-            ("ADE20K val", "vit_small, 512x512, 160k", 46.19, "mmsegmentation"),
-            ("ADE20K val", "vit_base, 512x512, 160k", 49.6, "mmsegmentation"),
-            ("ADE20K val", "vit_large, 512x512, 160k", 52.16, "mmsegmentation")],
+    scores=[
+        ("ADE20K val", "vit_tiny, 512x512, 160k", 39.99, "mmsegmentation"),
+        ("ADE20K val", "vit_small, 512x512, 160k", 46.19, "mmsegmentation"),
+        ("ADE20K val", "vit_base, 512x512, 160k", 49.6, "mmsegmentation"),
+        ("ADE20K val", "vit_large, 512x512, 160k", 52.16, "mmsegmentation"),
+    ],
 )
 def segmenter(nclass, backbone, layers=2):
     """`layers`: of the mask decoder. One class alone cannot be normalized over classes: at least two."""

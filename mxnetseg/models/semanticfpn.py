@@ -96,9 +96,7 @@ class SemanticFPNHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 39.35, "mmsegmentation"),
     ],
 )
-def semanticfpn(
-    nclass, backbone, width=256, branch_width=128, fpn="plain", dropout=0.1, align_corners=True
-):
+def semanticfpn(nclass, backbone, width=256, branch_width=128, fpn="plain", dropout=0.1, align_corners=True):
     """`width`, `branch_width`: channels of the pyramid and of the summed maps. `fpn`: see the module. The
     paper normalizes the branches by groups: `norm="gn"` of `create_model`."""
     head = SemanticFPNHead(

@@ -8,6 +8,7 @@ Forms: `paper` (mmsegmentation), every head normalizes the tokens it reads, unit
 resizing with unaligned corners; `mxnetseg`, the tapped maps are normalized once for all heads, fewer maps are
 enlarged, corners are aligned, and pup's classifier is a unit: its logits have a batch norm and a ReLU.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -149,14 +150,20 @@ class NormalizedHead(Head):
 @MODELS.register(
     "setr",
     paper="Rethinking Semantic Segmentation from a Sequence-to-Sequence Perspective with Transformers",
-    venue="CVPR 2021", year=2021, link="https://arxiv.org/abs/2012.15840",
-    backbone="vit_large", output_stride=16, one_stride=True,
-    scores=[("Cityscapes val", "vit_large naive, 768x768, 80k", 78.1, "mmsegmentation"),
-            ("Cityscapes val", "vit_large pup, 768x768, 80k", 79.21, "mmsegmentation"),
-            ("Cityscapes val", "vit_large mla, 768x768, 80k", 77.0, "mmsegmentation"),
-            ("ADE20K val", "vit_large naive, 512x512, 160k", 48.28, "mmsegmentation"),
-            ("ADE20K val", "vit_large pup, 512x512, 160k", 48.24, "mmsegmentation"),
-            ("ADE20K val", "vit_large mla, 512x512, 160k", 47.39, "mmsegmentation")],
+    venue="CVPR 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2012.15840",
+    backbone="vit_large",
+    output_stride=16,
+    one_stride=True,
+    scores=[
+        ("Cityscapes val", "vit_large naive, 768x768, 80k", 78.1, "mmsegmentation"),
+        ("Cityscapes val", "vit_large pup, 768x768, 80k", 79.21, "mmsegmentation"),
+        ("Cityscapes val", "vit_large mla, 768x768, 80k", 77.0, "mmsegmentation"),
+        ("ADE20K val", "vit_large naive, 512x512, 160k", 48.28, "mmsegmentation"),
+        ("ADE20K val", "vit_large pup, 512x512, 160k", 48.24, "mmsegmentation"),
+        ("ADE20K val", "vit_large mla, 512x512, 160k", 47.39, "mmsegmentation"),
+    ],
 )
 def setr(nclass, backbone, aux=True, decoder="pup", width=256, form="paper"):
     """`decoder`, `form`: see above; `width`: channels of the decoder. `aux`: heads on the other blocks tapped

@@ -10,6 +10,7 @@ sampler's convention (`sample_corners`), biases of laterals' followers, and deep
 strides kept and stages 3 and 4 dilated all the same; DFNet v1 before and after its last widening, and
 DFNets without their stride 4.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -73,8 +74,7 @@ class SFNetHead(Head):
         self.laterals, self.aligns, self.smooths = (nn.HybridSequential() for _ in range(3))
         for n in finer:
             self.laterals.add(ConvUnit(n, width, 1, bias=True))
-            self.aligns.add(
-                FlowAlign(width, flow_unit, sample_corners) if align == "flow" else ResizeAlign())
+            self.aligns.add(FlowAlign(width, flow_unit, sample_corners) if align == "flow" else ResizeAlign())
             self.smooths.add(ConvUnit(width, width))
         self.fuse = ConvUnit(width * len(levels), width)
         self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
@@ -95,17 +95,32 @@ class SFNetHead(Head):
 
 @MODELS.register(
     "sfnet",
-    paper="Semantic Flow for Fast and Accurate Scene Parsing", venue="ECCV 2020", year=2020,
-    link="https://arxiv.org/abs/2002.10120", backbone="resnet18", output_stride=32,
+    paper="Semantic Flow for Fast and Accurate Scene Parsing",
+    venue="ECCV 2020",
+    year=2020,
+    link="https://arxiv.org/abs/2002.10120",
+    backbone="resnet18",
+    output_stride=32,
     backbone_options=dict(stem="deep", dilation="strided", widening=True),
-    scores=[("Cityscapes val", "resnet18, deep stem, class-uniform sampling", 79.0, "the authors"),
-            ("Cityscapes val", "resnet18, Mapillary pretraining", 79.9, "the authors"),
-            ("Cityscapes val", "resnet50, deep stem", 80.4, "the authors"),
-            ("Cityscapes val", "dfnetv1", 72.2, "the authors"),
-            ("Cityscapes val", "dfnetv2", 75.8, "the authors")],
+    scores=[
+        ("Cityscapes val", "resnet18, deep stem, class-uniform sampling", 79.0, "the authors"),
+        ("Cityscapes val", "resnet18, Mapillary pretraining", 79.9, "the authors"),
+        ("Cityscapes val", "resnet50, deep stem", 80.4, "the authors"),
+        ("Cityscapes val", "dfnetv1", 72.2, "the authors"),
+        ("Cityscapes val", "dfnetv2", 75.8, "the authors"),
+    ],
 )
-def sfnet(nclass, backbone, aux=False, width=None, levels=None, align="flow", flow_unit="low",
-          sample_corners=True, aux_bias=True):
+def sfnet(
+    nclass,
+    backbone,
+    aux=False,
+    width=None,
+    levels=None,
+    align="flow",
+    flow_unit="low",
+    sample_corners=True,
+    aux_bias=True,
+):
     """`aux`: deep supervision of the merged maps, coarse to fine. `width`: channels of the head and `levels`:
     backbone levels used; None takes the authors' (`published_form`). `align`: `flow`, or `resize` for a
     pyramid without flow. `flow_unit`, `sample_corners`: see `FlowAlign`. `aux_bias`: bias before the

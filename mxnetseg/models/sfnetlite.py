@@ -5,6 +5,7 @@ other along two flows, and a gate chooses between them pixel by pixel. The strid
 resizing. In the authors' code the gate reads summaries of both maps over channels (`gate="statistics"`), or
 what the flow itself is predicted from (`gate="features"`).
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -31,8 +32,9 @@ class GatedDualFlowAlign(HybridBlock):
         self.reduce_high = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
         self.reduce_low = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
         self.flow = nn.Conv2D(4, 3, padding=1, use_bias=False, in_channels=2 * reduced)
-        self.gate = nn.Conv2D(1, 3, padding=1, use_bias=False,
-                              in_channels=4 if gate == "statistics" else 2 * reduced)
+        self.gate = nn.Conv2D(
+            1, 3, padding=1, use_bias=False, in_channels=4 if gate == "statistics" else 2 * reduced
+        )
 
     def hybrid_forward(self, F, high, low):
         fine = self.reduce_low(low)
@@ -44,8 +46,13 @@ class GatedDualFlowAlign(HybridBlock):
         warped_high = sample(F, high, flow_grid(F, high_flow, high_flow))
         warped_low = sample(F, low, flow_grid(F, low_flow, low_flow))
         if self._gate == "statistics":
-            both = F.concat(coarse.mean(axis=1, keepdims=True), low.mean(axis=1, keepdims=True),
-                            coarse.max(axis=1, keepdims=True), low.max(axis=1, keepdims=True), dim=1)
+            both = F.concat(
+                coarse.mean(axis=1, keepdims=True),
+                low.mean(axis=1, keepdims=True),
+                coarse.max(axis=1, keepdims=True),
+                low.max(axis=1, keepdims=True),
+                dim=1,
+            )
         gate = F.sigmoid(self.gate(both))
         return F.broadcast_mul(warped_high, gate) + F.broadcast_mul(warped_low, 1 - gate)
 
@@ -74,11 +81,17 @@ class SFNetLiteHead(Head):
 
 @MODELS.register(
     "sfnetlite",
-    paper="SFNet: Faster and Accurate Semantic Segmentation via Semantic Flow", venue="IJCV 2023", year=2023,
-    link="https://arxiv.org/abs/2207.04415", backbone="resnet18", output_stride=32,
+    paper="SFNet: Faster and Accurate Semantic Segmentation via Semantic Flow",
+    venue="IJCV 2023",
+    year=2023,
+    link="https://arxiv.org/abs/2207.04415",
+    backbone="resnet18",
+    output_stride=32,
     backbone_options=dict(stem="deep", dilation="strided"),
-    scores=[("Cityscapes test", "an STDC backbone, 120 FPS on RTX 3090", 78.8, "the paper"),
-            ("Cityscapes test", "resnet18, 60 FPS on RTX 3090", 80.1, "the paper")],
+    scores=[
+        ("Cityscapes test", "an STDC backbone, 120 FPS on RTX 3090", 78.8, "the paper"),
+        ("Cityscapes test", "resnet18, 60 FPS on RTX 3090", 80.1, "the paper"),
+    ],
 )
 def sfnetlite(nclass, backbone, aux=False, width=128, gate="statistics"):
     """`width`: channels of the head. `gate`: see the module. `aux`: supervise the gated mixture too; the

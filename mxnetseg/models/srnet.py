@@ -5,6 +5,7 @@ two 1-D convolutions reason over nodes and features, and the result scales the c
 the authors' code nodes are read feature by feature but written back node by node
 (`unpack="nodes"`); `unpack="features"` undoes the packing exactly.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -63,8 +64,12 @@ class SRNetHead(Head):
 
 @MODELS.register(
     "srnet",
-    paper="Towards Efficient Scene Understanding via Squeeze Reasoning", venue="TIP 2021", year=2021,
-    link="https://arxiv.org/abs/2011.03308", backbone="resnet50", output_stride=8,
+    paper="Towards Efficient Scene Understanding via Squeeze Reasoning",
+    venue="TIP 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2011.03308",
+    backbone="resnet50",
+    output_stride=8,
     backbone_options=dict(stem="deep", dilation="uniform"),
     scores=[("Cityscapes test", "resnet101", 82.2, "the paper")],
 )

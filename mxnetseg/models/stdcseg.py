@@ -6,6 +6,7 @@ heads. The detail head predicts boundaries, not classes, so it is built on reque
 output needs a loss of its own. The paths stand in `net.backbone`, above the pyramid backbone
 (`net.backbone.context`).
 """
+
 from __future__ import annotations
 
 from mxnetseg.backbones.base import Backbone
@@ -44,18 +45,26 @@ class STDCSegHead(Head):
 
 @MODELS.register(
     "stdcseg",
-    paper="Rethinking BiSeNet For Real-time Semantic Segmentation", venue="CVPR 2021", year=2021,
-    link="https://arxiv.org/abs/2104.13188", backbone="stdc1", output_stride=32,
-    scores=[("Cityscapes val", "stdc1, 512x1024, 80k", 74.94, "mmsegmentation"),
-            ("Cityscapes val", "stdc2, 512x1024, 80k", 76.67, "mmsegmentation")],
+    paper="Rethinking BiSeNet For Real-time Semantic Segmentation",
+    venue="CVPR 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2104.13188",
+    backbone="stdc1",
+    output_stride=32,
+    scores=[
+        ("Cityscapes val", "stdc1, 512x1024, 80k", 74.94, "mmsegmentation"),
+        ("Cityscapes val", "stdc2, 512x1024, 80k", 76.67, "mmsegmentation"),
+    ],
 )
 def stdcseg(nclass, backbone, aux=True, width=128, detail=0, classifier_bias=True):
     """`width`: channels of the context path. `aux`: heads on the context at strides 8 and 16. `detail`:
     channels of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier."""
     paths = ContextOnDetail(backbone, width)
     head = STDCSegHead(2 * width, nclass, classifier_bias)
-    heads = [(source, FCNHead(width, nclass, 64, dropout=0.0, classifier_bias=classifier_bias))
-             for source in ("c3", "c2")]
+    heads = [
+        (source, FCNHead(width, nclass, 64, dropout=0.0, classifier_bias=classifier_bias))
+        for source in ("c3", "c2")
+    ]
     if detail:
         heads.append(("c1", FCNHead(paths.channels[0], detail, 64, dropout=0.0)))
     return Segmentor(paths, head, heads if aux else ())

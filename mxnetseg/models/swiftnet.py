@@ -9,6 +9,7 @@ that ReLU works in place, so that their checkpoints have learned from rectified 
 Forms: `authors`, units that normalize before they convolve, 128 channels, pooling grids that follow the
 aspect of the map; `mxnetseg`, units that convolve first, PSPNet's pooling grids, corner-aligned resizing.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -47,8 +48,13 @@ class AspectPooling(HybridBlock):
         height, width = side(F, x, 2), side(F, x, 3)
         columns = _round_half_even(F, self._rows * width / height)
         columns = F.broadcast_maximum(columns, F.ones_like(columns))
-        by_rows = bin_weights(F, steps(F, x, self._rows), F.ones_like(height) * self._rows,
-                              F.contrib.arange_like(x, axis=2), height)
+        by_rows = bin_weights(
+            F,
+            steps(F, x, self._rows),
+            F.ones_like(height) * self._rows,
+            F.contrib.arange_like(x, axis=2),
+            height,
+        )
         pooled_rows = F.dot(F.transpose(x, (0, 1, 3, 2)), by_rows)
         pixels = F.contrib.arange_like(x, axis=3)
         source = F.relu(F.broadcast_mul(pixels + 0.5, columns / width) - 0.5)
@@ -115,9 +121,13 @@ class SwiftNetHead(Head):
 @MODELS.register(
     "swiftnet",
     paper="In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of"
-          " Road-driving Images",
-    venue="CVPR 2019", year=2019, link="https://arxiv.org/abs/1903.08469",
-    backbone="resnet18", output_stride=32, backbone_options=dict(rectified=False),
+    " Road-driving Images",
+    venue="CVPR 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1903.08469",
+    backbone="resnet18",
+    output_stride=32,
+    backbone_options=dict(rectified=False),
     scores=[("Cityscapes test", "resnet18, 1024x2048", 75.5, "the paper")],
 )
 def swiftnet(nclass, backbone, aux=False, width=128, form="authors", own_statistics=False):

@@ -8,6 +8,7 @@ Forms: `authors`, three scales made by bicubic interpolation, batch norms of the
 before their last ReLU, projected by a convolution for each level and summed; `mxnetseg`, two
 scales with common norms, maps of a rung concatenated and projected together.
 """
+
 from __future__ import annotations
 
 from mxnet.gluon import nn
@@ -35,8 +36,11 @@ class ResolutionPyramidHead(Head):
         self._concat = form == "mxnetseg"
         self._align_corners = form == "mxnetseg"
         self._rungs = [
-            [(scale * levels + rung - scale, rung - scale)
-             for scale in reversed(range(scales)) if 0 <= rung - scale < levels]
+            [
+                (scale * levels + rung - scale, rung - scale)
+                for scale in reversed(range(scales))
+                if 0 <= rung - scale < levels
+            ]
             for rung in reversed(range(levels + scales - 1))
         ]
         self.projections, self.blends = nn.HybridSequential(), nn.HybridSequential()
@@ -79,9 +83,14 @@ class ResolutionPyramidHead(Head):
 @MODELS.register(
     "swiftnetpr",
     paper="In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of"
-          " Road-driving Images",
-    venue="CVPR 2019", year=2019, link="https://arxiv.org/abs/1903.08469",
-    backbone="resnet18", output_stride=32, backbone_options=dict(rectified=False), scores=[],
+    " Road-driving Images",
+    venue="CVPR 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1903.08469",
+    backbone="resnet18",
+    output_stride=32,
+    backbone_options=dict(rectified=False),
+    scores=[],
 )
 def swiftnetpr(nclass, backbone, aux=False, width=128, form="authors", own_statistics=False):
     """`width`: channels of the ladder. `form`: see above. `own_statistics`: the network normalizes

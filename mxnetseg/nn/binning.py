@@ -3,6 +3,7 @@
 MXNet's operators for both need their sizes when the graph is made. Lengths, counts and indices here are
 one-element arrays and vectors.
 """
+
 from __future__ import annotations
 
 

@@ -1,4 +1,5 @@
 """Pyramid pooling of networks that end at stride 64: overlapping windows (DDRNet, arXiv 2101.06085)."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -36,8 +37,10 @@ class WindowPooling(HybridBlock):
 
     def hybrid_forward(self, F, x):
         maps = [self.scales[0](x)]
-        pooled = [F.Pooling(x, kernel=(k, k), stride=(s, s), pad=(p, p), pool_type="avg",
-                            count_include_pad=True) for k, s, p in WINDOWS]
+        pooled = [
+            F.Pooling(x, kernel=(k, k), stride=(s, s), pad=(p, p), pool_type="avg", count_include_pad=True)
+            for k, s, p in WINDOWS
+        ]
         pooled.append(adaptive_avg_pool(F, x, 1))
         for index, y in enumerate(pooled):
             y = resize_like(F, self.scales[index + 1](y), x, align_corners=False)

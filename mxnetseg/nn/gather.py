@@ -1,4 +1,5 @@
 """All maps of a pyramid side by side, as HRNet's heads read them (arXiv 1908.07919)."""
+
 from __future__ import annotations
 
 from mxnetseg.nn.resize import resize_like

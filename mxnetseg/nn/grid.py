@@ -1,4 +1,5 @@
 """Counting along axes without fixing a size or a device in the graph."""
+
 from __future__ import annotations
 
 

@@ -17,9 +17,7 @@ class JPU(HybridBlock):
     finest first).
     """
 
-    def __init__(
-        self, channels, width=512, dilations=(1, 2, 4, 8), align_corners=True, coarse_first=True
-    ):
+    def __init__(self, channels, width=512, dilations=(1, 2, 4, 8), align_corners=True, coarse_first=True):
         super().__init__()
         self._align_corners = align_corners
         self._coarse_first = coarse_first

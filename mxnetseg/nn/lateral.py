@@ -1,4 +1,5 @@
 """The ladder's rung: a coarse map brought to a finer one and blended with it."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock

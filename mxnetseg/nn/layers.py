@@ -89,8 +89,9 @@ class FCNHead(HybridBlock):
             self.units.add(ConvUnit(channels if i else in_channels, channels, kernel, bias=unit_bias))
         self.join = ConvUnit(in_channels + channels, channels) if concat_input else None
         self.drop = channel_dropout(dropout) if spatial_dropout else nn.Dropout(dropout)
-        self.classifier = nn.Conv2D(nclass, 1, use_bias=classifier_bias,
-                                    in_channels=channels if units else in_channels)
+        self.classifier = nn.Conv2D(
+            nclass, 1, use_bias=classifier_bias, in_channels=channels if units else in_channels
+        )
 
     def hybrid_forward(self, F, x):
         y = self.units(x)

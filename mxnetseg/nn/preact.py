@@ -1,4 +1,5 @@
 """Units that normalize before they convolve."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -10,8 +11,9 @@ class PreActUnit(HybridBlock):
     def __init__(self, in_channels, channels, kernel=3, bias=False, momentum=0.9, groups=1):
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=in_channels, momentum=momentum)
-        self.conv = nn.Conv2D(channels, kernel, padding=kernel // 2, groups=groups, use_bias=bias,
-                              in_channels=in_channels)
+        self.conv = nn.Conv2D(
+            channels, kernel, padding=kernel // 2, groups=groups, use_bias=bias, in_channels=in_channels
+        )
 
     def hybrid_forward(self, F, x):
         return self.conv(F.relu(self.bn(x)))

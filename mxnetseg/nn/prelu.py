@@ -1,4 +1,5 @@
 """Convolution units with a learned slope."""
+
 from __future__ import annotations
 
 from mxnet.gluon import nn

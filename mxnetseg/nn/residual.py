@@ -1,4 +1,5 @@
 """Residual blocks of units, for networks whose last blocks leave the ReLU to whoever reads them."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -15,8 +16,9 @@ class BasicUnit(HybridBlock):
         super().__init__()
         self._rectify = rectify
         self.units = nn.HybridSequential()
-        self.units.add(ConvUnit(in_channels, channels, strides=strides),
-                       ConvUnit(channels, channels, act=None))
+        self.units.add(
+            ConvUnit(in_channels, channels, strides=strides), ConvUnit(channels, channels, act=None)
+        )
         self.down = _shortcut(in_channels, channels, strides)
 
     def hybrid_forward(self, F, x):
@@ -34,8 +36,11 @@ class BottleneckUnit(HybridBlock):
         self._rectify = rectify
         out = channels * self.expansion
         self.units = nn.HybridSequential()
-        self.units.add(ConvUnit(in_channels, channels, 1), ConvUnit(channels, channels, strides=strides),
-                       ConvUnit(channels, out, 1, act=None))
+        self.units.add(
+            ConvUnit(in_channels, channels, 1),
+            ConvUnit(channels, channels, strides=strides),
+            ConvUnit(channels, out, 1, act=None),
+        )
         self.down = _shortcut(in_channels, out, strides)
 
     def hybrid_forward(self, F, x):
@@ -54,7 +59,8 @@ def residual_stage(block, in_channels, channels, blocks, strides=1, rectify_last
     stage = nn.HybridSequential()
     for index in range(blocks):
         last = index == blocks - 1
-        stage.add(block(in_channels, channels, strides if index == 0 else 1,
-                        rectify=rectify_last or not last))
+        stage.add(
+            block(in_channels, channels, strides if index == 0 else 1, rectify=rectify_last or not last)
+        )
         in_channels = channels * block.expansion
     return stage

@@ -83,8 +83,9 @@ def halve_bicubic(F, x, times=1):
     weights = F.reshape(19 / 32 - 22 / 32 * (distance > 1), (1, 1, 1, 4))
     kernel = F.broadcast_mul(F.transpose(weights, (0, 1, 3, 2)), weights)
     planes = F.expand_dims(F.reshape(x, (-3, 0, 0)), axis=1)
-    planes = F.Convolution(planes, kernel, kernel=(4, 4), stride=(2 * times, 2 * times),
-                           num_filter=1, no_bias=True)
+    planes = F.Convolution(
+        planes, kernel, kernel=(4, 4), stride=(2 * times, 2 * times), num_filter=1, no_bias=True
+    )
     return F.reshape_like(planes, x, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
 
 

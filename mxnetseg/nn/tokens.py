@@ -1,4 +1,5 @@
 """Maps as sequences of tokens, and back."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -7,8 +8,9 @@ from mxnet.gluon import nn
 
 def token_dense(units, in_units, bias=True):
     """A linear layer over the channels of tokens `(N, L, in_units)`."""
-    return nn.Dense(units, flatten=False, use_bias=bias, in_units=in_units,
-                    weight_initializer=mx.init.Normal(0.02))
+    return nn.Dense(
+        units, flatten=False, use_bias=bias, in_units=in_units, weight_initializer=mx.init.Normal(0.02)
+    )
 
 
 def to_tokens(F, x):

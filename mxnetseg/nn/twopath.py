@@ -1,4 +1,5 @@
 """Parts of two-path networks: BiSeNet (ECCV 2018, arXiv 1808.00897) and its heirs."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, contrib, nn
@@ -18,8 +19,12 @@ class SpatialPath(HybridBlock):
         super().__init__()
         self.units = nn.HybridSequential()
         # Zero input channels: the image's are inferred when the network is created.
-        self.units.add(ConvUnit(0, width, 7, 2), ConvUnit(width, width, 3, 2), ConvUnit(width, width, 3, 2),
-                       ConvUnit(width, channels, 1))
+        self.units.add(
+            ConvUnit(0, width, 7, 2),
+            ConvUnit(width, width, 3, 2),
+            ConvUnit(width, width, 3, 2),
+            ConvUnit(width, channels, 1),
+        )
 
     def hybrid_forward(self, F, x):
         return self.units(x)
@@ -87,8 +92,10 @@ class FeatureFusion(HybridBlock):
         self.join = ConvUnit(in_channels, channels, 1)
         self.gate = nn.HybridSequential()
         if gate == "bottleneck":
-            self.gate.add(nn.Conv2D(middle, 1, use_bias=False, in_channels=channels, activation="relu"),
-                          nn.Conv2D(channels, 1, use_bias=False, in_channels=middle, activation="sigmoid"))
+            self.gate.add(
+                nn.Conv2D(middle, 1, use_bias=False, in_channels=channels, activation="relu"),
+                nn.Conv2D(channels, 1, use_bias=False, in_channels=middle, activation="sigmoid"),
+            )
         elif gate == "normed":
             self.gate.add(ConvUnit(channels, middle, 1), ConvUnit(middle, channels, 1, act="sigmoid"))
         else:

@@ -31,12 +31,8 @@ def flow_grid(F, flow, size_of):
     [-1, 1] range, which is how SFNet (arXiv 2002.10120) normalizes it.
     """
     x, y = base_grid(F, flow)
-    dx = F.broadcast_div(
-        F.slice_axis(flow, axis=1, begin=0, end=1), _scalar(F, side(F, size_of, 3))
-    )
-    dy = F.broadcast_div(
-        F.slice_axis(flow, axis=1, begin=1, end=2), _scalar(F, side(F, size_of, 2))
-    )
+    dx = F.broadcast_div(F.slice_axis(flow, axis=1, begin=0, end=1), _scalar(F, side(F, size_of, 3)))
+    dy = F.broadcast_div(F.slice_axis(flow, axis=1, begin=1, end=2), _scalar(F, side(F, size_of, 2)))
     return F.concat(F.broadcast_add(dx, x), F.broadcast_add(dy, y), dim=1)
 
 

@@ -177,9 +177,10 @@ def _local_file(name):
     if found is None:
         known = [n for n, e in read_index().items() if e.get("backbone") == name]
         advice = (
-            f"`python -m mxnetseg.weights fetch {known[0]}` downloads them" if known
+            f"`python -m mxnetseg.weights fetch {known[0]}` downloads them"
+            if known
             else "put a torchvision, timm, mmcv or GluonCV file there"
-        )  # fmt: skip
+        )
         raise CheckpointError(
             f"no ImageNet weights of {name!r} at {places[0]} (or {', '.join(SUFFIXES[1:])}): "
             f"{advice}, or train from scratch with --no-pretrained"

@@ -68,7 +68,7 @@ def class_count(entry, keywords, tensors, file):
 
 
 def _write(net, recipe, out):
-    from mxnetseg.config import make_recipe
+    from mxnetseg.recipe import make_recipe
 
     part = out.with_name(f"{out.name}.part{os.getpid()}")
     try:

@@ -29,10 +29,21 @@ WRAPPERS = (
     "weights",
 )
 SAFETENSORS = {
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
-    "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8",
-    "BOOL": "bool", "C64": "complex64",
-}  # fmt: skip
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+    "C64": "complex64",
+}
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 _ADVICE = "save it again as a dense float32 tensor"
 
@@ -57,8 +68,7 @@ def read_tensors(path):
         content = _read_safetensors(path)
     else:
         raise CheckpointError(
-            f"{path} has no known ending: expected {', '.join(TORCH_SUFFIXES)}, .safetensors, "
-            ".params or .npz"
+            f"{path} has no known ending: expected {', '.join(TORCH_SUFFIXES)}, .safetensors, .params or .npz"
         )
     arrays = {n: _array(path, n, value) for n, value in _unwrap(content).items() if isinstance(n, str)}
     tensors = {name: array for name, array in arrays.items() if array is not None}

@@ -24,20 +24,48 @@ _STREAM_MAGIC, _STREAM_VERSION = 0x1950A86A20F9469CFC6C, 1001
 DTYPES = {
     name: np.dtype(code)
     for name, code in {
-        "float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "int64": "<i8",
-        "int32": "<i4", "int16": "<i2", "int8": "i1", "uint64": "<u8", "uint32": "<u4", "uint16": "<u2",
-        "uint8": "u1", "bool": "?", "complex64": "<c8", "complex128": "<c16", "qint32": "<i4", "qint8": "i1",
-        "quint8": "u1", "quint4x2": "u1", "quint2x4": "u1",
+        "float64": "<f8",
+        "float32": "<f4",
+        "float16": "<f2",
+        "bfloat16": "<u2",
+        "int64": "<i8",
+        "int32": "<i4",
+        "int16": "<i2",
+        "int8": "i1",
+        "uint64": "<u8",
+        "uint32": "<u4",
+        "uint16": "<u2",
+        "uint8": "u1",
+        "bool": "?",
+        "complex64": "<c8",
+        "complex128": "<c16",
+        "qint32": "<i4",
+        "qint8": "i1",
+        "quint8": "u1",
+        "quint4x2": "u1",
+        "quint2x4": "u1",
     }.items()
-}  # fmt: skip
+}
 _STORAGES = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
-    "CharStorage": "int8", "ByteStorage": "uint8", "UntypedStorage": "uint8", "BoolStorage": "bool",
-    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128", "QInt32Storage": "qint32",
-    "QInt8Storage": "qint8", "QUInt8Storage": "quint8", "QUInt4x2Storage": "quint4x2",
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "UntypedStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "QInt32Storage": "qint32",
+    "QInt8Storage": "qint8",
+    "QUInt8Storage": "quint8",
+    "QUInt4x2Storage": "quint4x2",
     "QUInt2x4Storage": "quint2x4",
-}  # fmt: skip
+}
 # `torch.ones(1).expand(3, 4)` is one value and a legal tensor; without a bound a hostile one has any size.
 _REPEATED = 1 << 24
 
@@ -64,8 +92,15 @@ def read(path):
         raise
     except EOFError as error:
         raise ValueError(str(error) or "it ends too early") from None
-    except (OSError, NotImplementedError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error,
-            pickle.UnpicklingError, struct.error) as error:  # fmt: skip
+    except (
+        OSError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        zlib.error,
+        pickle.UnpicklingError,
+        struct.error,
+    ) as error:
         raise ValueError(str(error) or type(error).__name__) from None
     except Exception as error:
         # A pickle program is free to do nonsense: pop from an empty stack, add to a number.

@@ -2,6 +2,7 @@
 
 Needs nothing but Python, so that pip has nothing to download in order to build it.
 """
+
 import base64
 import hashlib
 import zipfile

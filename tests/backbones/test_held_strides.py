@@ -1,4 +1,5 @@
 """GluonCV's MobileNets and DenseNets as pyramids whose deep maps keep their resolution."""
+
 from __future__ import annotations
 
 import mxnet as mx

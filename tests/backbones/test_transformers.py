@@ -1,4 +1,5 @@
 """ViT and mix transformers: their files, their grids, and what they refuse."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -13,8 +14,10 @@ from mxnetseg.weights.imagenet import load_backbone
 
 def drawn(backbone):
     rng = np.random.RandomState(0)
-    return {n: rng.standard_normal(p.shape).astype(np.float32)
-            for n, p in backbone._collect_params_with_prefix().items()}
+    return {
+        n: rng.standard_normal(p.shape).astype(np.float32)
+        for n, p in backbone._collect_params_with_prefix().items()
+    }
 
 
 def torch_name(name):
@@ -53,8 +56,12 @@ def test_the_authors_files_and_those_of_mmsegmentation_fill_mix_transformers(tmp
     def authors(name):
         _, stage, part, *rest = torch_name(name).split(".")
         stage, rest = int(stage) + 1, ".".join(rest).replace("dwconv.", "dwconv.dwconv.")
-        first = {"patch": f"patch_embed{stage}.proj", "patch_norm": f"patch_embed{stage}.norm",
-                 "blocks": f"block{stage}", "norm": f"norm{stage}"}[part]
+        first = {
+            "patch": f"patch_embed{stage}.proj",
+            "patch_norm": f"patch_embed{stage}.norm",
+            "blocks": f"block{stage}",
+            "norm": f"norm{stage}",
+        }[part]
         return f"{first}.{rest}"
 
     found = load(tmp_path, backbone, {authors(n): v for n, v in values.items()})

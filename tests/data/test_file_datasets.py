@@ -54,7 +54,7 @@ def test_facts_of_every_data_set_agree(name):
 
 def test_importing_the_data_room_does_not_import_mxnet():
     code = (
-        "import sys, mxnetseg.data as d, mxnetseg.data.loader, mxnetseg.data.worker;"
+        "import sys, mxnetseg.data as d, mxnetseg.data.loading.loader, mxnetseg.data.loading.worker;"
         "d.list_datasets(); sys.exit('mxnet' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -73,8 +73,26 @@ def test_cityscapes_ids_become_train_ids(tmp_path):
 def test_cityscapes_train_ids_map_back_to_the_servers_ids():
     facts = dataset_info("cityscapes")
     assert facts["train_id_to_label_id"] == (
-        7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33,
-    )  # fmt: skip
+        7,
+        8,
+        11,
+        12,
+        13,
+        17,
+        19,
+        20,
+        21,
+        22,
+        23,
+        24,
+        25,
+        26,
+        27,
+        28,
+        31,
+        32,
+        33,
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import time
 import numpy as np
 import pytest
 
-from mxnetseg.data.loader import TrainLoader
-from mxnetseg.data.samplers import SequentialSampler, ShuffledSampler
+from mxnetseg.data.loading.loader import TrainLoader
+from mxnetseg.data.samplers.base import SequentialSampler, ShuffledSampler
 from mxnetseg.data.transforms import ColorJitter, TrainTransform
 from mxnetseg.errors import ConfigError, DatasetError
 from tests.conftest import REPOSITORY
@@ -229,7 +229,7 @@ def test_workers_end_when_the_loader_closes_or_is_forgotten():
 
 PARENT = """
     import sys, os, time
-    from mxnetseg.data.loader import TrainLoader
+    from mxnetseg.data.loading.loader import TrainLoader
     from mxnetseg.data.transforms import TrainTransform
     from tests.data import loading
     made = TrainLoader(loading.Slow(400), TrainTransform((16, 24)), 4, workers=2)

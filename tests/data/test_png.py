@@ -32,8 +32,15 @@ def saved(image, **options):
 def interlaced(image):
     """Adam7: seven passes, each a picture of its own, of lines without filters."""
     lines = b""
-    for top, left, down, across in ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2),
-                                    (0, 1, 2, 2), (1, 0, 2, 1)):  # fmt: skip
+    for top, left, down, across in (
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    ):
         for row in image[top::down, left::across]:
             lines += b"\0" + row.tobytes() if row.size else b""
     header = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 8, png.RGB, 0, 0, 1)
@@ -71,9 +78,17 @@ def test_what_is_not_plain_is_left_to_others():
     alpha = np.dstack([image, image[:, :, :1]])
     palette = io.BytesIO()
     Image.fromarray(image).quantize(8).save(palette, "PNG")
-    for data in (saved(image, exif=exif), interlaced(image), saved(alpha), palette.getvalue(),
-                 saved(image[:, :, 0]), saved(image[:, :, 0].astype(np.uint16) * 256), b"", b"GIF89a",
-                 png.SIGNATURE):  # fmt: skip
+    for data in (
+        saved(image, exif=exif),
+        interlaced(image),
+        saved(alpha),
+        palette.getvalue(),
+        saved(image[:, :, 0]),
+        saved(image[:, :, 0].astype(np.uint16) * 256),
+        b"",
+        b"GIF89a",
+        png.SIGNATURE,
+    ):
         assert png.read_plain(data, png.RGB) is None
 
 

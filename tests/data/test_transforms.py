@@ -194,8 +194,6 @@ def test_each_colour_change_does_what_it_says(which):
 def test_blur_smooths_as_often_as_asked():
     image = picture((32, 32))
     rng = np.random.default_rng(0)
-    blurred = sum(
-        not np.array_equal(GaussianBlur(0.5, (0.5, 1.0))(image, rng), image) for _ in range(200)
-    )
+    blurred = sum(not np.array_equal(GaussianBlur(0.5, (0.5, 1.0))(image, rng), image) for _ in range(200))
     assert 70 < blurred < 130
     assert np.array_equal(GaussianBlur(0.0, (0.5, 1.0))(image, rng), image)

@@ -45,13 +45,10 @@ def differences(golden_dir, reference_id, scaled=False):
         expected = saved[name]
         if name == "logits_calm":
             calm = load(reference_id, drawn.tensors(meta, meta["variant"]["scale"]), meta["nclass"])
-            ours = calm.deploy()(images[meta["variant"].get("input", 0)])[0].asnumpy()[
-                :, :, ::8, ::8
-            ]
+            ours = calm.deploy()(images[meta["variant"].get("input", 0)])[0].asnumpy()[:, :, ::8, ::8]
         elif name == "headonly":
             features = [
-                mx.nd.array(drawn.image(shape, 100 + q))
-                for q, shape in enumerate(meta["headonly_features"])
+                mx.nd.array(drawn.image(shape, 100 + q)) for q, shape in enumerate(meta["headonly_features"])
             ]
             every = meta.get("saved_stride", {}).get(name, 1)
             ours = _after_the_neck(net.head)(*_four(features))[0].asnumpy()[:, :, ::every, ::every]

@@ -20,9 +20,7 @@ OUTPUTS = [(name, False) for name in references()] + [(name, True) for name in r
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize(
-    "name, scaled", OUTPUTS, ids=[n + ("-scaled" if s else "") for n, s in OUTPUTS]
-)
+@pytest.mark.parametrize("name, scaled", OUTPUTS, ids=[n + ("-scaled" if s else "") for n, s in OUTPUTS])
 def test_outputs_agree_with_the_published_network(golden_dir, name, scaled):
     if not scaled and not (golden_dir / f"{name}.json").exists():
         pytest.skip(f"no golden file for {name}")

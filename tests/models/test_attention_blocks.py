@@ -35,9 +35,7 @@ def test_criss_cross_attends_to_the_row_and_the_rest_of_the_column(size):
                 scores = np.array([query[n, :, i, j] @ key[n, :, a, b] for a, b in cross])
                 weights = np.exp(scores - scores.max())
                 weights /= weights.sum()
-                expected[n, :, i, j] += 0.7 * sum(
-                    w * value[n, :, a, b] for w, (a, b) in zip(weights, cross)
-                )
+                expected[n, :, i, j] += 0.7 * sum(w * value[n, :, a, b] for w, (a, b) in zip(weights, cross))
     np.testing.assert_allclose(block(x).asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 

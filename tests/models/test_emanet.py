@@ -1,4 +1,5 @@
 """EMANet's bases: moved by training, left alone by inference."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -54,5 +55,5 @@ def final_bases(x, bases, rounds):
         shares /= shares.sum(axis=2, keepdims=True)
         weights = shares / (1e-6 + shares.sum(axis=1, keepdims=True))
         bases = np.einsum("ncp,npk->nck", pixels, weights)
-        bases /= 1e-6 + np.sqrt((bases ** 2).sum(axis=1, keepdims=True))
+        bases /= 1e-6 + np.sqrt((bases**2).sum(axis=1, keepdims=True))
     return bases

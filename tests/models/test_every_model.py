@@ -24,11 +24,7 @@ def smallest_backbone(name):
     """resnet18 where the architecture's default is a ResNet, the tiny ViT for a large one, else its own
     default."""
     default = model_info(name)["backbone"].replace("vit_large", "vit_tiny")
-    return (
-        default.replace("101", "18").replace("50", "18")
-        if default.startswith("resnet")
-        else default
-    )
+    return default.replace("101", "18").replace("50", "18") if default.startswith("resnet") else default
 
 
 @functools.lru_cache(maxsize=2)
@@ -107,17 +103,13 @@ def test_a_training_step_lowers_the_loss_on_two_images(name):
     mx.random.seed(1)
     net = create_model(name, NCLASS, backbone=smallest_backbone(name))
     x = image(SIZE, 2)
-    label = mx.nd.array(
-        np.random.RandomState(3).randint(0, NCLASS, (2, 4, 6)).repeat(16, 1).repeat(16, 2)
-    )
+    label = mx.nd.array(np.random.RandomState(3).randint(0, NCLASS, (2, 4, 6)).repeat(16, 1).repeat(16, 2))
     trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 1e-3})
     losses = []
     net.hybridize()
     for _ in range(6):
         with autograd.record():
-            loss = sum(
-                -mx.nd.pick(mx.nd.log_softmax(y, axis=1), label, axis=1).mean() for y in net(x)
-            )
+            loss = sum(-mx.nd.pick(mx.nd.log_softmax(y, axis=1), label, axis=1).mean() for y in net(x))
         loss.backward()
         trainer.step(1)
         losses.append(float(loss.asscalar()))

@@ -1,4 +1,5 @@
 """Pooling grids, warps and resizing that are computed from the input, against direct computation."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -52,8 +53,16 @@ def test_the_deformable_convolution_equals_the_operator_and_has_gradients():
     x, guide = mx.nd.random.normal(shape=(2, 16, 7, 9)), mx.nd.random.normal(shape=(2, 5, 7, 9))
     shifts = block.offset(guide)
     expected = mx.nd.contrib.ModulatedDeformableConvolution(
-        x, shifts[:, :144], 2 * mx.nd.sigmoid(shifts[:, 144:]), block.weight.data(), block.bias.data(),
-        kernel=(3, 3), pad=(1, 1), num_filter=8, num_deformable_group=8)
+        x,
+        shifts[:, :144],
+        2 * mx.nd.sigmoid(shifts[:, 144:]),
+        block.weight.data(),
+        block.bias.data(),
+        kernel=(3, 3),
+        pad=(1, 1),
+        num_filter=8,
+        num_deformable_group=8,
+    )
     with mx.autograd.record():
         found = block(x, guide)
     found.backward()
@@ -73,8 +82,9 @@ def test_a_pixel_reads_the_mean_of_its_class():
     values = x.asnumpy()[0]
     for k in range(3):
         mean = values[:, classes == k].mean(1)
-        np.testing.assert_allclose(found[:, classes == k], np.repeat(mean[:, None], (classes == k).sum(), 1),
-                                   rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            found[:, classes == k], np.repeat(mean[:, None], (classes == k).sum(), 1), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_bicubic_halving_and_resizing_equal_pytorchs():
@@ -101,8 +111,10 @@ def test_every_scale_starts_from_the_norms_of_one_imagenet_file(tmp_path):
     from mxnetseg.backbones import create_backbone
 
     rng = np.random.RandomState(0)
-    plain = {n: rng.uniform(0.5, 1.5, p.shape).astype(np.float32)
-             for n, p in create_backbone("resnet18")._collect_params_with_prefix().items()}
+    plain = {
+        n: rng.uniform(0.5, 1.5, p.shape).astype(np.float32)
+        for n, p in create_backbone("resnet18")._collect_params_with_prefix().items()
+    }
     np.savez(tmp_path / "resnet18.npz", **plain)
     net = create_model("swiftnetpr", 3, pretrained=str(tmp_path / "resnet18.npz"))
     found = {n: p.data().asnumpy() for n, p in net.backbone.net._collect_params_with_prefix().items()}

@@ -11,13 +11,30 @@ from mxnetseg.models import create_model, list_models
 
 # The smallest of each family: its head sees the widths and strides of that family.
 FAMILIES = (
-    "resnet18", "densenet121", "dfnetv1", "hrnet_w18_small_v1", "mobilenetv2_0.25", "mobilenetv3_small",
-    "stdc1", "xception39", "resnest14",
-)  # fmt: skip
+    "resnet18",
+    "densenet121",
+    "dfnetv1",
+    "hrnet_w18_small_v1",
+    "mobilenetv2_0.25",
+    "mobilenetv3_small",
+    "stdc1",
+    "xception39",
+    "resnest14",
+)
 SIZE = (160, 195)  # SwiftNet's quarter-size pass keeps 32 pixels, which some backbones need
 # Architectures that are their own backbone, or read a transformer's tokens instead of a pyramid.
-NOT_PYRAMID = {"eprnet", "setr", "segformer", "segmenter", "erfnet", "cgnet", "fastscnn", "bisenetv2",
-               "ddrnet", "pidnet"}  # fmt: skip
+NOT_PYRAMID = {
+    "eprnet",
+    "setr",
+    "segformer",
+    "segmenter",
+    "erfnet",
+    "cgnet",
+    "fastscnn",
+    "bisenetv2",
+    "ddrnet",
+    "pidnet",
+}
 
 
 @pytest.mark.slow

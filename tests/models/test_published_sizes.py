@@ -38,9 +38,11 @@ def test_stored_values_equal_the_published_table(model, reference, backbone, mil
 
 def test_counts_of_the_golden_table_are_ours(golden_dir):
     rows = json.loads((golden_dir / "param_counts_mxnetseg.json").read_text())
-    wanted = {("FCNResNet", "resnet18"): ("mxseg_fcn_resnet18_os8", "resnet18"),
-              ("FCNResNet", "resnet50"): ("mxseg_fcn_resnet50_os8", "resnet50_v1s"),
-              ("FCNResNet", "resnet101"): ("mxseg_fcn_resnet101_os8", "resnet101_v1s")}  # fmt: skip
+    wanted = {
+        ("FCNResNet", "resnet18"): ("mxseg_fcn_resnet18_os8", "resnet18"),
+        ("FCNResNet", "resnet50"): ("mxseg_fcn_resnet50_os8", "resnet50_v1s"),
+        ("FCNResNet", "resnet101"): ("mxseg_fcn_resnet101_os8", "resnet101_v1s"),
+    }
     seen = 0
     for row in rows:
         key = (row["model"], row["backbone"])

@@ -110,6 +110,9 @@ def test_a_flow_moves_by_fractions_of_the_side_and_reads_zero_outside(corners):
 
 
 def test_a_map_of_one_pixel_can_be_warped():
-    found = sample(mx.nd, mx.nd.ones((1, 2, 1, 1)), flow_grid(mx.nd, mx.nd.zeros((1, 2, 1, 1)),
-                                                              mx.nd.zeros((1, 2, 1, 1))))  # fmt: skip
+    found = sample(
+        mx.nd,
+        mx.nd.ones((1, 2, 1, 1)),
+        flow_grid(mx.nd, mx.nd.zeros((1, 2, 1, 1)), mx.nd.zeros((1, 2, 1, 1))),
+    )
     assert np.isfinite(found.asnumpy()).all()

@@ -1,4 +1,5 @@
 """Parts of two-path networks against PyTorch."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -28,7 +29,8 @@ def test_halving_rounds_odd_sides_down_as_pytorch_does(corners):
     x = noise(2, 3, 9, 13)
     found = halve(mx.nd, mx.nd.array(x), corners).asnumpy()
     expected = torch.nn.functional.interpolate(
-        torch.tensor(x), scale_factor=0.5, mode="bilinear", align_corners=corners)
+        torch.tensor(x), scale_factor=0.5, mode="bilinear", align_corners=corners
+    )
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 

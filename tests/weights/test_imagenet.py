@@ -75,7 +75,7 @@ def gluoncv_names(backbone):
 
     def rename(name):
         ours = next(p for p in prefixes if name.startswith(p))
-        return prefixes[ours] + name[len(ours):]
+        return prefixes[ours] + name[len(ours) :]
 
     return rename
 

@@ -23,10 +23,16 @@ def test_files_of_pytorch_give_their_tensors(layout):
     found = torchfile.read(FILES / f"{layout}.pth")
     assert found["epoch"] == 3 and found["optimizer"]["state"] == {0: {"step": 3}}
     expected = {
-        "weight": W, "transposed": W.T, "part": W[1:3, 2:], "parameter": W + 0.5,
-        "half": W.astype(np.float16), "bfloat16": W, "double": W.astype(np.float64),
-        "num_batches_tracked": np.int64(7), "empty": np.zeros((0, 3), np.float32),
-    }  # fmt: skip
+        "weight": W,
+        "transposed": W.T,
+        "part": W[1:3, 2:],
+        "parameter": W + 0.5,
+        "half": W.astype(np.float16),
+        "bfloat16": W,
+        "double": W.astype(np.float64),
+        "num_batches_tracked": np.int64(7),
+        "empty": np.zeros((0, 3), np.float32),
+    }
     assert set(found["state_dict"]) == {f"module.{name}" for name in expected}
     for name, array in expected.items():
         value = found["state_dict"][f"module.{name}"]
@@ -122,10 +128,12 @@ def test_other_archives_are_told_apart(tmp_path):
 def test_late_dtypes_subclasses_and_expanded_tensors_are_read(layout):
     found = torchfile.read(FILES / f"kinds_{layout}.pth")["state_dict"]
     expected = {
-        "uint16": np.array([1, 65535], np.uint16), "uint64": np.array([2**64 - 1], np.uint64),
-        "subclass": np.arange(6, dtype=np.float32).reshape(2, 3), "expanded": np.ones((3, 4), np.float32),
+        "uint16": np.array([1, 65535], np.uint16),
+        "uint64": np.array([2**64 - 1], np.uint64),
+        "subclass": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "expanded": np.ones((3, 4), np.float32),
         "odd": np.array([1, 2, 3], np.uint8),
-    }  # fmt: skip
+    }
     assert set(found) == set(expected)
     for name, array in expected.items():
         assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name

@@ -29,8 +29,14 @@ class Tensor:
 
     def __reduce__(self):
         rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
-        return rebuild, (Storage(self.array), self.offset, self.size, self.stride, False,
-                         collections.OrderedDict())  # fmt: skip
+        return rebuild, (
+            Storage(self.array),
+            self.offset,
+            self.size,
+            self.stride,
+            False,
+            collections.OrderedDict(),
+        )
 
 
 class Storage:

@@ -85,9 +85,7 @@ class Dataset:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(root={self.root!r}, split={self.split!r}, {len(self)} samples)"
-        )
+        return f"{type(self).__name__}(root={self.root!r}, split={self.split!r}, {len(self)} samples)"
 
 
 class FileDataset(Dataset):
@@ -172,9 +170,7 @@ class FileDataset(Dataset):
         wanted = tuple(suffix.lower() for suffix in suffixes)
         found = []
         for where, _, names in os.walk(top, followlinks=True):
-            found += [
-                os.path.join(where, n) for n in names if n.lower().endswith(wanted) and n[0] != "."
-            ]
+            found += [os.path.join(where, n) for n in names if n.lower().endswith(wanted) and n[0] != "."]
         return sorted(found)
 
     def read_list(self, path: str) -> List[List[str]]:
@@ -239,9 +235,7 @@ class FileDataset(Dataset):
         listed = ", ".join(f"{values[k]} ({counts[k]} pixels)" for k in order[:6])
         more = f" and {len(values) - 6} more" if len(values) > 6 else ""
         known = _ranges(
-            self.label_table
-            if self.label_table is not None
-            else [*range(self.nclass), self.ignore_index]
+            self.label_table if self.label_table is not None else [*range(self.nclass), self.ignore_index]
         )
         return DatasetError(
             f"{path}: label holds values that data set {self.name!r} does not know: {listed}{more}; "

@@ -52,9 +52,7 @@ class Cityscapes(FileDataset):
 
     name = "cityscapes"
     title = "Cityscapes (fine)"
-    paper = (
-        "Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016"
-    )
+    paper = "Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016"
     url = "https://www.cityscapes-dataset.com"
     classes = CLASSES
     palette = PALETTE
@@ -78,9 +76,7 @@ class Cityscapes(FileDataset):
     label_folders = ("gtFine", "gtFine_trainvaltest/gtFine", "gtFine_trainvaltest")
     annotation = "gtFine"
 
-    def __init__(
-        self, root: Optional[str] = None, split: str = "train", label_type: str = "labelIds"
-    ):
+    def __init__(self, root: Optional[str] = None, split: str = "train", label_type: str = "labelIds"):
         if label_type not in ("labelIds", "labelTrainIds"):
             raise DatasetError(f"label_type {label_type!r}: expected 'labelIds' or 'labelTrainIds'")
         self.label_type = label_type

@@ -26,9 +26,7 @@ class CityscapesCoarse(Cityscapes):
         "gtCoarse/train_extra/<city>/*_gtCoarse_labelIds.png; for val also leftImg8bit/val and gtFine/val"
     )
 
-    def __init__(
-        self, root: Optional[str] = None, split: str = "train", label_type: str = "labelIds"
-    ):
+    def __init__(self, root: Optional[str] = None, split: str = "train", label_type: str = "labelIds"):
         super().__init__(root, split, label_type)
 
     def list_items(self, split: str) -> List[Item]:

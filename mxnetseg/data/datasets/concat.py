@@ -67,7 +67,7 @@ class ConcatDataset(Dataset):
 
     def default_sampler(self) -> Any:
         """Every sample once, or what `weights` ask for."""
-        from mxnetseg.data.stream import WeightedSampler
+        from mxnetseg.data.samplers.weighted import WeightedSampler
 
         return WeightedSampler([len(part) for part in self.parts], self.weights)
 

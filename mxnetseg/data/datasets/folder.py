@@ -185,8 +185,7 @@ class Folder(FileDataset):
     def _place(self, split: str) -> Dict[str, Optional[str]]:
         place = self.places.get(split, self.places.get("", {}))
         return {
-            key: None if value is None else value.replace("{split}", split)
-            for key, value in place.items()
+            key: None if value is None else value.replace("{split}", split) for key, value in place.items()
         }
 
     def _labels_by_key(self, place: Mapping[str, Optional[str]]) -> Optional[Dict[str, str]]:
@@ -194,9 +193,7 @@ class Folder(FileDataset):
             return None
         top = os.path.join(self.root, place["labels"])
         found = {}
-        for path in self.find_files(
-            place["labels"], _suffixes(self.label_suffix, _LABEL_EXTENSIONS)
-        ):
+        for path in self.find_files(place["labels"], _suffixes(self.label_suffix, _LABEL_EXTENSIONS)):
             key = _strip(os.path.relpath(path, top), self.label_suffix)
             if key is not None:
                 found[key] = path
@@ -274,13 +271,9 @@ def _read_classes(classes: Any) -> Tuple[List[str], Optional[List]]:
         if doubled:
             raise _option("classes", f"names {', '.join(doubled)} more than once")
         if len(names) > 254:
-            raise _option(
-                "classes", f"has {len(names)} names; at most 254 fit beside the ignore value"
-            )
+            raise _option("classes", f"has {len(names)} names; at most 254 fit beside the ignore value")
         return names, None
-    raise _option(
-        "classes", f"is {classes!r}; give the names of the classes, in the order of the ids"
-    )
+    raise _option("classes", f"is {classes!r}; give the names of the classes, in the order of the ids")
 
 
 def _read_palette(palette: Optional[Sequence], classes: Sequence[str]) -> np.ndarray:

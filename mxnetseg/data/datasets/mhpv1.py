@@ -51,9 +51,7 @@ class MHPv1(UnpackedDataset):
     base = 768
     root_variants = ("", "LV-MHP-v1", "MHP/v1", "v1")
     root_marker = "images"
-    layout = (
-        "images/*.jpg, labels/*.png (made by prepare from annotations/) and {train,test}_list.txt"
-    )
+    layout = "images/*.jpg, labels/*.png (made by prepare from annotations/) and {train,test}_list.txt"
 
     def list_items(self, split: str) -> List[Item]:
         lines = self.read_list("test_list.txt" if split == "test" else "train_list.txt")

@@ -63,9 +63,7 @@ PALETTE = palette_array([colour for _, colour in _CLASSES])
 class NYUv2(ListedDataset):
     name = "nyuv2"
     title = "NYU Depth v2 (40 classes)"
-    paper = (
-        "Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012"
-    )
+    paper = "Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012"
     url = "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html"
     classes = CLASSES
     palette = PALETTE
@@ -77,9 +75,7 @@ class NYUv2(ListedDataset):
     lists = {"train": "train.txt", "val": "val.txt"}
     image_path = "images/{id}.png"
     label_path = "labels40/{id}.png"
-    layout = (
-        "images/*.png, labels40/*.png and {train,val}.txt (made by prepare from the .mat files)"
-    )
+    layout = "images/*.png, labels40/*.png and {train,val}.txt (made by prepare from the .mat files)"
 
     def list_items(self, split: str) -> List[Item]:
         items = super().list_items(split)

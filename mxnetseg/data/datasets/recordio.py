@@ -120,7 +120,7 @@ class RecordIO(Dataset):
 
     def default_sampler(self) -> Any:
         """Visits shards in random order and shuffles within a window."""
-        from mxnetseg.data.stream import StreamSampler
+        from mxnetseg.data.samplers.weighted import StreamSampler
 
         return StreamSampler(self.bounds)
 

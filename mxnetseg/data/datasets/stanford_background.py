@@ -35,6 +35,4 @@ class StanfordBackground(ListedDataset):
     root_variants = ("", "Stanford10", "iccv09Data")
     root_marker = "trainList.txt"
     lists = {"train": "trainList.txt", "val": "evalList.txt"}
-    layout = (
-        "images/*.jpg, labels/*.png and {train,eval}List.txt (made by prepare from *.regions.txt)"
-    )
+    layout = "images/*.jpg, labels/*.png and {train,eval}List.txt (made by prepare from *.regions.txt)"

@@ -12,8 +12,8 @@ import numpy as np
 
 from mxnetseg.data.datasets.base import DATASETS, Dataset, Sample
 from mxnetseg.data.datasets.cityscapes import CLASSES, IGNORE, LABEL_IDS, PALETTE
-from mxnetseg.data.scenes import draw_scene
 from mxnetseg.errors import DatasetError
+from mxnetseg.scenes import draw_scene
 
 # First scene number of each split; a split is at most as long as a stretch.
 _STRETCH = 1_000_000_000

@@ -26,9 +26,7 @@ PARTS = {"mapillary": Mapillary19, "cityscapes": Cityscapes, "idd": IDD19, "bdd1
 class UDS(ConcatDataset):
     name = "uds"
     title = "Unified driving segmentation (Mapillary, Cityscapes, IDD, BDD100K; 19 classes)"
-    paper = (
-        "Li et al., SFNet: Faster and Accurate Semantic Segmentation via Semantic Flow, IJCV 2023"
-    )
+    paper = "Li et al., SFNet: Faster and Accurate Semantic Segmentation via Semantic Flow, IJCV 2023"
     url = "https://github.com/lxtGH/SFSegNets"
     classes = CLASSES
     palette = PALETTE

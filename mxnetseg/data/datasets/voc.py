@@ -52,6 +52,4 @@ class VOC2012(ListedDataset):
     lists = {part: f"ImageSets/Segmentation/{part}.txt" for part in splits}
     image_path = "JPEGImages/{id}.jpg"
     label_path = "SegmentationClass/{id}.png"
-    layout = (
-        "JPEGImages/*.jpg, SegmentationClass/*.png and ImageSets/Segmentation/{train,val,test}.txt"
-    )
+    layout = "JPEGImages/*.jpg, SegmentationClass/*.png and ImageSets/Segmentation/{train,val,test}.txt"

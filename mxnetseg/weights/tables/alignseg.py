@@ -1,12 +1,16 @@
 """AlignSeg as published by MXNetSeg."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head
 
 reference(
-    "mxseg_alignseg_resnet50", family="mxnetseg", model="alignseg",
-    rules=GLUONCV_RESNET + [
+    "mxseg_alignseg_resnet50",
+    family="mxnetseg",
+    model="alignseg",
+    rules=GLUONCV_RESNET
+    + [
         (r"^head\.align_cm\.conv1x1\.", "head.context.context."),
         (r"^head\.align_cm\.conv3x3\.", "head.context.local."),
         (r"^head\.align_cm\.delta\.", "head.context.predict."),
@@ -20,6 +24,8 @@ reference(
         (r"\.(high_unit|low_unit|refine)\.conv1x1\.", r".\1.reduce."),
         (r"\.(high_unit|low_unit|refine)\.conv3x3_1\.", r".\1.inner."),
         (r"\.(high_unit|low_unit|refine)\.conv3x3_2\.", r".\1.outer."),
-    ] + mxseg_fcn_head(r"head\.head", "head.classifier") + mxseg_fcn_head("aux_head", "aux_heads.0"),
+    ]
+    + mxseg_fcn_head(r"head\.head", "head.classifier")
+    + mxseg_fcn_head("aux_head", "aux_heads.0"),
     options=dict(backbone="resnet50_v1s", aux=True),
 )

@@ -1,4 +1,5 @@
 """BiSeNet as published in SFSegNets, MXNetSeg and mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -30,8 +31,14 @@ SFSEGNETS_SPATIAL = [
     (r"^sp\.conv_out\.", "backbone.spatial_path.units.3."),
 ]
 reference(
-    "bisenet", family="sfsegnets", model="bisenet",
-    rules=SFSEGNETS_RESNET + UNDER_PATHS + SFSEGNETS_SPATIAL + sfsegnets_context() + [
+    "bisenet",
+    family="sfsegnets",
+    model="bisenet",
+    rules=SFSEGNETS_RESNET
+    + UNDER_PATHS
+    + SFSEGNETS_SPATIAL
+    + sfsegnets_context()
+    + [
         (r"^conv_out\.conv\.", "head.classifier.unit."),
         (r"^conv_out\.conv_out\.", "head.classifier.classifier."),
         (r"^conv_out16\.", "aux_heads.0."),
@@ -39,8 +46,13 @@ reference(
         (r"^(aux_heads\.\d)\.conv\.", r"\1.unit."),
         (r"^(aux_heads\.\d)\.conv_out\.", r"\1.classifier."),
     ],
-    options=dict(backbone="resnet18", backbone_options=dict(stem="deep", dilation="strided"),
-                 upsample=("bilinear", "nearest"), reduction=4, shuffle=True),
+    options=dict(
+        backbone="resnet18",
+        backbone_options=dict(stem="deep", dilation="strided"),
+        upsample=("bilinear", "nearest"),
+        reduction=4,
+        shuffle=True,
+    ),
 )
 
 MXSEG = [
@@ -60,15 +72,22 @@ MXSEG = [
 ]
 XCEPTION39 = [(r"^(conv|layer[123])\.", r"backbone.\1.")]
 for _backbone, _rules in (("resnet18", GLUONCV_RESNET), ("xception39", XCEPTION39)):
-    reference(f"mxseg_bisenet_{_backbone}", family="mxnetseg", model="bisenet",
-              rules=_rules + UNDER_PATHS + MXSEG,
-              options=dict(backbone=_backbone, width=128, merge="sum", gate="normed", aux_on="backbone",
-                           aux_width=256))
+    reference(
+        f"mxseg_bisenet_{_backbone}",
+        family="mxnetseg",
+        model="bisenet",
+        rules=_rules + UNDER_PATHS + MXSEG,
+        options=dict(
+            backbone=_backbone, width=128, merge="sum", gate="normed", aux_on="backbone", aux_width=256
+        ),
+    )
 
 MMSEG = [
     (r"^backbone\.context_path\.backbone\.", "backbone.context."),
-    (r"^backbone\.spatial_path\.layer([1-4])\.",
-     lambda m: f"backbone.spatial_path.units.{int(m.group(1)) - 1}."),
+    (
+        r"^backbone\.spatial_path\.layer([1-4])\.",
+        lambda m: f"backbone.spatial_path.units.{int(m.group(1)) - 1}.",
+    ),
     (r"^backbone\.context_path\.gap_conv\.1\.", "backbone.context_path.pooled."),
     (r"^backbone\.context_path\.arm16\.", "backbone.context_path.refine_c3."),
     (r"^backbone\.context_path\.arm32\.", "backbone.context_path.refine_c4."),
@@ -82,6 +101,12 @@ MMSEG = [
     (r"^decode_head\.conv_seg\.", "head.classifier.classifier."),
 ] + MMSEG_AUX_HEADS
 for _depth in (18, 50):
-    reference(f"mmseg_bisenetv1_r{_depth}-d32", family="mmseg", model="bisenet", rules=MMSEG,
-              options=dict(backbone=f"resnet{_depth}", upsample=("nearest", "nearest"), gate="single",
-                           align_corners=False))
+    reference(
+        f"mmseg_bisenetv1_r{_depth}-d32",
+        family="mmseg",
+        model="bisenet",
+        rules=MMSEG,
+        options=dict(
+            backbone=f"resnet{_depth}", upsample=("nearest", "nearest"), gate="single", align_corners=False
+        ),
+    )

@@ -1,4 +1,5 @@
 """BiSeNetV2 as published in mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -8,10 +9,14 @@ from mxnetseg.weights.tables.common import MMSEG_AUX_HEADS
 DETAIL_STARTS = (0, 2, 5)
 
 reference(
-    "mmseg_bisenetv2", family="mmseg", model="bisenetv2",
+    "mmseg_bisenetv2",
+    family="mmseg",
+    model="bisenetv2",
     rules=[
-        (r"^backbone\.detail\.detail_branch\.(\d)\.(\d)\.",
-         lambda m: f"backbone.detail.{DETAIL_STARTS[int(m.group(1))] + int(m.group(2))}."),
+        (
+            r"^backbone\.detail\.detail_branch\.(\d)\.(\d)\.",
+            lambda m: f"backbone.detail.{DETAIL_STARTS[int(m.group(1))] + int(m.group(2))}.",
+        ),
         (r"^backbone\.semantic\.stage1\.conv_first\.", "backbone.context.stem.first."),
         (r"^backbone\.semantic\.stage1\.convs\.", "backbone.context.stem.convolved."),
         (r"^backbone\.semantic\.stage1\.fuse_last\.", "backbone.context.stem.join."),

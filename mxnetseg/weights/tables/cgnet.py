@@ -1,10 +1,13 @@
 """CGNet as published in mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
 
 reference(
-    "mmseg_cgnet", family="mmseg", model="cgnet",
+    "mmseg_cgnet",
+    family="mmseg",
+    model="cgnet",
     rules=[
         (r"^backbone\.norm_prelu_0\.", "backbone.join_stem."),
         (r"^backbone\.norm_prelu_([12])\.", r"backbone.join\1."),

@@ -1,4 +1,5 @@
 """Pieces that the tables of several architectures share: backbones, and each repository's habits."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -58,8 +59,10 @@ ACE_JPU = [
     (r"^JPU\.conv([345])\.1\.", lambda m: f"head.jpu.reduce.{int(m.group(1)) - 3}.bn."),
     (r"^JPU\.dilation(\d)\.0\.conv1\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.depthwise.conv."),
     (r"^JPU\.dilation(\d)\.0\.bn\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.depthwise.bn."),
-    (r"^JPU\.dilation(\d)\.0\.pointwise\.",
-     lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.conv."),
+    (
+        r"^JPU\.dilation(\d)\.0\.pointwise\.",
+        lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.conv.",
+    ),
     (r"^JPU\.dilation(\d)\.1\.", lambda m: f"head.jpu.branches.{int(m.group(1)) - 1}.pointwise.bn."),
 ]
 
@@ -188,7 +191,9 @@ def _hrnet_chain(match):
 # mmsegmentation's HRNet against GluonCV's, whose blocks are numbered sequences.
 MMSEG_HRNET = [
     (r"^backbone\.", "backbone.trunk."),
-    (r"^(backbone\.trunk\.(?:layer1\.\d|stage\d\.\d\.branches\.\d\.\d))\.(conv|bn)([123])\.",
-     lambda m: f"{m.group(1)}.body.{3 * int(m.group(3)) - (3 if m.group(2) == 'conv' else 2)}."),
+    (
+        r"^(backbone\.trunk\.(?:layer1\.\d|stage\d\.\d\.branches\.\d\.\d))\.(conv|bn)([123])\.",
+        lambda m: f"{m.group(1)}.body.{3 * int(m.group(3)) - (3 if m.group(2) == 'conv' else 2)}.",
+    ),
     (r"^(backbone\.trunk\.stage\d\.\d\.fuse_layers\.\d\.\d)\.(\d)\.([01])\.", _hrnet_chain),
 ]

@@ -65,9 +65,7 @@ for _depth in (50, 101):
         family="ace",
         model="danet",
         rules=[*ACE_RESNET, *ACE_JPU, *dual_head("head"), (r"^head\.conv8\.1\.", "head.classifier.")],
-        options=dict(
-            backbone=f"resnet{_depth}_v1s", output_stride=32, aux=False, over="queries", jpu=True
-        ),
+        options=dict(backbone=f"resnet{_depth}_v1s", output_stride=32, aux=False, over="queries", jpu=True),
     )
     reference(
         f"mmseg_danet_r{_depth}-d8",

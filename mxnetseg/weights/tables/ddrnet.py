@@ -1,4 +1,5 @@
 """DDRNet as published in mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -19,8 +20,12 @@ WINDOW_POOLING = [
 ]
 
 reference(
-    "mmseg_ddrnet_23-slim", family="mmseg", model="ddrnet",
-    rules=RESIDUAL_UNITS + WINDOW_POOLING + [
+    "mmseg_ddrnet_23-slim",
+    family="mmseg",
+    model="ddrnet",
+    rules=RESIDUAL_UNITS
+    + WINDOW_POOLING
+    + [
         (r"^backbone\.context_branch_layers\.", "backbone.context."),
         (r"^backbone\.spatial_branch_layers\.", "backbone.detail."),
         (r"^backbone\.compression_([12])\.", lambda m: f"backbone.up.{int(m.group(1)) - 1}."),

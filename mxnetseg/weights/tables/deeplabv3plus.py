@@ -29,9 +29,7 @@ for _backbone, _rules in (("resnet50_v1s", GLUONCV_RESNET), ("xception65", GLUON
         family="mxnetseg",
         model="deeplabv3plus",
         rules=_rules + MXSEG_HEAD,
-        options=dict(
-            backbone=_backbone, output_stride=8, separable=False, low_kernel=3, low_first=True
-        ),
+        options=dict(backbone=_backbone, output_stride=8, separable=False, low_kernel=3, low_first=True),
     )
 
 reference(

@@ -1,4 +1,5 @@
 """EMANet as published in SFSegNets and mmsegmentation."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -23,8 +24,13 @@ BASES = [
     (r"^spread$", "head.ema.attention.spread"),
 ]
 reference(
-    "emanet", family="sfsegnets", model="emanet", prepare=flat_bases("emau.mu", moving=False),
-    rules=SFSEGNETS_RESNET + BASES + [
+    "emanet",
+    family="sfsegnets",
+    model="emanet",
+    prepare=flat_bases("emau.mu", moving=False),
+    rules=SFSEGNETS_RESNET
+    + BASES
+    + [
         (r"^fc0\.", "head.reduce."),
         (r"^emau\.conv1\.", "head.ema.before."),
         (r"^emau\.conv2\.0\.", "head.ema.after.conv."),
@@ -35,9 +41,14 @@ reference(
     options=dict(backbone="resnet50", backbone_options=dict(dilation="uniform"), moving=False),
 )
 reference(
-    "mmseg_emanet_r50-d8", family="mmseg", model="emanet",
+    "mmseg_emanet_r50-d8",
+    family="mmseg",
+    model="emanet",
     prepare=flat_bases("decode_head.ema_module.bases", moving=True),
-    rules=MMSEG_RESNET + BASES + MMSEG_AUX + [
+    rules=MMSEG_RESNET
+    + BASES
+    + MMSEG_AUX
+    + [
         (r"^decode_head\.ema_in_conv\.", "head.reduce."),
         (r"^decode_head\.ema_mid_conv\.conv\.", "head.ema.before."),
         (r"^decode_head\.ema_out_conv\.", "head.ema.after."),
@@ -45,6 +56,12 @@ reference(
         (r"^decode_head\.conv_cat\.", "head.join."),
         (r"^decode_head\.conv_seg\.", "head.classifier."),
     ],
-    options=dict(backbone="resnet50_v1c", backbone_options=dict(stem="deep_narrow"), aux=True, epsilon=1e-12,
-                 concat_input=True, align_corners=False),
+    options=dict(
+        backbone="resnet50_v1c",
+        backbone_options=dict(stem="deep_narrow"),
+        aux=True,
+        epsilon=1e-12,
+        concat_input=True,
+        align_corners=False,
+    ),
 )

@@ -1,4 +1,5 @@
 """EPRNet as published by MXNetSeg."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -15,5 +16,10 @@ RULES = [
     (r"^head\.conv2\.", "head.classifier."),
 ]
 for _id, _backbone in (("eprnetcls", "eprnet"), ("eprnetcls_light", "eprnet_light")):
-    reference(f"mxseg_eprnet_{_id}", family="mxnetseg", model="eprnet", rules=RULES,
-              options=dict(backbone=_backbone))
+    reference(
+        f"mxseg_eprnet_{_id}",
+        family="mxnetseg",
+        model="eprnet",
+        rules=RULES,
+        options=dict(backbone=_backbone),
+    )

@@ -1,4 +1,5 @@
 """ERFNet as published in mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -20,7 +21,9 @@ def encoder_place(match):
 BLOCK = {"0": "convs.0", "2": "convs.1", "3": "bns.0", "5": "convs.2", "7": "convs.3", "8": "bns.1"}
 
 reference(
-    "mmseg_erfnet", family="mmseg", model="erfnet",
+    "mmseg_erfnet",
+    family="mmseg",
+    model="erfnet",
     rules=[
         (r"^backbone\.encoder\.(\d+)\.", encoder_place),
         (r"\.convs_layers\.(\d)\.", lambda m: f".{BLOCK[m.group(1)]}."),

@@ -1,4 +1,5 @@
 """Fast-SCNN as published in GluonCV and mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -50,6 +51,19 @@ GLUONCV = [
     (r"^(backbone\.ppm\.stages\.\d)\.1\.", r"\1.bn."),
     *gluoncv_head("auxlayer", "aux_heads.0"),
 ]
-reference("gluoncv_fastscnn", family="gluoncv", model="fastscnn", rules=GLUONCV,
-          options=dict(backbone_options=dict(padded=False, inner_act="relu"), inner_act="relu", ppm_kernel=1,
-                       dilation=1, bias=True, aux_on="fine", aux_width=64, align_corners=True))
+reference(
+    "gluoncv_fastscnn",
+    family="gluoncv",
+    model="fastscnn",
+    rules=GLUONCV,
+    options=dict(
+        backbone_options=dict(padded=False, inner_act="relu"),
+        inner_act="relu",
+        ppm_kernel=1,
+        dilation=1,
+        bias=True,
+        aux_on="fine",
+        aux_width=64,
+        align_corners=True,
+    ),
+)

@@ -15,11 +15,7 @@ from mxnetseg.weights.tables.common import (
     mxseg_fcn_head,
 )
 
-MXSEG = (
-    GLUONCV_RESNET
-    + mxseg_fcn_head("head", "head.classifier")
-    + mxseg_fcn_head("aux_head", "aux_heads.0")
-)
+MXSEG = GLUONCV_RESNET + mxseg_fcn_head("head", "head.classifier") + mxseg_fcn_head("aux_head", "aux_heads.0")
 for _id, _backbone, _stride in (
     ("mxseg_fcn_resnet18_os32", "resnet18", 32),
     ("mxseg_fcn_resnet18_os8", "resnet18", 8),

@@ -1,4 +1,5 @@
 """ICNet as published in SFSegNets, GluonCV and mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -40,15 +41,37 @@ UNIT_0_1 = [
 FULL = [(r"^conv_sub1\.(\d)\.", r"backbone.full.\1.")]
 
 reference(
-    "icnet", family="sfsegnets", model="icnet",
-    rules=SFSEGNETS_RESNET + UNDER_PATHS + FULL + REDUCTIONS + fusions(r"ic_head\.") + UNIT_0_1
+    "icnet",
+    family="sfsegnets",
+    model="icnet",
+    rules=SFSEGNETS_RESNET
+    + UNDER_PATHS
+    + FULL
+    + REDUCTIONS
+    + fusions(r"ic_head\.")
+    + UNIT_0_1
     + sfsegnets_ppm("psp_head", "backbone.ppm", "backbone.ppm_fuse"),
-    options=dict(backbone="resnet50", output_stride=32, backbone_options=dict(stem="deep"), ppm_act=None,
-                 ppm_first=False, ppm_kernel=1, supervise_main=True),
+    options=dict(
+        backbone="resnet50",
+        output_stride=32,
+        backbone_options=dict(stem="deep"),
+        ppm_act=None,
+        ppm_first=False,
+        ppm_kernel=1,
+        supervise_main=True,
+    ),
 )
 reference(
-    "gluoncv_icnet_resnet50", family="gluoncv", model="icnet",
-    rules=GLUONCV_RESNET + UNDER_PATHS + FULL + REDUCTIONS + fusions(r"head\.", coarse=2) + UNIT_0_1 + [
+    "gluoncv_icnet_resnet50",
+    family="gluoncv",
+    model="icnet",
+    rules=GLUONCV_RESNET
+    + UNDER_PATHS
+    + FULL
+    + REDUCTIONS
+    + fusions(r"head\.", coarse=2)
+    + UNIT_0_1
+    + [
         (r"^psp_head\.psp\.conv(\d)\.0\.", numbered("backbone.ppm.stages.{}.conv.", 1)),
         (r"^psp_head\.psp\.conv(\d)\.1\.", numbered("backbone.ppm.stages.{}.bn.", 1)),
         (r"^psp_head\.block\.0\.", "backbone.ppm_fuse.conv."),
@@ -57,18 +80,25 @@ reference(
     options=dict(backbone="resnet50_v1s", supervise_main=True, fine_first=True),
 )
 reference(
-    "mmseg_icnet_r50-d8", family="mmseg", model="icnet",
+    "mmseg_icnet_r50-d8",
+    family="mmseg",
+    model="icnet",
     rules=[
         (r"^backbone\.backbone\.", "backbone."),
         (r"^backbone\.psp_modules\.(\d)\.1\.", r"paths.ppm.stages.\1."),
         (r"^backbone\.psp_bottleneck\.", "paths.ppm_fuse."),
         (r"^backbone\.(conv_sub\d)\.", r"\1."),
-        *MMSEG_RESNET, *UNDER_PATHS, *FULL, *REDUCTIONS, *fusions(r"neck\."),
+        *MMSEG_RESNET,
+        *UNDER_PATHS,
+        *FULL,
+        *REDUCTIONS,
+        *fusions(r"neck\."),
         (r"^paths\.", "backbone."),
         (r"^decode_head\.convs\.", "head.classifier.units."),
         (r"^decode_head\.conv_seg\.", "head.classifier.classifier."),
         *MMSEG_AUX_HEADS,
     ],
-    options=dict(backbone="resnet50_v1c", corners=False, ceil_pool=True, ppm_first=False, early_act=True,
-                 units=1),
+    options=dict(
+        backbone="resnet50_v1c", corners=False, ceil_pool=True, ppm_first=False, early_act=True, units=1
+    ),
 )

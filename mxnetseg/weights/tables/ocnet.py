@@ -70,9 +70,7 @@ reference(
 )
 
 SFSEGNETS = [*SFSEGNETS_RESNET, (r"^head\.out\.", "head.classifier.")]
-SFSEGNETS_OPTIONS = dict(
-    backbone="resnet50_v1s", backbone_options=dict(dilation="uniform"), aux=False
-)
+SFSEGNETS_OPTIONS = dict(backbone="resnet50_v1s", backbone_options=dict(dilation="uniform"), aux=False)
 reference(
     "ocnet",
     family="sfsegnets",

@@ -1,4 +1,5 @@
 """OCRNet as published in SFSegNets and mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -12,7 +13,9 @@ def unit(prefix, index, ours):
 
 BLOCK = r"spatial_ocr_head\.object_context_block"
 reference(
-    "ocrnet", family="sfsegnets", model="ocrnet",
+    "ocrnet",
+    family="sfsegnets",
+    model="ocrnet",
     rules=[
         *SFSEGNETS_RESNET,
         *unit("conv_3x3", 0, "head.reduce"),
@@ -41,8 +44,22 @@ MMSEG = [
     (r"^decode_head\.1\.object_context_block\.out_project\.", "head.attention.out."),
     (r"^decode_head\.1\.object_context_block\.bottleneck\.", "head.join."),
 ]
-reference("mmseg_ocrnet_r101-d8", family="mmseg", model="ocrnet", rules=MMSEG_RESNET + MMSEG,
-          options=dict(backbone="resnet101_v1c", backbone_options=dict(stem="deep_narrow"), region_width=256,
-                       align_corners=False))
-reference("mmseg_ocrnet_hr18", family="mmseg", model="ocrnet", rules=MMSEG_HRNET + MMSEG,
-          options=dict(backbone="hrnet_w18", align_corners=False))
+reference(
+    "mmseg_ocrnet_r101-d8",
+    family="mmseg",
+    model="ocrnet",
+    rules=MMSEG_RESNET + MMSEG,
+    options=dict(
+        backbone="resnet101_v1c",
+        backbone_options=dict(stem="deep_narrow"),
+        region_width=256,
+        align_corners=False,
+    ),
+)
+reference(
+    "mmseg_ocrnet_hr18",
+    family="mmseg",
+    model="ocrnet",
+    rules=MMSEG_HRNET + MMSEG,
+    options=dict(backbone="hrnet_w18", align_corners=False),
+)

@@ -1,4 +1,5 @@
 """PIDNet as published in mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -16,12 +17,15 @@ def head(name, classifier, ours):
 
 
 reference(
-    "mmseg_pidnet-s", family="mmseg", model="pidnet",
+    "mmseg_pidnet-s",
+    family="mmseg",
+    model="pidnet",
     rules=[
         # The boundary branch's first stage is a lone block there, a stage of one here.
         (r"^backbone\.d_branch_layers\.0\.", "backbone.d_branch_layers.0.0."),
         (r"^backbone\.spp\.processes\.", "backbone.spp.processes.0."),
-        *RESIDUAL_UNITS, *WINDOW_POOLING,
+        *RESIDUAL_UNITS,
+        *WINDOW_POOLING,
         (r"^backbone\.([ipd])_branch_layers\.", r"backbone.\1_branch."),
         (r"^backbone\.compression_([12])\.", numbered("backbone.compress.{}.", 1)),
         (r"^backbone\.diff_([12])\.", numbered("backbone.derive.{}.", 1)),

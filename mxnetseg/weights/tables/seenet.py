@@ -1,14 +1,20 @@
 """SeENet as published by MXNetSeg."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head
 
 reference(
-    "mxseg_seenet_resnet50", family="mxnetseg", model="seenet",
-    rules=GLUONCV_RESNET + [
-        (r"^head\.seemc(\d)\.branch(\d)\.",
-         lambda m: f"head.enhance{m.group(1)}.branches.{int(m.group(2)) - 1}."),
+    "mxseg_seenet_resnet50",
+    family="mxnetseg",
+    model="seenet",
+    rules=GLUONCV_RESNET
+    + [
+        (
+            r"^head\.seemc(\d)\.branch(\d)\.",
+            lambda m: f"head.enhance{m.group(1)}.branches.{int(m.group(2)) - 1}.",
+        ),
         (r"\.conv_l1\.", ".left.0."),
         (r"\.conv_l2\.", ".left.1."),
         (r"\.conv_r1\.", ".right.0."),
@@ -19,6 +25,7 @@ reference(
         (r"^head\.bam\.fconv3x3\.", "head.boundary.refine."),
         (r"^head\.bam\.cconv3x3\.", "head.boundary.fuse."),
         (r"^head\.bam\.cconv1x1\.", "head.classifier."),
-    ] + mxseg_fcn_head("aux_head", "aux_heads.0"),
+    ]
+    + mxseg_fcn_head("aux_head", "aux_heads.0"),
     options=dict(backbone="resnet50_v1s", aux=True),
 )

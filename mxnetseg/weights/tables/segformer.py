@@ -1,4 +1,5 @@
 """SegFormer as published by mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.backbones.mit import split_projections
@@ -21,5 +22,11 @@ RULES = [
 
 
 for _size in ("b0", "b1", "b2", "b3", "b4", "b5"):
-    reference(f"mmseg_segformer_mit-{_size}", family="mmseg", model="segformer", rules=RULES,
-              options=dict(backbone=f"mit_{_size}", form="units"), prepare=split_projections)
+    reference(
+        f"mmseg_segformer_mit-{_size}",
+        family="mmseg",
+        model="segformer",
+        rules=RULES,
+        options=dict(backbone=f"mit_{_size}", form="units"),
+        prepare=split_projections,
+    )

@@ -1,11 +1,14 @@
 """Segmenter as published by mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.vit import MMSEG_VIT, position_map, with_grid
 
 reference(
-    "mmseg_segmenter_vit-t_mask", family="mmseg", model="segmenter",
+    "mmseg_segmenter_vit-t_mask",
+    family="mmseg",
+    model="segmenter",
     rules=[
         (r"^backbone\.ln1\.", "backbone.norm."),
         (r"^decode_head\.cls_emb$", "head.classes"),
@@ -14,7 +17,9 @@ reference(
         (r"^decode_head\.classes_proj\.", "head.class_proj."),
         (r"^decode_head\.layers\.", "head.blocks."),
         (r"^decode_head\.", "head."),
-    ] + MMSEG_VIT,
+    ]
+    + MMSEG_VIT,
     options=dict(backbone="vit_tiny", backbone_options=dict(patch_bias=False)),
-    prepare=position_map(class_token=True), adapt=with_grid(class_token=True),
+    prepare=position_map(class_token=True),
+    adapt=with_grid(class_token=True),
 )

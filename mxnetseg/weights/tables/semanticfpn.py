@@ -34,8 +34,10 @@ for _depth in (50, 101):
             (r"^neck\.lateral_convs\.(\d)\.conv\.", r"head.fpn.laterals.\1."),
             (r"^neck\.fpn_convs\.(\d)\.conv\.", r"head.fpn.outs.\1."),
             # Resizing layers are numbered with the units there.
-            (r"^decode_head\.scale_heads\.(\d)\.(\d)\.",
-             lambda m: f"head.branches.{m.group(1)}.{int(m.group(2)) // 2}."),
+            (
+                r"^decode_head\.scale_heads\.(\d)\.(\d)\.",
+                lambda m: f"head.branches.{m.group(1)}.{int(m.group(2)) // 2}.",
+            ),
             (r"^decode_head\.conv_seg\.", "head.classifier."),
         ],
         options=dict(backbone=f"resnet{_depth}_v1c", align_corners=False),

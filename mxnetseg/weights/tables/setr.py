@@ -1,4 +1,5 @@
 """SETR as published by mmsegmentation and by MXNetSeg."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -30,12 +31,19 @@ for _letter, _size in (("l", "large"), ("s", "small")):
         # mla takes its class token out before the first block: token and position are stored, never run.
         _token = _decoder != "mla"
         reference(
-            f"mmseg_setr_vit-{_letter}_{_decoder}", family="mmseg", model="setr",
+            f"mmseg_setr_vit-{_letter}_{_decoder}",
+            family="mmseg",
+            model="setr",
             rules=MMSEG + (UPSAMPLER if _token else AGGREGATION),
-            options=dict(backbone=f"vit_{_size}", decoder=_decoder, aux=True,
-                         backbone_options=dict(class_token=_token, patch_bias=False)),
+            options=dict(
+                backbone=f"vit_{_size}",
+                decoder=_decoder,
+                aux=True,
+                backbone_options=dict(class_token=_token, patch_bias=False),
+            ),
             unused=() if _token else (r"^backbone\.cls_token$", r"^backbone\.cls_pos$"),
-            prepare=position_map(class_token=True), adapt=with_grid(class_token=True),
+            prepare=position_map(class_token=True),
+            adapt=with_grid(class_token=True),
         )
 
 MXSEG = [
@@ -62,10 +70,17 @@ DECODERS = {
 for _decoder, _rules in DECODERS.items():
     _aux = [rule for k in range(4) for rule in mxseg_fcn_head(rf"head\.aux_head\.{k}", f"aux_heads.{k}")]
     reference(
-        f"mxseg_setr_{_decoder}_vit_large_16", family="mxnetseg", model="setr",
+        f"mxseg_setr_{_decoder}_vit_large_16",
+        family="mxnetseg",
+        model="setr",
         rules=MXSEG + _aux + _rules,
-        options=dict(backbone="vit_large", decoder=_decoder, aux=True, form="mxnetseg",
-                     backbone_options=dict(class_token=False)),
+        options=dict(
+            backbone="vit_large",
+            decoder=_decoder,
+            aux=True,
+            form="mxnetseg",
+            backbone_options=dict(class_token=False),
+        ),
         prepare=position_map(class_token=False, name="pos_embed"),
         adapt=with_grid(class_token=False, name="pos_embed"),
     )

@@ -1,4 +1,5 @@
 """SFNet as published by its authors (SFSegNets) and in its port to mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -32,23 +33,57 @@ def sfsegnets_head(levels):
 
 
 for _depth in (18, 50, 101):
-    reference(f"sfnet_resnet{_depth}", family="sfsegnets", model="sfnet",
-              rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone=f"resnet{_depth}", aux=False))
-reference("sfnet_resnet18_dsn", family="sfsegnets", model="sfnet",
-          rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone="resnet18", aux=True))
+    reference(
+        f"sfnet_resnet{_depth}",
+        family="sfsegnets",
+        model="sfnet",
+        rules=SFSEGNETS_RESNET + sfsegnets_head(4),
+        options=dict(backbone=f"resnet{_depth}", aux=False),
+    )
+reference(
+    "sfnet_resnet18_dsn",
+    family="sfsegnets",
+    model="sfnet",
+    rules=SFSEGNETS_RESNET + sfsegnets_head(4),
+    options=dict(backbone="resnet18", aux=True),
+)
 # "Lite" by its builder's name only: that builder gives ResNet-101 the whole head, with deep supervision.
-reference("sfnetlite_resnet101", family="sfsegnets", model="sfnet",
-          rules=SFSEGNETS_RESNET + sfsegnets_head(4), options=dict(backbone="resnet101", aux=True))
-for _id, _backbone, _aux in (("sfnet_dfnetv1", "dfnetv1", False), ("sfnet_dfnetv2", "dfnetv2", False),
-                             ("sfnet_dfnetv2_dsn", "dfnetv2", True)):
-    reference(_id, family="sfsegnets", model="sfnet", rules=sfsegnets_head(3),
-              options=dict(backbone=_backbone, aux=_aux))
+reference(
+    "sfnetlite_resnet101",
+    family="sfsegnets",
+    model="sfnet",
+    rules=SFSEGNETS_RESNET + sfsegnets_head(4),
+    options=dict(backbone="resnet101", aux=True),
+)
+for _id, _backbone, _aux in (
+    ("sfnet_dfnetv1", "dfnetv1", False),
+    ("sfnet_dfnetv2", "dfnetv2", False),
+    ("sfnet_dfnetv2_dsn", "dfnetv2", True),
+):
+    reference(
+        _id,
+        family="sfsegnets",
+        model="sfnet",
+        rules=sfsegnets_head(3),
+        options=dict(backbone=_backbone, aux=_aux),
+    )
 for _version in (1, 2):
-    reference(f"sfnet_stdc{_version}", family="sfsegnets", model="sfnet",
-              rules=stdc_backbone(_version) + sfsegnets_head(4), unused=stdc_unused(),
-              options=dict(backbone=f"stdc{_version}", aux=False))
-reference("stdcfpn_stdc1", family="sfsegnets", model="sfnet", rules=stdc_backbone(1) + sfsegnets_head(4),
-          unused=stdc_unused(), options=dict(backbone="stdc1", aux=False, align="resize"))
+    reference(
+        f"sfnet_stdc{_version}",
+        family="sfsegnets",
+        model="sfnet",
+        rules=stdc_backbone(_version) + sfsegnets_head(4),
+        unused=stdc_unused(),
+        options=dict(backbone=f"stdc{_version}", aux=False),
+    )
+reference(
+    "stdcfpn_stdc1",
+    family="sfsegnets",
+    model="sfnet",
+    rules=stdc_backbone(1) + sfsegnets_head(4),
+    unused=stdc_unused(),
+    options=dict(backbone="stdc1", aux=False, align="resize"),
+)
 
 PORT = MMSEG_RESNET + [
     (r"^backbone\.stem\.", "backbone.conv1."),
@@ -64,8 +99,18 @@ PORT = MMSEG_RESNET + [
     (r"^auxiliary_head\.(\d)\.convs\.0\.", r"aux_heads.\1.units.0."),
     (r"^auxiliary_head\.(\d)\.conv_seg\.", r"aux_heads.\1.classifier."),
 ]
-for _id, _depth, _aux in (("mmsfnet_resnet18", 18, False), ("mmsfnet_resnet18_dsn", 18, True),
-                          ("mmsfnet_resnet50", 50, False), ("mmsfnet_resnet101", 101, False)):
-    reference(_id, family="mmsfnet", model="sfnet", rules=PORT,
-              options=dict(backbone=f"resnet{_depth}", aux=_aux, flow_unit="high", sample_corners=False,
-                           aux_bias=False))
+for _id, _depth, _aux in (
+    ("mmsfnet_resnet18", 18, False),
+    ("mmsfnet_resnet18_dsn", 18, True),
+    ("mmsfnet_resnet50", 50, False),
+    ("mmsfnet_resnet101", 101, False),
+):
+    reference(
+        _id,
+        family="mmsfnet",
+        model="sfnet",
+        rules=PORT,
+        options=dict(
+            backbone=f"resnet{_depth}", aux=_aux, flow_unit="high", sample_corners=False, aux_bias=False
+        ),
+    )

@@ -1,4 +1,5 @@
 """SFNet-Lite as published by its authors (SFSegNets)."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -20,9 +21,24 @@ HEAD = sfsegnets_ppm(r"head\.ppm") + [
 # Built and stored, never run and so never trained: the supervision branch, and ResNet-18's third lateral.
 IDLE = (r"^head\.dsn\.", r"^head\.fpn_in\.2\.")
 
-reference("sfnetlite_resnet18", family="sfsegnets", model="sfnetlite", rules=SFSEGNETS_RESNET + HEAD,
-          unused=IDLE, options=dict(backbone="resnet18"))
-for _id, _version, _gate in (("sfnetlite_stdc1", 1, "statistics"), ("sfnetlite_stdc2", 2, "statistics"),
-                             ("sfnetlite_stdc1_spatial", 1, "features")):
-    reference(_id, family="sfsegnets", model="sfnetlite", rules=stdc_backbone(_version) + HEAD,
-              unused=IDLE + stdc_unused(), options=dict(backbone=f"stdc{_version}", gate=_gate))
+reference(
+    "sfnetlite_resnet18",
+    family="sfsegnets",
+    model="sfnetlite",
+    rules=SFSEGNETS_RESNET + HEAD,
+    unused=IDLE,
+    options=dict(backbone="resnet18"),
+)
+for _id, _version, _gate in (
+    ("sfnetlite_stdc1", 1, "statistics"),
+    ("sfnetlite_stdc2", 2, "statistics"),
+    ("sfnetlite_stdc1_spatial", 1, "features"),
+):
+    reference(
+        _id,
+        family="sfsegnets",
+        model="sfnetlite",
+        rules=stdc_backbone(_version) + HEAD,
+        unused=IDLE + stdc_unused(),
+        options=dict(backbone=f"stdc{_version}", gate=_gate),
+    )

@@ -1,4 +1,5 @@
 """SRNet (squeeze reasoning) as published in SFSegNets."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -22,5 +23,10 @@ RULES = SFSEGNETS_RESNET + [
     (r"^(head\.classifier|aux_heads\.0)\.4\.", r"\1.classifier."),
 ]
 for _depth in (50, 101):
-    reference(f"srnet_resnet{_depth}", family="sfsegnets", model="srnet", rules=RULES,
-              options=dict(backbone=f"resnet{_depth}", unpack="nodes"))
+    reference(
+        f"srnet_resnet{_depth}",
+        family="sfsegnets",
+        model="srnet",
+        rules=RULES,
+        options=dict(backbone=f"resnet{_depth}", unpack="nodes"),
+    )

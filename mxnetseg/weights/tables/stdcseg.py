@@ -1,22 +1,26 @@
 """STDC-Seg as published in SFSegNets and mmsegmentation."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.bisenet import UNDER_PATHS, sfsegnets_context
 from mxnetseg.weights.tables.common import MMSEG_AUX_HEADS, stdc_backbone, stdc_unused
 
-SFSEGNETS = UNDER_PATHS + sfsegnets_context(r"cp\.") + [
-    (r"^conv_out\.conv\.", "head.classifier.units.0."),
-    (r"^conv_out\.conv_out\.", "head.classifier.classifier."),
-    (r"^conv_out16\.", "aux_heads.0."),
-    (r"^conv_out32\.", "aux_heads.1."),
-    (r"^(aux_heads\.\d)\.conv\.", r"\1.units.0."),
-    (r"^(aux_heads\.\d)\.conv_out\.", r"\1.classifier."),
-]
+SFSEGNETS = (
+    UNDER_PATHS
+    + sfsegnets_context(r"cp\.")
+    + [
+        (r"^conv_out\.conv\.", "head.classifier.units.0."),
+        (r"^conv_out\.conv_out\.", "head.classifier.classifier."),
+        (r"^conv_out16\.", "aux_heads.0."),
+        (r"^conv_out32\.", "aux_heads.1."),
+        (r"^(aux_heads\.\d)\.conv\.", r"\1.units.0."),
+        (r"^(aux_heads\.\d)\.conv_out\.", r"\1.classifier."),
+    ]
+)
 MMSEG = [
     (r"^backbone\.backbone\.stages\.([01])\.", r"backbone.context.stem.\1."),
-    (r"^backbone\.backbone\.stages\.([234])\.",
-     lambda m: f"backbone.context.stages.{int(m.group(1)) - 2}."),
+    (r"^backbone\.backbone\.stages\.([234])\.", lambda m: f"backbone.context.stages.{int(m.group(1)) - 2}."),
     (r"^(backbone\.context\.stages\.\d\.\d)\.layers\.", r"\1.units."),
     (r"^(backbone\.context\.stages\.\d\.\d)\.downsample\.", r"\1.down."),
     (r"^backbone\.conv_avg\.", "backbone.context_path.pooled."),
@@ -38,9 +42,19 @@ BOUNDARY = (r"^conv_out_sp(2|4|8|16)\.",)
 TARGET_KERNELS = (r"^auxiliary_head\.2\.(fusion|laplacian)_kernel$",)
 
 for _version in (1, 2):
-    reference(f"stdcseg_stdc{_version}", family="sfsegnets", model="stdcseg",
-              rules=stdc_backbone(_version, r"cp\.backbone") + SFSEGNETS,
-              unused=BOUNDARY + stdc_unused(r"cp\.backbone"),
-              options=dict(backbone=f"stdc{_version}", classifier_bias=False))
-    reference(f"mmseg_stdc{_version}", family="mmseg", model="stdcseg", rules=MMSEG,
-              unused=TARGET_KERNELS, options=dict(backbone=f"stdc{_version}", detail=2))
+    reference(
+        f"stdcseg_stdc{_version}",
+        family="sfsegnets",
+        model="stdcseg",
+        rules=stdc_backbone(_version, r"cp\.backbone") + SFSEGNETS,
+        unused=BOUNDARY + stdc_unused(r"cp\.backbone"),
+        options=dict(backbone=f"stdc{_version}", classifier_bias=False),
+    )
+    reference(
+        f"mmseg_stdc{_version}",
+        family="mmseg",
+        model="stdcseg",
+        rules=MMSEG,
+        unused=TARGET_KERNELS,
+        options=dict(backbone=f"stdc{_version}", detail=2),
+    )

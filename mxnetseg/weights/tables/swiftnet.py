@@ -1,4 +1,5 @@
 """SwiftNet as published by its authors and by MXNetSeg."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -18,16 +19,25 @@ AUTHORS = [
 ]
 # It takes 0..255 RGB images and normalizes them itself; an in-place ReLU rectifies its laterals.
 reference(
-    "swiftnet_resnet18", family="swiftnet", model="swiftnet", rules=AUTHORS,
+    "swiftnet_resnet18",
+    family="swiftnet",
+    model="swiftnet",
+    rules=AUTHORS,
     options=dict(backbone="resnet18", own_statistics=True, backbone_options=dict(rectified=True)),
 )
 reference(
-    "mxseg_swiftnet_resnet18", family="mxnetseg", model="swiftnet",
-    rules=GLUONCV_RESNET + [
+    "mxseg_swiftnet_resnet18",
+    family="mxnetseg",
+    model="swiftnet",
+    rules=GLUONCV_RESNET
+    + [
         (r"^head\.ppool\.conv(\d)\.", lambda m: f"head.context.0.stages.{int(m.group(1)) - 1}."),
         (r"^head\.conv_c4\.", "head.context.1."),
-    ] + mxseg_fusions(("fusion_c3", "fusion_c2", "fusion_c1"), "head.rungs")
-    + mxseg_fcn_head(r"head\.seg_head", "head.classifier") + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet18", aux=True, form="mxnetseg", width=256,
-                 backbone_options=dict(rectified=True)),
+    ]
+    + mxseg_fusions(("fusion_c3", "fusion_c2", "fusion_c1"), "head.rungs")
+    + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
+    + mxseg_fcn_head("aux_head", "aux_heads.0"),
+    options=dict(
+        backbone="resnet18", aux=True, form="mxnetseg", width=256, backbone_options=dict(rectified=True)
+    ),
 )

@@ -1,4 +1,5 @@
 """SwiftNet's resolution pyramid as published by its authors and by MXNetSeg."""
+
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
@@ -15,7 +16,10 @@ AUTHORS = [
 ]
 # It takes 0..255 RGB images and normalizes them itself.
 reference(
-    "swiftnetpyr_resnet18", family="swiftnet", model="swiftnetpr", rules=AUTHORS,
+    "swiftnetpyr_resnet18",
+    family="swiftnet",
+    model="swiftnetpr",
+    rules=AUTHORS,
     options=dict(backbone="resnet18", own_statistics=True),
 )
 
@@ -29,8 +33,11 @@ for _index, _name in enumerate(("fusion_32x", "fusion_16x", "fusion_8x", "final"
         (rf"^head\.{_name}\.conv3x3\.", f"head.blends.{_index}."),
     ]
 reference(
-    "mxseg_swiftnetpr_resnet18", family="mxnetseg", model="swiftnetpr",
-    rules=MXSEG + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
+    "mxseg_swiftnetpr_resnet18",
+    family="mxnetseg",
+    model="swiftnetpr",
+    rules=MXSEG
+    + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
     options=dict(backbone="resnet18", aux=True, form="mxnetseg", backbone_options=dict(rectified=True)),
 )

@@ -1,4 +1,5 @@
 """Vision transformers of several repositories: names of blocks, and the position embedding."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,0 +1,1 @@
+"""What computes: devices, and the engines that run a training step or the view of a picture."""

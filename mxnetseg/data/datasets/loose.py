@@ -1,0 +1,83 @@
+"""Anybody's pictures as a data set without labels, in the classes and colours of another one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, List, Optional, Sequence
+
+import numpy as np
+
+from mxnetseg.data import dataset_info
+from mxnetseg.data.datasets.base import Dataset, Sample
+from mxnetseg.data.reading import IMAGE_EXTENSIONS, read_image
+from mxnetseg.errors import DatasetError
+from mxnetseg.report.visualize import default_palette
+
+
+class LoosePictures(Dataset):
+    """Picture files, and all pictures in folders at any depth.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    trained_on : str
+        Data set whose classes, colours, mean and std these are; `options` its keyword arguments, for
+        those whose classes are told by the recipe.
+    """
+
+    def __init__(self, paths: Sequence[str], trained_on: str, options: Optional[Mapping[str, Any]] = None):
+        super().__init__(None, "")
+        given = {key: value for key, value in (options or {}).items() if value is not None}
+        if isinstance(given.get("classes"), Mapping):  # name -> colour, as data set `folder` takes them
+            given.setdefault("palette", list(given["classes"].values()))
+        facts = {**dataset_info(trained_on), **given}
+        self.name = "pictures"
+        self.classes = tuple(str(name) for name in facts["classes"])
+        if not self.classes:
+            raise DatasetError(
+                f"data set {trained_on!r} has no classes of its own: the recipe must name them"
+            )
+        palette = np.asarray(facts["palette"], np.uint8).reshape(-1, 3)
+        self.palette = palette if len(palette) else default_palette(max(2, len(self.classes)))
+        for key in ("mean", "std", "scales", "crop", "base", "ignore_index"):
+            setattr(self, key, facts[key])
+        self.train_id_to_label_id = facts["train_id_to_label_id"]
+        self.paths: List[str] = []
+        for path in paths:
+            self.paths += _pictures_under(path)
+        self.names = _names(self.paths)
+
+    has_labels = False
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(read_image(self.paths[index]), None, self.names[index])
+
+
+def _pictures_under(path: str) -> List[str]:
+    if os.path.isfile(path):
+        return [path]
+    if not os.path.isdir(path):
+        raise DatasetError(f"{path}: no such picture or folder")
+    found = []
+    for where, _, names in os.walk(path):
+        found += [os.path.join(where, name) for name in names if name.lower().endswith(IMAGE_EXTENSIONS)]
+    if not found:
+        raise DatasetError(f"{path}: no pictures in this folder; looked for {', '.join(IMAGE_EXTENSIONS)}")
+    return sorted(found)
+
+
+def _names(paths: Sequence[str]) -> List[str]:
+    """Names of output files: stems, with a number where two pictures share one."""
+    names: List[str] = []
+    for path in paths:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem}_{number}"
+        names.append(name)
+    return names

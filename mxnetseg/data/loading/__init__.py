@@ -1,0 +1,1 @@
+"""Batches for training, made by worker processes in shared memory."""

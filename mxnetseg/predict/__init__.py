@@ -1,0 +1,1 @@
+"""Prediction: pictures to label maps by a stated protocol, and the scores of a split."""

@@ -1,0 +1,109 @@
+"""How fast a network predicts, measured so that two people get the same number.
+
+What is measured is said with the number: auxiliary heads are dropped, the first runs do not count (memory is
+planned and kernels are chosen in them), and every run ends when the device has finished, not when the work
+has been queued.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from mxnetseg.complexity import complexity
+from mxnetseg.predict.predictor import Predictor
+
+_SECONDS = 10.0  # of measuring where the number of runs is not given
+_RUNS = (5, 200)
+
+
+def measure_speed(
+    net,
+    size: Tuple[int, int],
+    context: Optional[mx.Context] = None,
+    batch: int = 1,
+    warm_up: int = 3,
+    runs: Optional[int] = None,
+    in_channels: int = 3,
+) -> Dict[str, Any]:
+    """Time the forward pass on random input (batch, in_channels, *size), and the prediction of a picture.
+
+    `runs` None takes as many as fit into about ten seconds. Returns plain values, times in milliseconds:
+    `forward` and `predict` with `median_ms`, `p95_ms`, `runs`; `images_per_second` of the forward pass;
+    `parameters` and `multiply_adds` of one image, and what the numbers depend on.
+    """
+    context = context or mx.cpu()
+    counts = complexity(net, size, in_channels)
+    net = net.deploy()
+    net.collect_params().reset_ctx([context])
+    net.hybridize(static_alloc=True, static_shape=True)
+    data = np.random.default_rng(0).normal(0, 1, (batch, in_channels) + tuple(size))
+    x = mx.nd.array(data, ctx=context, dtype="float32")
+
+    def forward():
+        with mx.autograd.pause():
+            net(x)[0].wait_to_read()
+
+    timed = _time(forward, warm_up, runs)
+    picture = np.random.default_rng(0).integers(0, 256, tuple(size) + (in_channels,)).astype(np.uint8)
+    half = [0.5] * in_channels
+    predictor = Predictor(net, [context], mean=half, std=half, mode="whole")
+    return {
+        "size": list(size),
+        "batch": batch,
+        "dtype": "float32",
+        "device": str(context),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count(),
+        "mxnet": mx.__version__,
+        "warm_up": warm_up,
+        "parameters": counts.parameters,
+        "multiply_adds": counts.total,
+        "forward": timed,
+        "images_per_second": 1e3 * batch / timed["median_ms"],
+        "predict": _time(lambda: predictor.predict(picture), warm_up, runs),
+    }
+
+
+def describe_speed(result: Dict[str, Any]) -> List[str]:
+    """The result in lines for people, with everything the number depends on."""
+    height, width = result["size"]
+    forward, predict = result["forward"], result["predict"]
+    device = result["device"] + (f", {result['threads']} threads" if "cpu" in result["device"] else "")
+    return [
+        f"input {result['batch']} x {height} x {width} (height x width), {result['dtype']}, on {device}, "
+        f"MXNet {result['mxnet']}",
+        f"network: {result['parameters'] / 1e6:.2f} M parameters, "
+        f"{result['multiply_adds'] / 1e9:.1f} G multiply-adds an image, auxiliary heads dropped",
+        f"forward pass: {_shown(forward)}, {result['images_per_second']:.2f} images/s",
+        f"picture to label map: {_shown(predict)}",
+        f"{forward['runs']} and {predict['runs']} runs, each waiting for the device, "
+        f"after {result['warm_up']} that do not count",
+    ]
+
+
+def _shown(timed: Dict[str, Any]) -> str:
+    return f"median {timed['median_ms']:.1f} ms, 95th percentile {timed['p95_ms']:.1f} ms"
+
+
+def _time(work: Callable[[], Any], warm_up: int, runs: Optional[int]) -> Dict[str, Any]:
+    for _ in range(max(warm_up, 1)):
+        started = time.perf_counter()
+        work()
+        latest = time.perf_counter() - started
+    if runs is None:
+        runs = int(min(max(_SECONDS / max(latest, 1e-9), _RUNS[0]), _RUNS[1]))
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        times.append(1e3 * (time.perf_counter() - started))
+    return {
+        "median_ms": statistics.median(times),
+        "p95_ms": float(np.percentile(times, 95)),
+        "runs": runs,
+    }

@@ -1,0 +1,315 @@
+"""The fields of a recipe: everything a run depends on, typed, with defaults, limits and units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Literal, Optional, Tuple, Union
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+Size = Union[int, Tuple[int, int]]
+
+
+class Group(BaseModel):
+    """A part of the recipe. A key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+
+
+class ModelGroup(Group):
+    """The network; see `mxnetseg.models.create_model`."""
+
+    name: str = Field(description="architecture, as registered")
+    backbone: Optional[str] = Field(None, description="backbone; none: the architecture's default")
+    nclass: Optional[int] = Field(
+        None, ge=1, description="logits; none: the data set's classes; 1: one sigmoid logit for binary masks"
+    )
+    output_stride: Optional[Literal[8, 16, 32]] = Field(
+        None, description="stride of the deepest maps; none: the architecture's default"
+    )
+    aux: Optional[bool] = Field(None, description="auxiliary heads; none: the architecture's default")
+    pretrained: Union[bool, str] = Field(
+        False, description="start the backbone from ImageNet weights; a text: the file that has them"
+    )
+    norm: Literal["bn", "syncbn", "gn"] = Field(
+        "bn", description="normalization: per device, over all devices of this process, or group norm"
+    )
+    in_channels: int = Field(3, ge=1, description="channels of the images")
+    backbone_options: Dict[str, Any] = Field(
+        default_factory=dict, description="keywords of the backbone's constructor"
+    )
+    options: Dict[str, Any] = Field(
+        default_factory=dict, description="keywords of the architecture's constructor"
+    )
+
+
+class DataGroup(Group):
+    """The data set and how it is read."""
+
+    name: str = Field(description="data set, as registered")
+    root: Optional[str] = Field(
+        None, description="its folder; none: $MXNETSEG_DATA/<name>, else ./datasets/<name>"
+    )
+    train_split: str = Field("train", description="split to train on; join with +, as in train+val")
+    val_split: Optional[str] = Field("val", description="split to validate on; none: no validation")
+    options: Dict[str, Any] = Field(
+        default_factory=dict, description="keywords of the data set's constructor"
+    )
+    batch_size: int = Field(
+        8, ge=1, description="images per optimizer step over all devices and all accumulated parts"
+    )
+    sampler: Literal["shuffled", "sequential", "class_uniform"] = Field(
+        "shuffled",
+        description="order of an epoch; class_uniform: crops that contain each class equally often",
+    )
+    sampler_options: Dict[str, Any] = Field(
+        default_factory=dict, description="keywords of the sampler's constructor"
+    )
+    workers: int = Field(2, ge=0, description="worker processes or threads; 0: load in line")
+    worker_mode: Literal["process", "thread", "none"] = Field("process", description="what workers are")
+    prefetch: int = Field(2, ge=1, description="batches made ahead")
+    skip_bad_samples: bool = Field(
+        False, description="put a neighbour in place of a damaged sample instead of stopping"
+    )
+
+
+class JitterGroup(Group):
+    """Colour jitter: factors are uniform in [1 - x, 1 + x]; hue is a share of the colour circle."""
+
+    brightness: float = Field(0.0, ge=0, le=1)
+    contrast: float = Field(0.0, ge=0, le=1)
+    saturation: float = Field(0.0, ge=0, le=1)
+    hue: float = Field(0.0, ge=0, le=0.5)
+
+
+class AugmentGroup(Group):
+    """Random changes of training images; see `mxnetseg.data.transforms.TrainTransform`."""
+
+    crop: Size = Field(512, description="size trained on, pixels: a number for a square, or [height, width]")
+    base: Optional[int] = Field(
+        None,
+        ge=1,
+        description="long side, pixels, that the scales refer to; none: the image's own size",
+    )
+    scale_min: float = Field(0.5, gt=0, description="smallest random scale")
+    scale_max: float = Field(2.0, gt=0, description="largest random scale")
+    flip: float = Field(0.5, ge=0, le=1, description="probability of mirroring left-right")
+    color_jitter: JitterGroup = Field(default_factory=JitterGroup)
+    blur: float = Field(0.0, ge=0, le=1, description="probability of Gaussian blur")
+    blur_sigma: Tuple[float, float] = Field((0.15, 1.3), description="its standard deviation, pixels")
+    photometric_distortion: bool = Field(
+        False, description="mmsegmentation's random brightness, contrast, saturation and hue"
+    )
+    max_class_ratio: float = Field(
+        1.0, gt=0, le=1, description="draw the crop again while one class takes more than this share"
+    )
+
+    @field_validator("color_jitter", mode="before")
+    @classmethod
+    def _one_number_for_all(cls, value):
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return dict(brightness=value, contrast=value, saturation=value, hue=min(value, 0.5))
+        return value
+
+    @field_validator("crop")
+    @classmethod
+    def _positive_crop(cls, value):
+        return _positive_size(value)
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if self.scale_min > self.scale_max:
+            raise ValueError(f"scale_min {self.scale_min} is above scale_max {self.scale_max}")
+        if not 0 <= self.blur_sigma[0] <= self.blur_sigma[1]:
+            raise ValueError(f"blur_sigma {list(self.blur_sigma)} must be [low, high], both >= 0")
+        return self
+
+
+class LossGroup(Group):
+    """What is minimized: a mean over the valid pixels of the global batch; see `mxnetseg.losses`."""
+
+    name: str = Field(
+        "cross_entropy",
+        description="loss of a pixel, as registered (binary cross-entropy where model.nclass is 1)",
+    )
+    aux_weights: Union[float, List[float]] = Field(
+        0.4, description="weight of the auxiliary outputs: one for all, or one for each"
+    )
+    class_weights: Union[Literal["auto"], List[float], None] = Field(
+        None, description="weight of each class; auto: median frequency balancing over the training labels"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of the target spread evenly over all classes"
+    )
+    ohem_threshold: Optional[float] = Field(
+        None,
+        gt=0,
+        le=1,
+        description="keep pixels whose true class has at most this probability; none: all pixels",
+    )
+    ohem_min_kept: int = Field(
+        80000, ge=1, description="pixels of the global batch kept at least (the hardest ones)"
+    )
+    focal_gamma: float = Field(2.0, ge=0, description="exponent of the focal loss")
+
+    @field_validator("aux_weights", "class_weights")
+    @classmethod
+    def _not_negative(cls, value):
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(n, (int, float)) and n < 0 for n in numbers):
+            raise ValueError("weights must not be negative")
+        return value
+
+
+class OptimizerGroup(Group):
+    """How parameters move. Learning rates are for a loss that is a mean over pixels."""
+
+    name: Literal["sgd", "nag", "adam", "adamw"] = Field("sgd", description="update rule")
+    lr: float = Field(0.01, gt=0, description="base learning rate, of the batch size of the recipe file")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd and nag")
+    beta1: float = Field(0.9, ge=0, lt=1, description="of adam and adamw")
+    beta2: float = Field(0.999, ge=0, lt=1, description="of adam and adamw")
+    epsilon: float = Field(1e-8, gt=0, description="of adam and adamw")
+    weight_decay: float = Field(1e-4, ge=0, description="added to the gradient; decoupled in adamw")
+    head_lr_mult: float = Field(
+        1.0, gt=0, description="learning rate of all but the backbone, relative to it"
+    )
+    no_decay_norm_bias: bool = Field(False, description="no weight decay on biases and normalization layers")
+    clip_grad_norm: Optional[float] = Field(None, gt=0, description="largest global norm of the gradient")
+    accumulate: int = Field(
+        1, ge=1, description="parts that a batch is computed in, one after the other, to save memory"
+    )
+    scale_lr_with_batch: bool = Field(
+        True, description="a batch size other than the file's scales the learning rate along"
+    )
+
+
+class ScheduleGroup(Group):
+    """Learning rate over iterations (optimizer steps). Give `epochs` or `iterations`."""
+
+    name: Literal["poly", "cosine", "linear", "step", "constant"] = Field(
+        "poly", description="shape of the decay"
+    )
+    epochs: Optional[int] = Field(None, ge=1, description="length of the run, passes over the training split")
+    iterations: Optional[int] = Field(None, ge=1, description="length of the run, optimizer steps")
+    power: float = Field(0.9, gt=0, description="exponent of poly")
+    end_lr: float = Field(0.0, ge=0, description="learning rate at the end of poly, cosine and linear")
+    warmup_iterations: int = Field(0, ge=0, description="optimizer steps of linear warm-up")
+    warmup_epochs: float = Field(0.0, ge=0, description="the same in epochs (used where iterations is 0)")
+    warmup_start: float = Field(0.0, ge=0, le=1, description="learning rate it starts from, relative to lr")
+    step_epochs: List[int] = Field(default_factory=list, description="epochs after which step decays")
+    step_factor: float = Field(0.1, gt=0, lt=1, description="factor of each decay of step")
+
+    @model_validator(mode="after")
+    def _one_length(self):
+        if (self.epochs is None) == (self.iterations is None):
+            raise ValueError(
+                "give either epochs or iterations, not both" if self.epochs else "give epochs or iterations"
+            )
+        if self.name == "step" and not self.step_epochs:
+            raise ValueError("schedule step needs step_epochs")
+        return self
+
+
+class EvaluationGroup(Group):
+    """Protocol of validation and of eval.py; see `mxnetseg.predict.predictor.Predictor`."""
+
+    scales: List[float] = Field(
+        default_factory=lambda: [1.0], min_length=1, description="factors on the base size"
+    )
+    flip: bool = Field(False, description="average with the mirrored image")
+    mode: Literal["auto", "whole", "slide"] = Field(
+        "auto", description="whole images, sliding windows, or windows only above pixel_budget"
+    )
+    crop: Optional[Size] = Field(None, description="window, pixels; none: the data set's")
+    stride: Optional[float] = Field(None, gt=0, le=1, description="step between windows, share of the window")
+    base: Optional[int] = Field(
+        None, ge=1, description="long side, pixels, at scale 1; none: the image's own"
+    )
+    batch: Optional[int] = Field(None, ge=1, description="windows per forward pass")
+    pixel_budget: Optional[int] = Field(
+        None, ge=1, description="largest image, pixels, that auto takes whole"
+    )
+    threshold: Optional[float] = Field(
+        None, gt=0, lt=1, description="probability of foreground, binary networks"
+    )
+    every: int = Field(1, ge=1, description="epochs between validations; the last epoch always has one")
+    limit: Optional[int] = Field(None, ge=1, description="validate on the first so many images only")
+
+    @field_validator("scales")
+    @classmethod
+    def _positive_scales(cls, value):
+        if any(s <= 0 for s in value):
+            raise ValueError("scales must be positive")
+        return value
+
+    @field_validator("crop")
+    @classmethod
+    def _positive_crop(cls, value):
+        return None if value is None else _positive_size(value)
+
+
+class CheckpointGroup(Group):
+    """What is written while training besides the checkpoint after every epoch."""
+
+    every_minutes: Optional[float] = Field(
+        10.0, gt=0, description="also in the middle of an epoch, so often at most"
+    )
+    every_iterations: Optional[int] = Field(None, ge=1, description="also after so many optimizer steps")
+    keep: int = Field(0, ge=0, description="also keep epoch_<n>.params of the last so many epochs")
+
+
+class Recipe(Group):
+    """One run, completely."""
+
+    model: ModelGroup
+    data: DataGroup
+    augment: AugmentGroup = Field(default_factory=AugmentGroup)
+    loss: LossGroup = Field(default_factory=LossGroup)
+    optimizer: OptimizerGroup = Field(default_factory=OptimizerGroup)
+    schedule: ScheduleGroup
+    evaluation: EvaluationGroup = Field(default_factory=EvaluationGroup)
+    checkpoint: CheckpointGroup = Field(default_factory=CheckpointGroup)
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="of initialization, data order, augmentation and dropout"
+    )
+    deterministic: bool = Field(
+        False, description="one compute thread and deterministic cuDNN kernels: slower, repeatable"
+    )
+    init_from: Optional[str] = Field(
+        None, description="a checkpoint to fine-tune: what fits by name and shape is taken"
+    )
+    output_dir: Optional[str] = Field(
+        None, description="folder of the run; none: weights/runs/<model>_<backbone>_<data>"
+    )
+    log_every: int = Field(10, ge=1, description="optimizer steps between logged numbers")
+
+    # What the user should know about how this recipe came about: rescaled learning rate, fallbacks.
+    _notes: List[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def notes(self) -> List[str]:
+        return self._notes
+
+    def run_dir(self, model_backbone: str = "") -> Path:
+        """Folder of the run."""
+        if self.output_dir:
+            return Path(self.output_dir)
+        backbone = self.model.backbone or model_backbone
+        parts = [self.model.name, backbone, self.data.name]
+        return Path("weights", "runs", "_".join(part for part in parts if part))
+
+    def dump(self, path) -> None:
+        """Write the resolved recipe as YAML, every field stated."""
+        Path(path).write_text(self.to_yaml(), encoding="utf-8")
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _positive_size(value):
+    sides = [value] if isinstance(value, int) else value
+    if min(sides) < 1:
+        raise ValueError("sizes must be at least 1 pixel")
+    return value

@@ -1,0 +1,156 @@
+"""What predicting leaves on disk: label maps, colours, overlays, errors, a server's submission.
+
+<folder>/id/<name>.png         train ids, 8 bits (16 for more than 256 classes)
+<folder>/color/<name>.png      colours of the classes, RGB
+<folder>/overlay/<name>.jpg    the picture tinted with them
+<folder>/error/<name>.jpg      wrong pixels red, where there is a label
+<folder>/submission/<name>.png label ids as the benchmark's server takes them, and submission.zip of them
+<folder>/examples.jpg          a sheet of a few
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import List, Optional, Sequence
+
+import numpy as np
+
+from mxnetseg.errors import ConfigError, MxnetsegError
+from mxnetseg.report.tracking import EXAMPLES, example_row
+from mxnetseg.report.visualize import colourize, contact_sheet, error_map, overlay, palette_of, save_picture
+
+KINDS = ("id", "color", "overlay", "error")
+SUBMISSION = "submission"
+_THREADS = 2
+
+
+class PictureWriter:
+    """Writes predictions as they come, in threads, so that encoding overlaps with the network.
+
+    Parameters
+    ----------
+    folder : str
+    dataset : Dataset
+        For classes, palette, ignore value and the server's ids.
+    kinds : sequence of str
+        Of `KINDS`; `error` is left out for samples without a label.
+    submission : bool
+        Also label ids and their zip. Raises ConfigError for a data set that has no server ids.
+    examples : int
+        How many samples go on the sheet: spread over `count` of them, since neighbours in a split are often
+        frames of one video; the first ones where `count` is None.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        dataset,
+        kinds: Sequence[str] = (),
+        submission: bool = False,
+        examples: int = 4,
+        count: Optional[int] = None,
+    ):
+        for kind in kinds:
+            if kind not in KINDS:
+                raise ConfigError(f"--save {kind}: not one of {', '.join(KINDS)}")
+        if submission and dataset.train_id_to_label_id is None:
+            raise ConfigError(f"--submission: data set {dataset.name!r} has no ids of a test server")
+        self.folder = folder
+        self.dataset = dataset
+        self.kinds = tuple(kinds)
+        self._shown = {k * (count or examples) // examples for k in range(examples)}
+        self._palette = palette_of(dataset)
+        self._server_ids = np.asarray(dataset.train_id_to_label_id) if submission else None
+        self._rows: List[tuple] = []
+        self._submitted: List[str] = []
+        self._pending: List[Future] = []
+        self._pool = ThreadPoolExecutor(_THREADS)
+        for kind in [*self.kinds, *([SUBMISSION] if submission else [])]:
+            self._make_folder(os.path.join(folder, kind))
+        self._make_folder(folder)
+
+    def add(self, index: int, sample, prediction: np.ndarray) -> None:
+        """Queue the files of the sample with this index in the split; the signature is that of `on_image`."""
+        if index in self._shown:
+            row = example_row(
+                sample.image, sample.label, prediction, self._palette, self.dataset.ignore_index
+            )
+            self._rows.append((sample.name, row))
+        # A few at a time: pictures waiting to be encoded would otherwise pile up in memory.
+        while len(self._pending) > 2 * _THREADS:
+            self._pending.pop(0).result()
+        self._pending.append(self._pool.submit(self._write, sample, prediction))
+
+    def finish(self, heading: str = "", note: str = "") -> List[str]:
+        """Wait for all files, write the sheet and the zip; what was written, in words, one line each."""
+        for future in self._pending:
+            future.result()
+        self._pool.shutdown()
+        written = [f"{os.path.join(self.folder, kind)}{os.sep}" for kind in self.kinds]
+        if self._rows:
+            rows, columns = self._rows, len(self._rows[0][1])
+            titles = (
+                ["image", "label", "prediction", "errors"]
+                if columns == 4
+                else ["image", "classes", "overlay"]
+            )
+            names = list(self.dataset.classes)
+            names = names if len(names) == len(self._palette) else ["background", *names]
+            sheet = contact_sheet(rows, titles, names, self._palette, heading=heading, note=note)
+            save_picture(os.path.join(self.folder, EXAMPLES), sheet)
+            written.append(os.path.join(self.folder, EXAMPLES))
+        if self._server_ids is not None:
+            written.append(self._zip())
+        return written
+
+    def close(self) -> None:
+        """Stop the threads; for when an error ended the run."""
+        for future in self._pending:
+            future.cancel()
+        self._pool.shutdown()
+
+    def _write(self, sample, prediction) -> None:
+        name = sample.name
+        for kind in self.kinds:
+            if kind == "id":
+                ids = prediction.astype(np.uint16) if prediction.dtype.itemsize > 1 else prediction
+                save_picture(self._path(kind, name, "png"), ids)
+            elif kind == "color":
+                save_picture(self._path(kind, name, "png"), colourize(prediction, self._palette))
+            elif kind == "overlay":
+                tinted = overlay(sample.image, prediction, self._palette)
+                save_picture(self._path(kind, name, "jpg"), tinted)
+            elif sample.label is not None:
+                errors = error_map(prediction, sample.label, self.dataset.ignore_index, sample.image)
+                save_picture(self._path(kind, name, "jpg"), errors)
+        if self._server_ids is not None:
+            ids = self._server_ids[prediction]
+            kind = np.uint8 if self._server_ids.max() < 256 else np.uint16
+            save_picture(self._path(SUBMISSION, name, "png"), ids.astype(kind))
+            self._submitted.append(f"{name}.png")  # append is atomic: threads share the list
+
+    def _path(self, kind: str, name: str, ending: str) -> str:
+        return os.path.join(self.folder, kind, f"{name}.{ending}")
+
+    def _zip(self) -> str:
+        """One flat archive of the label id files; stored, since PNG does not shrink further."""
+        folder, path = os.path.join(self.folder, SUBMISSION), os.path.join(self.folder, f"{SUBMISSION}.zip")
+        try:
+            with zipfile.ZipFile(f"{path}.tmp", "w", zipfile.ZIP_STORED) as archive:
+                for name in sorted(self._submitted):
+                    archive.write(os.path.join(folder, name), name)
+            os.replace(f"{path}.tmp", path)
+        except OSError as error:
+            raise MxnetsegError(f"{path}: cannot be written: {error.strerror or error}") from error
+        return path
+
+    @staticmethod
+    def _make_folder(path: str) -> None:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise MxnetsegError(
+                f"{path}: folder cannot be made: {error.strerror or error}; give another with --output"
+            ) from error

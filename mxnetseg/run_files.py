@@ -1,0 +1,158 @@
+"""The files of a run: their names, how they are written so that a kill leaves the old ones, the saved state.
+
+    <run>/last.params   the network as it is       <run>/recipe.yaml   how it was made
+    <run>/best.params   the best validation        <run>/last.state    everything a resumed run needs
+
+Every file is written under a temporary name, forced to the disk and moved into place, so a kill or a full
+disk leaves the old one. `last.state` is complete in itself, weights included: two files could be of two
+moments.
+`.params` files have MXNet's own format, names as in `net.save_parameters`; they are written from Python,
+whose writes fail with an error where those of `mx.nd.save` may not. Nothing here imports MXNet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+
+import numpy as np
+
+from mxnetseg.errors import CheckpointError
+
+LAST, BEST, STATE, RECIPE = "last.params", "best.params", "last.state", "recipe.yaml"
+
+# MXNet's format of a list of named arrays (src/ndarray/ndarray.cc): magic numbers of the list and of
+# one dense array, and the numbers of its types.
+_LIST_MAGIC, _ARRAY_MAGIC = 0x112, 0xF993FAC9
+_TYPE_FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4, "int8": 5, "int64": 6}
+
+
+@contextlib.contextmanager
+def atomic_file(path) -> Iterator[io.BufferedWriter]:
+    """A binary file that appears under `path` once all of it is on the disk; CheckpointError if it cannot."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with open(temporary, "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        before = "; what was there before is untouched" if path.exists() else ""
+        raise CheckpointError(
+            f"{path}: cannot be written ({error.strerror or error}){before}: "
+            f"make room or give another folder with --output"
+        ) from error
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    # The new name itself must survive a power cut; file systems that cannot do that say so with OSError.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def save_params(path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Named arrays as a `.params` file that `mx.nd.load` and `net.load_parameters` read."""
+    with atomic_file(path) as out:
+        out.write(struct.pack("<QQQ", _LIST_MAGIC, 0, len(arrays)))
+        for array in arrays.values():
+            array = np.ascontiguousarray(array)
+            out.write(struct.pack("<Iii", _ARRAY_MAGIC, 0, array.ndim))
+            out.write(struct.pack(f"<{array.ndim}q", *array.shape))
+            out.write(struct.pack("<iii", 1, 0, _TYPE_FLAGS[array.dtype.name]))  # cpu(0)
+            out.write(memoryview(array).cast("B"))
+        out.write(struct.pack("<Q", len(arrays)))
+        for name in arrays:
+            encoded = name.encode()
+            out.write(struct.pack("<Q", len(encoded)) + encoded)
+
+
+def save_recipe(run_dir, recipe) -> None:
+    """`<run_dir>/recipe.yaml`, every field of it."""
+    with atomic_file(Path(run_dir) / RECIPE) as out:
+        out.write(recipe.to_yaml().encode())
+
+
+def make_folder(path) -> None:
+    """The folder and those above it, writable, or CheckpointError."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: output folder cannot be made ({error.strerror}): give another with --output"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise CheckpointError(f"{path}: output folder is not writable: give another with --output")
+
+
+def save_state(run_dir, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """`last.state`: numbers in `meta` (JSON) and named arrays, with a checksum for each."""
+    with atomic_file(Path(run_dir) / STATE) as out:
+        text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name, array in [("meta", text), *arrays.items()]:
+                # A fixed date: the same state gives the same bytes.
+                with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def load_state(run_dir) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
+    """(meta, arrays) of a run folder or its `last.state`. CheckpointError for a missing or damaged file."""
+    path = state_path(run_dir)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        meta = json.loads(arrays.pop("meta").tobytes())
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path}: no training state to resume from; is it the folder of a run?"
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: training state is damaged or not one ({error})") from error
+    return meta, arrays
+
+
+def read_meta(run_dir) -> Optional[Dict[str, Any]]:
+    """Only the numbers of the state; None where there is no state."""
+    path = state_path(run_dir)
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return json.loads(archive["meta"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: training state is damaged or not one ({error})") from error
+
+
+def state_path(run) -> Path:
+    """The state file that a run folder, or any file in it, stands for."""
+    run = Path(run)
+    if run.is_dir():
+        return run / STATE
+    return run if run.suffix == ".state" else run.parent / STATE
+
+
+def run_weights(folder: Path) -> Path:
+    """The best weights of a run folder, else the last."""
+    for name in (BEST, LAST):
+        if (folder / name).is_file():
+            return folder / name
+    raise CheckpointError(f"{folder}: neither {BEST} nor {LAST} is in this folder")

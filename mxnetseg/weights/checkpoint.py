@@ -1,0 +1,205 @@
+"""Weights of this library: `.params` files into networks, and networks that describe themselves."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.recipe import Recipe, find_recipe, load_recipe
+from mxnetseg.run_files import RECIPE, run_weights
+
+
+def network_arrays(net) -> Dict[str, np.ndarray]:
+    """Parameters by structural name. Running statistics that differ between contexts are averaged."""
+    return {name: _joined(p) for name, p in net._collect_params_with_prefix().items()}
+
+
+def _joined(parameter) -> np.ndarray:
+    arrays = parameter.list_data()
+    if len(arrays) == 1 or parameter.grad_req != "null":
+        return arrays[0].asnumpy()
+    return np.mean([a.asnumpy() for a in arrays], axis=0, dtype=np.float64).astype(arrays[0].dtype)
+
+
+class Fit(NamedTuple):
+    """How a file's tensors meet a network's: names in both, and what does not fit with the reason."""
+
+    loaded: List[str]
+    skipped: List[Tuple[str, str]]
+
+
+def read_params(path) -> Dict[str, mx.nd.NDArray]:
+    """Tensors of a `.params` file by name, on the CPU. CheckpointError if missing, cut short or not one."""
+    path = Path(path)
+    if path.is_dir():
+        path = run_weights(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: checkpoint not found{_also_there(path)}")
+    try:
+        with open(path, "rb") as handle:
+            handle.read(1)
+        arrays = mx.nd.load(str(path))
+    except OSError as error:
+        raise CheckpointError(f"{path}: checkpoint cannot be read ({error.strerror})") from error
+    except Exception as error:  # MXNet's reader fails in several ways on damaged bytes
+        raise CheckpointError(
+            f"{path}: not an MXNet parameter file, or cut short ({path.stat().st_size} bytes)"
+        ) from error
+    if not isinstance(arrays, dict) or not arrays:
+        raise CheckpointError(f"{path}: holds arrays without names; expected a network's parameters")
+    # `arg:` and `aux:` are what mx.mod and export write in front of names.
+    return {name.split(":", 1)[1] if name[:4] in ("arg:", "aux:") else name: a for name, a in arrays.items()}
+
+
+def load_into(
+    net, arrays: Mapping[str, mx.nd.NDArray], strict: bool = True, source: str = "checkpoint"
+) -> Fit:
+    """Copy tensors into a network by structural name.
+
+    strict: every tensor of both must match, or CheckpointError says what does not and nothing is
+    loaded. Otherwise what fits by name and shape is taken and the rest is listed.
+    """
+    parameters = net._collect_params_with_prefix()
+    loaded, skipped = [], []
+    for name, parameter in parameters.items():
+        if name not in arrays:
+            skipped.append((name, "not in the file"))
+        elif tuple(arrays[name].shape) != tuple(parameter.shape):
+            shapes = f"{tuple(arrays[name].shape)} in the file, {tuple(parameter.shape)} in the network"
+            skipped.append((name, shapes))
+        else:
+            loaded.append(name)
+    skipped += [(name, "not in the network") for name in arrays if name not in parameters]
+    if strict and skipped:
+        raise CheckpointError(_misfit(source, net, arrays, parameters, loaded, skipped))
+    for name in loaded:
+        value = arrays[name]
+        if not isinstance(value, mx.nd.NDArray):
+            value = mx.nd.array(value, dtype=value.dtype)
+        parameters[name].set_data(value.astype(parameters[name].dtype, copy=False))
+    return Fit(loaded, skipped)
+
+
+def load_network(
+    path,
+    model: Optional[str] = None,
+    backbone: Optional[str] = None,
+    data: Optional[str] = None,
+    nclass: Optional[int] = None,
+    recipe: Optional[Recipe] = None,
+    norm: Optional[str] = None,
+):
+    """(network, recipe) of a `.params` file or a run folder; on the CPU, auxiliary heads included.
+
+    `recipe.yaml` beside the file says what it is; `recipe` replaces it. Without either, `model` and `data`
+    (and `backbone`, `nclass`) must say. Given together with a recipe they must agree with it. Synchronized
+    batch norm becomes plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut
+    short, of another network or another number of classes.
+    """
+    from mxnetseg.models import create_model
+
+    path = Path(path)
+    if path.is_dir():
+        path = run_weights(path)
+    arrays = read_params(path)
+    recipe = recipe or _recipe_beside(path)
+    if recipe is None:
+        recipe = _recipe_for(path, model, backbone, data)
+    else:
+        _agree(path, recipe, model, backbone, data)
+    group = recipe.model
+    if nclass is None:
+        nclass = group.nclass or _dataset_classes(recipe)
+    kind = norm or ("bn" if group.norm == "syncbn" else group.norm)
+    net = create_model(
+        group.name,
+        nclass,
+        backbone=group.backbone,
+        aux=_aux_of(group.name, arrays),
+        output_stride=group.output_stride,
+        norm=kind,
+        in_channels=group.in_channels,
+        backbone_options=group.backbone_options,
+        init=mx.init.Zero(),
+        **group.options,
+    )
+    load_into(net, arrays, strict=True, source=str(path))
+    return net, recipe
+
+
+def _aux_of(model: str, arrays) -> Optional[bool]:
+    """Whether the file has auxiliary heads, for architectures that can do with and without."""
+    from mxnetseg.models import MODELS
+
+    if "aux" not in inspect.signature(MODELS.get(model)).parameters:
+        return None
+    return any(name.startswith("aux_heads.") for name in arrays)
+
+
+def _recipe_beside(path: Path) -> Optional[Recipe]:
+    file = path.parent / RECIPE
+    return load_recipe(file) if file.is_file() else None
+
+
+def _recipe_for(path, model, backbone, data) -> Recipe:
+    if not model or not data:
+        raise CheckpointError(
+            f"{path}: no {RECIPE} beside it to say what it is: give --model and --data (and --backbone)"
+        )
+    file, overrides, _ = find_recipe(model, backbone, data)
+    return load_recipe(file, overrides)
+
+
+def _agree(path, recipe, model, backbone, data) -> None:
+    for what, given, stated in (
+        ("model", model, recipe.model.name),
+        ("backbone", backbone, recipe.model.backbone),
+    ):
+        if given and stated and given != stated:
+            raise CheckpointError(f"{path}: is a {stated} {what} by its {RECIPE}, not {given}")
+
+
+def _dataset_classes(recipe: Recipe) -> int:
+    from mxnetseg.data import dataset_info
+
+    count = dataset_info(recipe.data.name)["nclass"]
+    if not count:
+        raise ConfigError(
+            f"data set {recipe.data.name!r} has no fixed classes: set model.nclass in the recipe"
+        )
+    return count
+
+
+def _misfit(source, net, arrays, parameters, loaded, skipped) -> str:
+    shapes = [s for s in skipped if "in the file," in s[1]]
+    missing = [n for n, why in skipped if why == "not in the file"]
+    unknown = [n for n, why in skipped if why == "not in the network"]
+    if shapes and not missing and not unknown:
+        counts = {(arrays[n].shape[0], parameters[n].shape[0]) for n, _ in shapes}
+        outermost = all(arrays[n].shape[1:] == tuple(parameters[n].shape[1:]) for n, _ in shapes)
+        if len(counts) == 1 and outermost:
+            ((have, want),) = counts
+            return (
+                f"{source}: is for {have} classes, the network has {want} "
+                f"(to fine-tune on other classes use --init-from)"
+            )
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} tensors of the network are missing (first: {missing[0]})")
+    if unknown:
+        parts.append(f"{len(unknown)} tensors are unknown (first: {unknown[0]})")
+    if shapes:
+        parts.append(f"{len(shapes)} have another shape (first: {shapes[0][0]}, {shapes[0][1]})")
+    return f"{source}: is of another network: {len(loaded)} tensors fit, " + ", ".join(parts)
+
+
+def _also_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    names = sorted(p.name for p in path.parent.glob("*.params"))
+    return f"; in that folder: {', '.join(names[:5])}" if names else ""

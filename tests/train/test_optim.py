@@ -1,0 +1,126 @@
+"""Update rules against PyTorch, groups of parameters, clipping."""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd
+
+from mxnetseg.recipe.fields import OptimizerGroup
+from mxnetseg.train.optim import Stepper
+from tests.train.tiny import gradients, tiny
+
+
+def compute_gradients(net, seed):
+    x = mx.nd.array(np.random.default_rng(seed).normal(size=(2, 3, 8, 8)))
+    with autograd.record():
+        loss = sum((y**2).sum() for y in net(x))
+    loss.backward()
+
+
+def run(net, steps=4, **settings):
+    settings = {"momentum": 0.9, **settings}
+    stepper = Stepper(net, OptimizerGroup(**settings), [mx.cpu()])
+    history = []
+    for k in range(steps):
+        compute_gradients(net, k)
+        history.append(gradients(net))
+        stepper.step(settings.get("lr", 0.01) / (k + 1))
+    return stepper, history
+
+
+def values(net):
+    return {n: p.data().asnumpy() for n, p in net._collect_params_with_prefix().items()}
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_and_adamw_move_by_their_formulas(name):
+    net = tiny()
+    before = values(net)
+    _, history = run(net, name=name, lr=0.01, weight_decay=0.1)
+    for parameter in ("head.weight", "backbone.0.weight"):
+        w = before[parameter].astype(np.float64)
+        m, v = np.zeros_like(w), np.zeros_like(w)
+        for t, gradient in enumerate(history, 1):
+            rate = 0.01 / t
+            g = gradient[parameter] + (0.1 * w if name == "adam" else 0)
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+            step = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+            w = w - rate * (step + (0.1 * w if name == "adamw" else 0))
+        np.testing.assert_allclose(values(net)[parameter], w, atol=2e-6)
+
+
+def test_head_multiplier_reaches_all_but_the_backbone():
+    moved = {}
+    for factor in (1.0, 10.0):
+        net = tiny()
+        before = values(net)
+        run(net, steps=1, name="sgd", lr=1e-4, weight_decay=0.0, head_lr_mult=factor)
+        moved[factor] = {n: v - before[n] for n, v in values(net).items()}
+    for name, step in moved[1.0].items():
+        if "running" in name:
+            continue
+        factor = 1 if name.startswith("backbone.") else 10
+        np.testing.assert_allclose(moved[10.0][name], factor * step, rtol=1e-2, atol=1e-6)
+    assert np.abs(moved[1.0]["aux_heads.0.weight"]).max() > 0
+
+
+def test_norm_and_bias_are_spared_from_decay_where_asked():
+    moved = {}
+    for spared in (False, True):
+        net = tiny()
+        before = values(net)
+        run(net, steps=1, lr=0.1, weight_decay=0.5, no_decay_norm_bias=spared, clip_grad_norm=1e-9)
+        moved[spared] = {n: np.abs(v - before[n]).max() for n, v in values(net).items()}
+    assert moved[False]["backbone.1.gamma"] > 0.01
+    assert moved[True]["backbone.1.gamma"] < 1e-6
+    assert moved[True]["head.weight"] == pytest.approx(moved[False]["head.weight"], rel=1e-3)
+
+
+@pytest.mark.parametrize("limit", [0.01, 1e9])
+def test_gradients_are_scaled_to_the_largest_norm_and_never_up(limit):
+    net = tiny()
+    stepper = Stepper(net, OptimizerGroup(clip_grad_norm=limit), [mx.cpu()])
+    compute_gradients(net, 0)
+    before = gradients(net)
+    norm = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in before.values()))
+    reported = stepper.step(0.0)
+    assert float(reported.asscalar()) == pytest.approx(norm, rel=1e-5)
+    factor = min(1.0, limit / norm)
+    for name, gradient in gradients(net).items():
+        np.testing.assert_allclose(gradient, before[name] * factor, rtol=1e-4)
+
+
+def test_a_new_learning_rate_takes_effect_at_once():
+    net = tiny()
+    stepper = Stepper(net, OptimizerGroup(momentum=0.0, weight_decay=0.0), [mx.cpu()])
+    steps = []
+    for rate in (1e-3, 2e-3):
+        before = values(net)["head.bias"]
+        compute_gradients(net, 0)
+        gradient = gradients(net)["head.bias"]
+        stepper.step(rate)
+        steps.append((values(net)["head.bias"] - before) / gradient)
+    np.testing.assert_allclose(steps[0], -1e-3, rtol=1e-2)
+    np.testing.assert_allclose(steps[1], -2e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adamw"])
+def test_a_restored_optimizer_goes_on_bit_for_bit(name):
+    whole = tiny()
+    stepper, _ = run(whole, steps=2, name=name)
+    saved = {k: v.copy() for k, v in stepper.state_arrays().items()}
+    middle = values(whole)
+    compute_gradients(whole, 9)
+    stepper.step(0.01)
+
+    resumed = tiny(seed=5)
+    for n, p in resumed._collect_params_with_prefix().items():
+        p.set_data(mx.nd.array(middle[n]))
+    fresh = Stepper(resumed, OptimizerGroup(name=name), [mx.cpu()])
+    fresh.load_state_arrays(saved)
+    compute_gradients(resumed, 9)
+    fresh.step(0.01)
+    for n, value in values(whole).items():
+        np.testing.assert_array_equal(values(resumed)[n], value)
