@@ -7,13 +7,12 @@ result keeps every operator apart, and `Complexity.matrix` is the part all of th
 
 from __future__ import annotations
 
-import ast
-import json
 from collections import Counter
 from typing import NamedTuple
 
-import mxnet as mx
 import numpy as np
+
+from mxnetseg.symbols import trace
 
 # Operators that move or name values and compute nothing on them.
 MOVES = {
@@ -178,33 +177,17 @@ def complexity(net, size, in_channels=3):
     parameters = net.collect_params().values()
     stored = sum(int(np.prod(p.shape)) for p in parameters)
     trainable = sum(int(np.prod(p.shape)) for p in parameters if p.grad_req != "null")
-    symbol = mx.sym.Group(list(net(mx.sym.var("data"))))
+    graph = trace(net)
+    shapes = graph.shapes((1, in_channels, *size))
     operations, uncounted = Counter(), Counter()
-    for operator, attributes, inputs, output in _calls(symbol, (1, in_channels, *size)):
-        count = _count(operator, attributes, inputs, output)
+    for place, node in graph.operators():
+        inputs = [shapes[entry] for entry in node.inputs]
+        count = _count(node.operator, node.attributes, inputs, shapes[place, 0])
         if count is None:
-            uncounted[operator] += 1
+            uncounted[node.operator] += 1
         elif count:
-            operations[operator] += count
+            operations[node.operator] += count
     return Complexity(trainable, stored, dict(operations), dict(uncounted))
-
-
-def _calls(symbol, data_shape):
-    """(operator, attributes, input shapes, shape of the first output) of every node of the graph."""
-    internals = symbol.get_internals()
-    _, shapes, _ = internals.infer_shape(data=data_shape)
-    shape_of = dict(zip(internals.list_outputs(), shapes))
-    nodes = json.loads(symbol.tojson())["nodes"]
-
-    def shape(node, index=0):
-        name = node["name"]
-        candidates = (name, f"{name}_output", f"{name}_output{index}")
-        return next((shape_of[c] for c in candidates if c in shape_of), None)
-
-    for node in nodes:
-        if node["op"] != "null":
-            inputs = [shape(nodes[i], output) for i, output, *_ in node["inputs"]]
-            yield node["op"], node.get("attrs", {}), inputs, shape(node)
 
 
 def _count(operator, attributes, inputs, output):
@@ -228,12 +211,12 @@ def _count(operator, attributes, inputs, output):
 
 
 def _convolution(operator, attributes, inputs, output):
-    kernel = int(np.prod(ast.literal_eval(attributes["kernel"])))
-    groups = int(attributes.get("num_group", 1))
-    bias = attributes.get("no_bias", "False") not in ("True", "1")
+    kernel = int(np.prod(attributes["kernel"]))
+    groups = attributes.get("num_group", 1)
+    bias = not attributes.get("no_bias", False)
     if operator == "Deconvolution":
         # Every input value is spread over a kernel of every output channel of its group.
-        per_input = kernel * int(attributes["num_filter"]) // groups
+        per_input = kernel * attributes["num_filter"] // groups
         return int(np.prod(inputs[0])) * per_input + bias * int(np.prod(output))
     taps = kernel * inputs[0][1] // groups
     sampled = 4 * kernel * inputs[0][1] // output[1] if "Deformable" in operator else 0
@@ -243,9 +226,9 @@ def _convolution(operator, attributes, inputs, output):
 def _product(operator, attributes, inputs, output):
     size = int(np.prod(output))
     if operator == "FullyConnected":
-        bias = attributes.get("no_bias", "False") not in ("True", "1")
+        bias = not attributes.get("no_bias", False)
         return size * (inputs[1][1] + bias)
-    axis = -2 if attributes.get("transpose_a", "False") in ("True", "1") else -1
+    axis = -2 if attributes.get("transpose_a") else -1
     if operator == "dot":
         axis = 0 if axis == -2 else -1
     return size * inputs[0][axis]
