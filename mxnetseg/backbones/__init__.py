@@ -6,14 +6,7 @@ are held at the output stride by dilation. `.channels` and `.strides` say what t
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
 from mxnetseg.backbones.base import BACKBONES, create_backbone
-
-for _module in pkgutil.iter_modules(__path__):
-    if _module.name != "__main__":
-        importlib.import_module(f"{__name__}.{_module.name}")
 
 
 def list_backbones(pattern="*"):

@@ -11,7 +11,7 @@ from mxnetseg.errors import ConfigError
 from mxnetseg.nn.norm import convert_norm
 from mxnetseg.registry import Registry
 
-BACKBONES = Registry("backbone")
+BACKBONES = Registry("backbone", package="mxnetseg.backbones")
 
 
 class Backbone(HybridBlock):

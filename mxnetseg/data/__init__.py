@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from mxnetseg.data.datasets import import_all
 from mxnetseg.data.datasets.base import DATASETS, Dataset, Item, Sample
 
 __all__ = [
@@ -25,19 +24,16 @@ def create_dataset(name: str, root: Optional[str] = None, split: str = "train", 
     arguments of that data set. Raises RegistryError for an unknown name or option, DatasetError for what
     is wrong with the files.
     """
-    import_all()
     return DATASETS.build(name, root=root, split=split, **options)
 
 
 def list_datasets(pattern: str = "*") -> List[str]:
     """Names of the registered data sets that match a shell pattern, sorted."""
-    import_all()
     return DATASETS.names(pattern)
 
 
 def dataset_info(name: str) -> Dict[str, Any]:
     """Facts of a data set, without its files: classes, palette, ignore_index, splits, paper, layout, ..."""
-    import_all()
     kind = DATASETS.get(name)
     facts = {
         key: getattr(kind, key)

@@ -1,20 +1,31 @@
-"""Every architecture of the zoo: one file each, found by name."""
+"""Every architecture of the zoo: one file each, found by name.
+
+What is known of them (`list_models`, `model_info`) is read without MXNet; it is loaded with the first of the
+other names here.
+"""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
+from typing import TYPE_CHECKING, Any
 
-from mxnetseg.models.base import MODELS, Segmentor, create_model, model_info
+from mxnetseg.facts import default_backbone, form_options, list_models, model_info
 
-for _module in pkgutil.iter_modules(__path__):
-    if _module.name != "__main__":
-        importlib.import_module(f"{__name__}.{_module.name}")
+if TYPE_CHECKING:
+    from mxnetseg.models.base import MODELS, Segmentor, create_model
+
+__all__ = [
+    "MODELS",
+    "Segmentor",
+    "create_model",
+    "default_backbone",
+    "form_options",
+    "list_models",
+    "model_info",
+]
 
 
-def list_models(pattern="*"):
-    """Registered architecture names matching a shell pattern."""
-    return MODELS.names(pattern)
-
-
-__all__ = ["MODELS", "Segmentor", "create_model", "list_models", "model_info"]
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("mxnetseg.models.base"), name)

@@ -12,7 +12,7 @@ from mxnetseg.nn.norm import convert_norm
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.registry import Registry
 
-MODELS = Registry("model")
+MODELS = Registry("model", package="mxnetseg.models")
 
 
 class Head(HybridBlock):
@@ -152,11 +152,6 @@ def load_pretrained(backbone):
         from mxnetseg.weights.imagenet import load_backbone
 
         load_backbone(backbone, backbone.pretrained)
-
-
-def model_info(name):
-    """Facts of an architecture: name, paper, year, link, default backbone, published scores."""
-    return MODELS.info(name)
 
 
 def aux_on_c3(backbone, nclass, width=256):

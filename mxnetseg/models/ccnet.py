@@ -110,7 +110,12 @@ class CCNetHead(Head):
     output_stride=8,
     # gamma starts at 0, so nothing flows into the attention at first.
     no_gradient_at_start=[
-        f"block.{layer}.{kind}" for layer in ("query", "key", "value") for kind in ("weight", "bias")
+        "block.query.weight",
+        "block.query.bias",
+        "block.key.weight",
+        "block.key.bias",
+        "block.value.weight",
+        "block.value.bias",
     ],
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 78.87, "mmsegmentation"),

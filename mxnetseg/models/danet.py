@@ -89,7 +89,12 @@ class DANetHead(Head):
     output_stride=8,
     # gamma starts at 0, so nothing flows into the attention at first.
     no_gradient_at_start=[
-        f"head.position.{layer}.{kind}" for layer in ("query", "key", "value") for kind in ("weight", "bias")
+        "head.position.query.weight",
+        "head.position.query.bias",
+        "head.position.key.weight",
+        "head.position.key.bias",
+        "head.position.value.weight",
+        "head.position.value.bias",
     ],
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 80.41, "mmsegmentation"),

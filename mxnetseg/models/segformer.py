@@ -46,15 +46,12 @@ class PointwiseHead(Head):
     backbone="mit_b0",
     output_stride=32,
     scores=[
-        ("Cityscapes val", f"mit_{size}, 1024x1024, 160k", miou, "mmsegmentation")
-        for size, miou in (
-            ("b0", 76.54),
-            ("b1", 78.56),
-            ("b2", 81.08),
-            ("b3", 81.94),
-            ("b4", 81.89),
-            ("b5", 82.25),
-        )
+        ("Cityscapes val", "mit_b0, 1024x1024, 160k", 76.54, "mmsegmentation"),
+        ("Cityscapes val", "mit_b1, 1024x1024, 160k", 78.56, "mmsegmentation"),
+        ("Cityscapes val", "mit_b2, 1024x1024, 160k", 81.08, "mmsegmentation"),
+        ("Cityscapes val", "mit_b3, 1024x1024, 160k", 81.94, "mmsegmentation"),
+        ("Cityscapes val", "mit_b4, 1024x1024, 160k", 81.89, "mmsegmentation"),
+        ("Cityscapes val", "mit_b5, 1024x1024, 160k", 82.25, "mmsegmentation"),
     ],
 )
 def segformer(nclass, backbone, width=256, form="paper"):

@@ -2,24 +2,28 @@
 
 `references()` lists the published networks this package knows; `load` builds one and fills it from the
 reference's own tensor names. The rename tables are in `mxnetseg.weights.tables`, a file for each
-architecture.
+architecture. MXNet is imported with `load`, not before.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
+from typing import TYPE_CHECKING, Any, List
 
-from mxnetseg.weights import tables
-from mxnetseg.weights.rename import REFERENCES, Reference, load, reference_info
+from mxnetseg.weights.rename import REFERENCES, Reference, reference_info
 
-for _module in pkgutil.iter_modules(tables.__path__):
-    importlib.import_module(f"{tables.__name__}.{_module.name}")
+if TYPE_CHECKING:
+    from mxnetseg.weights.loading import load
+
+__all__ = ["REFERENCES", "Reference", "load", "reference_info", "references"]
 
 
-def references(pattern="*"):
+def references(pattern: str = "*") -> List[str]:
     """Ids of known published networks matching a shell pattern."""
     return REFERENCES.names(pattern)
 
 
-__all__ = ["REFERENCES", "Reference", "load", "reference_info", "references"]
+def __getattr__(name: str) -> Any:
+    if name != "load":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module("mxnetseg.weights.loading").load

@@ -15,8 +15,9 @@ import numpy as np
 
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights.fetch import read_index
+from mxnetseg.weights.loading import assign
 from mxnetseg.weights.reading import read_tensors
-from mxnetseg.weights.rename import assign, match, translate
+from mxnetseg.weights.rename import match, translate
 from mxnetseg.weights.tables import common
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "imagenet"

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.weights.loading import fill
 from mxnetseg.weights.reading import read_tensors
-from mxnetseg.weights.rename import BOOKKEEPING, fill, reference_info, translate
+from mxnetseg.weights.rename import BOOKKEEPING, reference_info, translate
 
 # A class count no checkpoint has, to see which dimensions follow it.
 PROBE = 7

@@ -2,7 +2,8 @@
 
 A table is a list of (regular expression, replacement), applied in order to a reference name. What it
 must produce is the structural name of our parameter, except that a batch norm may keep PyTorch's
-`weight` and `bias`, which become `gamma` and `beta` where our parameter is called so.
+`weight` and `bias`, which become `gamma` and `beta` where our parameter is called so. Nothing here, nor in
+the tables, imports MXNet.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-import mxnet as mx
 import numpy as np
 
-from mxnetseg.errors import CheckpointError
 from mxnetseg.registry import Registry
 
-REFERENCES = Registry("reference")
+REFERENCES = Registry("reference", package="mxnetseg.weights.tables")
 # Counters of PyTorch's batch norm; they take no part in inference.
 BOOKKEEPING = re.compile(r"(^|\.)num_batches_tracked$")
 
@@ -79,33 +78,6 @@ def reference_info(name):
     return REFERENCES.get(name)
 
 
-def load(reference_id, tensors, nclass, **options):
-    """Build the network of a reference and fill it; returns a `Segmentor`.
-
-    `tensors`: the reference's name -> array (NumPy, or anything NumPy can read), batch counters allowed.
-    `nclass`: classes of that checkpoint. `options` override the reference's own `create_model` options.
-    Raises CheckpointError listing what is left over, missing, or of another shape: nothing is skipped.
-    """
-    from mxnetseg.models import create_model
-
-    entry = REFERENCES.get(reference_id)
-    options = {"init": mx.init.Zero(), **entry.options_for(tensors, **options)}
-    net = create_model(entry.model, nclass, **options)
-    fill(net, entry, tensors, reference_id)
-    return net
-
-
-def fill(net, entry, tensors, what):
-    """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
-    if entry.prepare is not None:
-        tensors = entry.prepare(tensors)
-    parameters = net._collect_params_with_prefix()
-    values, problems = match(tensors, entry.rules, parameters, entry.unused)
-    if problems:
-        raise CheckpointError(f"the tensors do not fit reference {what!r}; {problems}")
-    assign(parameters, values)
-
-
 def match(tensors, rules, parameters, unused=()):
     """({our name: array}, problems): every tensor and every parameter accounted for, or a text that
     lists what is left over, missing, or of another shape ("" where nothing is)."""
@@ -127,12 +99,6 @@ def match(tensors, rules, parameters, unused=()):
     missing = [n for n in parameters if n not in values]
     named = (("left over", left_over), ("missing", missing), ("of another shape", wrong))
     return values, "; ".join(f"{title}: {_listed(names)}" for title, names in named if names)
-
-
-def assign(parameters, values):
-    """Set each parameter of {name: Parameter} from {name: array}."""
-    for name, array in values.items():
-        parameters[name].set_data(mx.nd.array(array))
 
 
 def translate(name, rules, parameters):

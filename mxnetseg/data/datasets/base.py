@@ -18,7 +18,7 @@ from mxnetseg.data.reading import IMAGE_EXTENSIONS, exif_orientation, read_image
 from mxnetseg.errors import DatasetError
 from mxnetseg.registry import Registry
 
-DATASETS = Registry("data set")
+DATASETS = Registry("data set", package="mxnetseg.data.datasets")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -323,9 +323,8 @@ def verify(name: str, root: str, say: Callable[[str], None] = print, samples: in
 
     Splits that this copy does not hold are named and left; none at all is a DatasetError.
     """
-    from mxnetseg.data import DATASETS, create_dataset, import_all
+    from mxnetseg.data import DATASETS, create_dataset
 
-    import_all()
     kind = DATASETS.get(name)
     expected = getattr(kind, "sizes", {})
     opened, problems = 0, []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mxnetseg.backbones.mit import split_projections
 from mxnetseg.weights.rename import reference
 
 RULES = [
@@ -21,6 +20,13 @@ RULES = [
 ]
 
 
+def _split_projections(tensors):
+    # Here, because the table is read without MXNet, which the backbones import.
+    from mxnetseg.backbones.mit import split_projections
+
+    return split_projections(tensors)
+
+
 for _size in ("b0", "b1", "b2", "b3", "b4", "b5"):
     reference(
         f"mmseg_segformer_mit-{_size}",
@@ -28,5 +34,5 @@ for _size in ("b0", "b1", "b2", "b3", "b4", "b5"):
         model="segformer",
         rules=RULES,
         options=dict(backbone=f"mit_{_size}", form="units"),
-        prepare=split_projections,
+        prepare=_split_projections,
     )

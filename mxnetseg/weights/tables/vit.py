@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mxnetseg.backbones.vit import grid_of
-
 MMSEG_VIT = [
     (r"^backbone\.patch_embed\.projection\.", "backbone.patch_embed."),
     (r"^backbone\.layers\.", "backbone.blocks."),
@@ -26,7 +24,7 @@ def position_map(class_token, name="backbone.pos_embed", position="backbone.cls_
         table = np.asarray(tensors.pop(name))
         if class_token:
             tensors[position], table = table[:, :1], table[:, 1:]
-        rows, columns = grid_of(table.shape[1])
+        rows, columns = _grid_of(table.shape[1])
         tensors["backbone.pos_embed"] = table.transpose(0, 2, 1).reshape(1, -1, rows, columns)
         return tensors
 
@@ -41,6 +39,13 @@ def with_grid(class_token, name="backbone.pos_embed"):
         if tokens < 1:
             return options
         preset = options.get("backbone_options", {})
-        return {**options, "backbone_options": {**preset, "grid": grid_of(tokens)}}
+        return {**options, "backbone_options": {**preset, "grid": _grid_of(tokens)}}
 
     return adapt
+
+
+def _grid_of(patches):
+    # Here, because the table is read without MXNet, which the backbones import.
+    from mxnetseg.backbones.vit import grid_of
+
+    return grid_of(patches)

@@ -1,0 +1,40 @@
+"""From a published network's tensors to one of this library's networks, filled."""
+
+from __future__ import annotations
+
+import mxnet as mx
+
+from mxnetseg.errors import CheckpointError
+from mxnetseg.models.base import create_model
+from mxnetseg.weights.rename import REFERENCES, match
+
+
+def load(reference_id, tensors, nclass, **options):
+    """Build the network of a reference and fill it; returns a `Segmentor`.
+
+    `tensors`: the reference's name -> array (NumPy, or anything NumPy can read), batch counters allowed.
+    `nclass`: classes of that checkpoint. `options` override the reference's own `create_model` options.
+    Raises CheckpointError listing what is left over, missing, or of another shape: nothing is skipped.
+    """
+    entry = REFERENCES.get(reference_id)
+    options = {"init": mx.init.Zero(), **entry.options_for(tensors, **options)}
+    net = create_model(entry.model, nclass, **options)
+    fill(net, entry, tensors, reference_id)
+    return net
+
+
+def fill(net, entry, tensors, what):
+    """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
+    if entry.prepare is not None:
+        tensors = entry.prepare(tensors)
+    parameters = net._collect_params_with_prefix()
+    values, problems = match(tensors, entry.rules, parameters, entry.unused)
+    if problems:
+        raise CheckpointError(f"the tensors do not fit reference {what!r}; {problems}")
+    assign(parameters, values)
+
+
+def assign(parameters, values):
+    """Set each parameter of {name: Parameter} from {name: array}."""
+    for name, array in values.items():
+        parameters[name].set_data(mx.nd.array(array))
