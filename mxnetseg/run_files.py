@@ -19,13 +19,14 @@ import os
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from mxnetseg.errors import CheckpointError
 
 LAST, BEST, STATE, RECIPE = "last.params", "best.params", "last.state", "recipe.yaml"
+REPORT = "report.html"
 
 # MXNet's format of a list of named arrays (src/ndarray/ndarray.cc): magic numbers of the list and of
 # one dense array, and the numbers of its types.
@@ -148,6 +149,21 @@ def state_path(run) -> Path:
     if run.is_dir():
         return run / STATE
     return run if run.suffix == ".state" else run.parent / STATE
+
+
+def epoch_files(run_dir) -> List[Path]:
+    """Weights that were kept of the ends of epochs, in order."""
+    found = {p: p.stem[len("epoch_") :] for p in Path(run_dir).glob("epoch_*.params")}
+    return sorted((p for p, number in found.items() if number.isdigit()), key=lambda p: int(found[p]))
+
+
+def remove_run(run_dir) -> None:
+    """Take away what an earlier run left under the names that training writes: the state first, so that a
+    kill leaves no run that seems whole."""
+    run_dir = Path(run_dir)
+    for path in (run_dir / STATE, run_dir / BEST, run_dir / LAST, *epoch_files(run_dir), run_dir / REPORT):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
 
 
 def run_weights(folder: Path) -> Path:

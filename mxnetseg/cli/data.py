@@ -200,29 +200,26 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _transform(arguments: argparse.Namespace, dataset: Dataset) -> Any:
-    from mxnetseg.data import transforms
-    from mxnetseg.data.photometric import PhotometricDistortion
+    """The transform of a recipe's `augment` group, which `--recipe` gives or the other options make up."""
+    from pydantic import ValidationError
+
+    from mxnetseg.data.augment import make_transform
+    from mxnetseg.recipe import load_recipe
+    from mxnetseg.recipe.fields import AugmentGroup
 
     if arguments.recipe:
-        from mxnetseg.recipe import load_recipe
-        from mxnetseg.train.trainer import make_transform
-
         return make_transform(load_recipe(arguments.recipe).augment, dataset)
-    changes: List[Any] = []
-    if arguments.photometric:
-        changes.append(PhotometricDistortion())
-    if arguments.jitter:
-        hue = min(arguments.jitter, 0.5)
-        changes.append(transforms.ColorJitter(*[arguments.jitter] * 3, hue))
-    if arguments.blur:
-        changes.append(transforms.GaussianBlur(arguments.blur, (0.15, 1.3)))
-    return transforms.TrainTransform(
-        arguments.crop or dataset.crop,
-        photometric=changes,
-        mean=dataset.mean,
-        std=dataset.std,
-        ignore_index=dataset.ignore_index,
-    )
+    try:
+        settings = AugmentGroup(
+            crop=arguments.crop or dataset.crop,
+            color_jitter=arguments.jitter,
+            blur=arguments.blur,
+            photometric_distortion=arguments.photometric,
+        )
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise ConfigError(f"--augmented: {wrong['loc'][-1]} {wrong['input']}: {wrong['msg']}") from None
+    return make_transform(settings, dataset)
 
 
 def _convert(arguments: argparse.Namespace) -> None:

@@ -118,12 +118,11 @@ def _train(argv):
     if recipe.deterministic:
         _settle_environment(DETERMINISTIC, argv)
 
-    from mxnetseg.compute.devices import contexts
-    from mxnetseg.train.trainer import Interrupted, Trainer
+    from mxnetseg.train.run import train
+    from mxnetseg.train.signals import Interrupted
 
-    trainer = Trainer(recipe, contexts(options.ctx), run_dir, resume, options.wandb, options.quiet)
     try:
-        result = trainer.fit()
+        result = train(recipe, run_dir, options.ctx, resume, options.wandb, options.quiet)
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.status

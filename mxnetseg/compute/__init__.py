@@ -1,1 +1,59 @@
-"""What computes: devices, and the engines that run a training step or the view of a picture."""
+"""The seam between what a run does and what computes it: see `base` for the interface of an engine.
+
+Commands, trainer, evaluator and checkpoints hold an engine and its devices and look inside neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, List, Optional, Sequence
+
+from mxnetseg.compute.base import Engine
+from mxnetseg.errors import ConfigError
+
+# Modules with `training_devices(names, norm)` and a class `TrainingEngine`; imported when first used.
+_ENGINES = {"mxnet": "mxnetseg.compute.mxnet"}
+
+
+def list_engines() -> List[str]:
+    """Names that `create_engine` knows."""
+    return sorted(_ENGINES)
+
+
+def training_devices(engine: str, names: Optional[Sequence[str]] = None, norm: str = "bn") -> List[Any]:
+    """The devices of an engine that `names` (`0`, `1`, `cpu`, ...; none: the best there are) mean.
+
+    They may be fewer than the names: with `norm` "syncbn" some engines train on one device what another
+    number would compute alike. Raises DeviceError for a device that is not there.
+    """
+    return _module(engine).training_devices(names, norm)
+
+
+def create_engine(
+    name: str,
+    network: Any,
+    nclass: int,
+    loss: Any,
+    optimizer: Any,
+    devices: Sequence[Any],
+    ignore_index: int = 255,
+) -> Engine:
+    """An engine that trains `network`.
+
+    network       a `Segmentor` on the CPU, initialized: the architecture, the first values of its parameters
+                  and the names under which they are saved. What becomes of the object is the engine's affair.
+    nclass        logits of the network.
+    loss          the recipe's `loss` group, `class_weights` settled to numbers or None.
+    optimizer     the recipe's `optimizer` group.
+    devices       of `training_devices`.
+    ignore_index  label value that counts nowhere.
+
+    Raises ConfigError for an engine or a combination of settings that does not exist.
+    """
+    return _module(name).TrainingEngine(network, nclass, loss, optimizer, devices, ignore_index)
+
+
+def _module(engine: str) -> Any:
+    if engine not in _ENGINES:
+        raise ConfigError(f"no engine is named {engine!r}; there are {', '.join(list_engines())}")
+    return importlib.import_module(_ENGINES[engine])

@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import time
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -44,8 +44,9 @@ class Tracker:
         Plain values (`recipe.model_dump(mode="json")` or the like), shown as the configuration in wandb.
     wandb_project : str, optional
         Logs to this project too. `WANDB_MODE=offline` keeps it on this machine until `wandb sync`.
-    resume_iteration : int, optional
-        Continue the run in `run_dir` after this iteration. None starts it anew.
+    resume_after : (int, int), optional
+        Continue the run in `run_dir` after this iteration; the second is the iteration of the last validation
+        that the run's state knows of. None starts it anew.
     name : str, optional
         Of the run in wandb; default the last part of `run_dir`.
     classes, palette : of the data set; for per-class scores and pictures.
@@ -56,7 +57,7 @@ class Tracker:
         run_dir: str,
         recipe: Optional[Mapping[str, Any]] = None,
         wandb_project: Optional[str] = None,
-        resume_iteration: Optional[int] = None,
+        resume_after: Optional[Tuple[int, int]] = None,
         name: Optional[str] = None,
         classes: Sequence[str] = (),
         palette: Optional[np.ndarray] = None,
@@ -73,15 +74,15 @@ class Tracker:
         self._file = None
         try:
             os.makedirs(run_dir, exist_ok=True)
-            if resume_iteration is None:
+            if resume_after is None:
                 _remove(self._path, os.path.join(run_dir, CONFUSION), os.path.join(run_dir, EXAMPLES))
             else:
-                _drop_after(self._path, resume_iteration)
+                _drop_after(self._path, *resume_after)
             self._file = open(self._path, "a", encoding="utf-8")
         except OSError as error:
             raise _not_writable(self._path, error) from error
         if wandb_project:
-            fresh = resume_iteration is None
+            fresh = resume_after is None
             self._wandb = _start_wandb(wandb_project, run_dir, recipe, name, fresh)
 
     def log(
@@ -241,10 +242,16 @@ def write_json(path: str, value: Any) -> None:
         raise _not_writable(path, error) from error
 
 
-def _drop_after(path: str, iteration: int) -> None:
+def _drop_after(path: str, iteration: int, validated: int) -> None:
+    """Leave out what a resumed run will write again: later lines, and a validation unknown to its state."""
     if not os.path.exists(path):
         return
-    kept = [r for r in read_metrics(path) if r.get("iteration", 0) <= iteration]
+
+    def lasts(record: Dict[str, Any]) -> bool:
+        limit = validated if record.get("kind") == "val" else iteration
+        return record.get("iteration", 0) <= limit
+
+    kept = [record for record in read_metrics(path) if lasts(record)]
     temporary = f"{path}.tmp"
     with open(temporary, "w", encoding="utf-8") as handle:
         handle.writelines(json.dumps(record) + "\n" for record in kept)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 _LINE_EVERY = 15.0
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """One line to the person, above any bar."""
     tqdm.write(text, file=sys.stderr)
     sys.stderr.flush()
@@ -30,7 +30,7 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-class Progress:
+class ProgressBar:
     """Loss, images per second and the time left, through one epoch.
 
     epoch, epochs  the number of this one, from 0, and of all.
@@ -47,7 +47,7 @@ class Progress:
         self.counted = 0
         self.total_loss, self.losses = 0.0, 0
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         if not self.quiet and sys.stderr.isatty():
             self.bar = tqdm(
                 total=self.steps,
@@ -75,7 +75,7 @@ class Progress:
         elif now - self.shown >= _LINE_EVERY or self.done == self.steps:
             self.shown = now
             mean = self.total_loss / self.losses if self.losses else None
-            say(f"{self.title}, {self.done}/{self.steps}: {self._numbers(now, mean, remaining)}")
+            log(f"{self.title}, {self.done}/{self.steps}: {self._numbers(now, mean, remaining)}")
 
     def _numbers(self, now: float, loss: Optional[float], remaining: int) -> str:
         seconds = max(now - self.started, 1e-9) / self.counted

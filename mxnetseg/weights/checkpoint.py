@@ -16,10 +16,11 @@ from mxnetseg.run_files import RECIPE, run_weights
 
 def network_arrays(net) -> Dict[str, np.ndarray]:
     """Parameters by structural name. Running statistics that differ between contexts are averaged."""
-    return {name: _joined(p) for name, p in net._collect_params_with_prefix().items()}
+    return {name: joined(p) for name, p in net._collect_params_with_prefix().items()}
 
 
-def _joined(parameter) -> np.ndarray:
+def joined(parameter) -> np.ndarray:
+    """The value of a Gluon parameter: the mean over its contexts where it is a running statistic."""
     arrays = parameter.list_data()
     if len(arrays) == 1 or parameter.grad_req != "null":
         return arrays[0].asnumpy()
@@ -101,8 +102,6 @@ def load_network(
     batch norm becomes plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut
     short, of another network or another number of classes.
     """
-    from mxnetseg.models import create_model
-
     path = Path(path)
     if path.is_dir():
         path = run_weights(path)
@@ -116,20 +115,41 @@ def load_network(
     if nclass is None:
         nclass = group.nclass or _dataset_classes(recipe)
     kind = norm or ("bn" if group.norm == "syncbn" else group.norm)
-    net = create_model(
-        group.name,
-        nclass,
-        backbone=group.backbone,
+    net = build_network(
+        group,
+        nclass=nclass,
         aux=_aux_of(group.name, arrays),
-        output_stride=group.output_stride,
         norm=kind,
-        in_channels=group.in_channels,
-        backbone_options=group.backbone_options,
+        pretrained=False,
         init=mx.init.Zero(),
-        **group.options,
     )
     load_into(net, arrays, strict=True, source=str(path))
     return net, recipe
+
+
+def build_network(group, **changes):
+    """The network of a recipe's `model` group, on the CPU; `changes` are arguments of `create_model`."""
+    from mxnetseg.models import create_model
+
+    arguments = dict(
+        nclass=group.nclass,
+        backbone=group.backbone,
+        aux=group.aux,
+        output_stride=group.output_stride,
+        norm=group.norm,
+        pretrained=group.pretrained,
+        in_channels=group.in_channels,
+        backbone_options=group.backbone_options,
+        **group.options,
+    )
+    return create_model(group.name, **{**arguments, **changes})
+
+
+def draw_network(group, seed: int, **changes):
+    """`build_network` with weights that are a function of `seed`."""
+    mx.random.seed(seed)
+    np.random.seed(seed)
+    return build_network(group, **changes)
 
 
 def _aux_of(model: str, arrays) -> Optional[bool]:

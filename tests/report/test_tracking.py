@@ -46,14 +46,24 @@ def test_a_resumed_run_drops_what_was_written_after_its_checkpoint(tmp_path):
     with Tracker(str(tmp_path)) as tracker:
         for i in range(1, 6):
             tracker.log(i, {"loss": i})
-    with Tracker(str(tmp_path), resume_iteration=3) as tracker:
+    with Tracker(str(tmp_path), resume_after=(3, -1)) as tracker:
         tracker.log(4, {"loss": 40})
     assert [(r["iteration"], r["loss"]) for r in lines(tmp_path)] == [(1, 1), (2, 2), (3, 3), (4, 40)]
 
 
+def test_a_resumed_run_drops_a_validation_that_its_checkpoint_does_not_know_of(tmp_path):
+    with Tracker(str(tmp_path)) as tracker:
+        for i in (2, 4):
+            tracker.log(i, {}, kind="train")
+            tracker.log(i, {}, kind="val")
+    with Tracker(str(tmp_path), resume_after=(4, 2)):
+        pass
+    assert [(r["iteration"], r["kind"]) for r in lines(tmp_path)] == [(2, "train"), (2, "val"), (4, "train")]
+
+
 def test_a_line_cut_short_by_a_kill_does_not_stop_a_resumed_run(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"kind": "train", "iteration": 1}\n{"kind": "tra')
-    with Tracker(str(tmp_path), resume_iteration=1) as tracker:
+    with Tracker(str(tmp_path), resume_after=(1, -1)) as tracker:
         tracker.log(2, {})
     assert [r["iteration"] for r in lines(tmp_path)] == [1, 2]
 
@@ -111,7 +121,7 @@ def test_wandb_works_offline_and_a_resumed_run_continues_the_same_wandb_run(tmp_
     label = np.zeros((20, 30), np.int32)
     scores = {"miou": 0.5, "class_iou": [0.5, None], "confusion": [[1, 0], [0, 0]], "classes": ["a", "b"]}
     ids = []
-    for resume in (None, 1):
+    for resume in (None, (1, -1)):
         recipe = {"model": {"name": "fcn"}}
         with Tracker(str(tmp_path), recipe, "proj", resume, classes=["a", "b"]) as tracker:
             tracker.log(1, {"loss": 1.0}, epoch=0)

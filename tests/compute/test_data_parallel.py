@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
+from mxnetseg.compute.mxnet_optimizer import Updater
 from mxnetseg.losses import Criterion
 from mxnetseg.recipe.fields import LossGroup, OptimizerGroup
-from mxnetseg.train.optim import Stepper
 from tests.train.tiny import tiny
 
 IGNORE = 255
@@ -38,7 +38,7 @@ def train(contexts, steps=2, norm="bn", global_stats=False, clip=None, rule="sgd
     graph = criterion.graph(net)
     graph.hybridize(static_alloc=True, static_shape=True)
     settings = OptimizerGroup(name=rule, clip_grad_norm=clip, weight_decay=0.01)
-    stepper = Stepper(net, settings, contexts)
+    updater = Updater(net, settings, contexts)
     losses = []
     for _ in range(steps):
         x = mx.gluon.utils.split_and_load(mx.nd.array(images), contexts)
@@ -47,7 +47,7 @@ def train(contexts, steps=2, norm="bn", global_stats=False, clip=None, rule="sgd
             outputs = [graph(a, b) for a, b in zip(x, y)]
         heads, values = criterion.head_gradients(outputs, criterion.pixel_mass(labels.astype(int)))
         autograd.backward([o for d in outputs for o in d], [h for d in heads for h in d])
-        stepper.step(0.05)
+        updater.step(0.05)
         losses.append(sum(float(v.sum().asscalar()) for v in values))
     named = net._collect_params_with_prefix()
     return losses, {n: [c.asnumpy() for c in p.list_data()] for n, p in named.items()}
@@ -83,11 +83,11 @@ def test_with_synchronized_norm_two_contexts_are_one():
     # ring of four, where an operator that lands on the slot of a waiting twin is queued behind it: a longer
     # ring keeps the few operators here apart. In a process of its own, since it costs memory all along.
     # Its running statistics are left out: every other time MXNet 1.9.1 loses an update of them on the CPU,
-    # where `one_context_if_synchronized` does without the layer.
+    # where `training_devices` does without the layer.
     program = (
         "from mxnetseg import environment; environment.several_cpu_contexts(['cpu', 'cpu']);"
         "import os; os.environ['MXNET_CPU_TEMP_COPY'] = '4096';"
-        "from tests.train.test_data_parallel import ONE, TWO, assert_same, train;"
+        "from tests.compute.test_data_parallel import ONE, TWO, assert_same, train;"
         "assert_same(train(ONE, norm='bn'), train(TWO, norm='syncbn'), but=('running_mean', 'running_var'))"
     )
     root = Path(__file__).resolve().parents[2]

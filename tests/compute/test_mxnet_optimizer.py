@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
+from mxnetseg.compute.mxnet_optimizer import Updater
 from mxnetseg.recipe.fields import OptimizerGroup
-from mxnetseg.train.optim import Stepper
 from tests.train.tiny import gradients, tiny
 
 
@@ -21,13 +21,13 @@ def compute_gradients(net, seed):
 
 def run(net, steps=4, **settings):
     settings = {"momentum": 0.9, **settings}
-    stepper = Stepper(net, OptimizerGroup(**settings), [mx.cpu()])
+    updater = Updater(net, OptimizerGroup(**settings), [mx.cpu()])
     history = []
     for k in range(steps):
         compute_gradients(net, k)
         history.append(gradients(net))
-        stepper.step(settings.get("lr", 0.01) / (k + 1))
-    return stepper, history
+        updater.step(settings.get("lr", 0.01) / (k + 1))
+    return updater, history
 
 
 def values(net):
@@ -81,11 +81,11 @@ def test_norm_and_bias_are_spared_from_decay_where_asked():
 @pytest.mark.parametrize("limit", [0.01, 1e9])
 def test_gradients_are_scaled_to_the_largest_norm_and_never_up(limit):
     net = tiny()
-    stepper = Stepper(net, OptimizerGroup(clip_grad_norm=limit), [mx.cpu()])
+    updater = Updater(net, OptimizerGroup(clip_grad_norm=limit), [mx.cpu()])
     compute_gradients(net, 0)
     before = gradients(net)
     norm = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in before.values()))
-    reported = stepper.step(0.0)
+    reported = updater.step(0.0)
     assert float(reported.asscalar()) == pytest.approx(norm, rel=1e-5)
     factor = min(1.0, limit / norm)
     for name, gradient in gradients(net).items():
@@ -94,13 +94,13 @@ def test_gradients_are_scaled_to_the_largest_norm_and_never_up(limit):
 
 def test_a_new_learning_rate_takes_effect_at_once():
     net = tiny()
-    stepper = Stepper(net, OptimizerGroup(momentum=0.0, weight_decay=0.0), [mx.cpu()])
+    updater = Updater(net, OptimizerGroup(momentum=0.0, weight_decay=0.0), [mx.cpu()])
     steps = []
     for rate in (1e-3, 2e-3):
         before = values(net)["head.bias"]
         compute_gradients(net, 0)
         gradient = gradients(net)["head.bias"]
-        stepper.step(rate)
+        updater.step(rate)
         steps.append((values(net)["head.bias"] - before) / gradient)
     np.testing.assert_allclose(steps[0], -1e-3, rtol=1e-2)
     np.testing.assert_allclose(steps[1], -2e-3, rtol=1e-2)
@@ -109,16 +109,16 @@ def test_a_new_learning_rate_takes_effect_at_once():
 @pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adamw"])
 def test_a_restored_optimizer_goes_on_bit_for_bit(name):
     whole = tiny()
-    stepper, _ = run(whole, steps=2, name=name)
-    saved = {k: v.copy() for k, v in stepper.state_arrays().items()}
+    updater, _ = run(whole, steps=2, name=name)
+    saved = {k: v.copy() for k, v in updater.state_arrays().items()}
     middle = values(whole)
     compute_gradients(whole, 9)
-    stepper.step(0.01)
+    updater.step(0.01)
 
     resumed = tiny(seed=5)
     for n, p in resumed._collect_params_with_prefix().items():
         p.set_data(mx.nd.array(middle[n]))
-    fresh = Stepper(resumed, OptimizerGroup(name=name), [mx.cpu()])
+    fresh = Updater(resumed, OptimizerGroup(name=name), [mx.cpu()])
     fresh.load_state_arrays(saved)
     compute_gradients(resumed, 9)
     fresh.step(0.01)

@@ -1,4 +1,4 @@
-"""Update rules, groups of parameters, and one exact optimizer step over any number of contexts."""
+"""Update rules of the MXNet engine, and one exact optimizer step over any number of contexts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Dict, List
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import Trainer as GluonTrainer
+
+from mxnetseg.compute.groups import parameter_group
 
 # float32 sums over contexts and over a few hundred tensors: what lies above this is clipped.
 _NORM_FLOOR = 1e-12
@@ -52,33 +54,35 @@ class DecoupledAdam(mx.optimizer.Optimizer):
         )
 
 
-class Stepper:
-    """Sums gradients over contexts, clips them, and moves the parameters of `net`.
+class Updater:
+    """Sums gradients over contexts, clips them, and moves the parameters of `network`.
 
-    settings    the recipe's `optimizer` group.
-    head_lr_mult applies to every parameter outside `backbone.`; with `no_decay_norm_bias` tensors of one
-    dimension (biases, scales and shifts of norms) are not decayed.
+    settings  the recipe's `optimizer` group; `mxnetseg.compute.groups` says what each parameter makes of it.
+    contexts  where the parameters are.
     """
 
-    def __init__(self, net, settings, contexts, kvstore: str = "device"):
+    def __init__(self, network, settings, contexts):
         self.settings = settings
         self.contexts = list(contexts)
-        named = net._collect_params_with_prefix()
+        named = network._collect_params_with_prefix()
         self.names = _unique_names(named)
         self.parameters = [named[name] for name in self.names]
         self.trained = [p for p in self.parameters if p.grad_req != "null"]
-        for name, parameter in zip(self.names, self.parameters):
-            parameter.lr_mult = 1.0 if name.startswith("backbone.") else settings.head_lr_mult
-            flat = len(parameter.shape) <= 1
-            parameter.wd_mult = 0.0 if settings.no_decay_norm_bias and flat else 1.0
+        backbone = {id(p) for p in network.backbone.collect_params().values()}
+        for parameter in self.parameters:
+            group = parameter_group(parameter.shape, id(parameter) in backbone, settings)
+            parameter.lr_mult, parameter.wd_mult = group.lr_mult, group.decay_mult
         rule, keywords = _rule(settings)
         self.gluon = GluonTrainer(
             self.parameters,
             mx.optimizer.create(rule, learning_rate=settings.lr, wd=settings.weight_decay, **keywords),
-            kvstore=kvstore,
+            kvstore="device",
             # With updates on the key-value store a new learning rate would silently be ignored.
             update_on_kvstore=False,
         )
+        # Starts the key-value store, which gives every context the parameters and statistics of the first:
+        # left to the first step, that would overwrite what was loaded in between.
+        self.gluon.allreduce_grads()
 
     def step(self, rate: float) -> mx.nd.NDArray:
         """One update at learning rate `rate`. Returns the global gradient norm where clipping is on."""

@@ -1,0 +1,131 @@
+"""The MXNet engine: Gluon's network on one or more contexts, one graph over network and loss.
+
+A batch is split over contexts, and over `optimizer.accumulate` parts where memory is short. Its loss is one
+mean over its valid pixels: devices compute sums, and each is weighted by what the host counted in the labels
+of the whole batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+import mxnet as mx
+import numpy as np
+from gluoncv.utils.parallel import split_and_load
+from mxnet import autograd
+from mxnet.gluon import HybridBlock
+
+from mxnetseg.compute.base import StepResult
+from mxnetseg.compute.devices import contexts
+from mxnetseg.compute.mxnet_optimizer import Updater
+from mxnetseg.losses import Criterion
+from mxnetseg.weights.checkpoint import joined, network_arrays
+
+
+def training_devices(names: Optional[Sequence[str]] = None, norm: str = "bn") -> List[mx.Context]:
+    """The contexts that `names` mean; the first alone where `norm` is syncbn and all are of the CPU.
+
+    Synchronized norm makes several contexts compute what one computes with the whole batch, and CPU
+    contexts share their cores: one is the same, and faster. MXNet's layer besides waits for its twin inside
+    a worker of the engine, which on whole networks waits for ever.
+    """
+    found = contexts(names)
+    if norm == "syncbn" and all(context.device_type == "cpu" for context in found):
+        return found[:1]
+    return found
+
+
+class _Step(NamedTuple):
+    """Arrays on the devices that a step leaves behind."""
+
+    losses: List[mx.nd.NDArray]
+    gradient_norm: Optional[mx.nd.NDArray]
+
+
+class TrainingEngine:
+    """See `mxnetseg.compute.base.Engine`; arguments as `mxnetseg.compute.create_engine` has them."""
+
+    def __init__(
+        self,
+        network: HybridBlock,
+        nclass: int,
+        loss: Any,
+        optimizer: Any,
+        devices: Sequence[mx.Context],
+        ignore_index: int,
+    ):
+        self.devices = list(devices)
+        self._network = network
+        self._accumulate = optimizer.accumulate
+        network.collect_params().reset_ctx(self.devices)
+        if self._accumulate > 1:
+            for parameter in network.collect_params().values():
+                if parameter.grad_req == "write":
+                    parameter.grad_req = "add"
+        self._criterion = Criterion(loss, nclass, ignore_index, loss.class_weights)
+        self._graph = self._criterion.graph(network)
+        self._graph.hybridize(static_alloc=True, static_shape=True)
+        self._updater = Updater(network, optimizer, self.devices)
+        self.trained_parameters = sum(int(np.prod(p.shape)) for p in self._updater.trained)
+
+    def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
+        mx.random.seed(seed)
+        mass = self._criterion.pixel_mass(labels)
+        if self._accumulate > 1:
+            for parameter in self._updater.trained:
+                parameter.zero_grad()
+        losses = []
+        size = len(images) // self._accumulate
+        for part in range(self._accumulate):
+            rows = slice(part * size, (part + 1) * size)
+            losses += self._forward_backward(images[rows], labels[rows], mass)
+        return _Step(losses, self._updater.step(rate))
+
+    def _forward_backward(self, images: np.ndarray, labels: np.ndarray, mass: float) -> List[mx.nd.NDArray]:
+        x = split_and_load(mx.nd.array(images, dtype="float32"), self.devices)
+        y = split_and_load(mx.nd.array(labels, dtype="float32"), self.devices)
+        with autograd.record():
+            outputs = [self._graph(a, b) for a, b in zip(x, y)]
+        gradients, values = self._criterion.head_gradients(outputs, mass)
+        autograd.backward(
+            [o for device in outputs for o in device], [g for device in gradients for g in device]
+        )
+        return values
+
+    def read(self, handle: _Step) -> StepResult:
+        loss = float(sum(value.asnumpy().sum(dtype=np.float64) for value in handle.losses))
+        norm = handle.gradient_norm
+        return StepResult(loss, None if norm is None else float(norm.asscalar()))
+
+    def average_statistics(self) -> None:
+        if len(self.devices) > 1:
+            for parameter in self._updater.parameters:
+                if parameter.grad_req == "null":
+                    parameter.set_data(mx.nd.array(joined(parameter)))
+
+    def network_arrays(self) -> Dict[str, np.ndarray]:
+        return network_arrays(self._network)
+
+    def state_arrays(self) -> Dict[str, np.ndarray]:
+        arrays = {}
+        for name, parameter in zip(self._updater.names, self._updater.parameters):
+            copies = parameter.list_data()
+            # Trained parameters are equal everywhere; running statistics are each device's own.
+            for k, copy in enumerate(copies if parameter.grad_req == "null" else copies[:1]):
+                arrays[f"net:{k}:{name}"] = copy.asnumpy()
+        arrays.update({f"opt:{name}": array for name, array in self._updater.state_arrays().items()})
+        return arrays
+
+    def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        for name, parameter in zip(self._updater.names, self._updater.parameters):
+            for k, copy in enumerate(parameter.list_data()):
+                value = arrays.get(f"net:{k}:{name}")
+                value = arrays[f"net:0:{name}"] if value is None else value
+                if value.shape != copy.shape:
+                    raise ValueError(f"{name} is {value.shape}, the network has {copy.shape}")
+                copy[:] = value
+        moments = {key[4:]: value for key, value in arrays.items() if key.startswith("opt:")}
+        self._updater.load_state_arrays(moments)
+
+    def inference(self) -> Any:
+        return self._network

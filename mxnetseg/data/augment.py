@@ -1,0 +1,33 @@
+"""The training transform that a recipe's `augment` group describes."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List
+
+from mxnetseg.data.datasets.base import Dataset
+from mxnetseg.data.photometric import PhotometricDistortion
+from mxnetseg.data.transforms import ColorJitter, GaussianBlur, TrainTransform
+
+
+def make_transform(augment: Any, dataset: Dataset) -> TrainTransform:
+    """`augment`: the group. `dataset` gives the mean, the standard deviation and the ignored label."""
+    photometric: List[Callable] = []
+    if augment.photometric_distortion:
+        photometric.append(PhotometricDistortion())
+    jitter = augment.color_jitter.model_dump()
+    if any(jitter.values()):
+        photometric.append(ColorJitter(**jitter))
+    if augment.blur:
+        photometric.append(GaussianBlur(augment.blur, augment.blur_sigma))
+    return TrainTransform(
+        crop=augment.crop,
+        scale_min=augment.scale_min,
+        scale_max=augment.scale_max,
+        base=augment.base,
+        flip=augment.flip,
+        photometric=tuple(photometric),
+        max_class_ratio=augment.max_class_ratio,
+        mean=dataset.mean,
+        std=dataset.std,
+        ignore_index=dataset.ignore_index,
+    )

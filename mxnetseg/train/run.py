@@ -1,0 +1,27 @@
+"""One call from a recipe to a trained run."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence
+
+from mxnetseg import run_files as files
+from mxnetseg.recipe import Recipe
+from mxnetseg.train.setup import prepare
+from mxnetseg.train.trainer import Trainer
+
+
+def train(
+    recipe: Recipe,
+    run_dir: Any,
+    device_names: Optional[Sequence[str]] = None,
+    resume: bool = False,
+    wandb: Optional[str] = None,
+    quiet: bool = False,
+) -> Dict[str, Any]:
+    """Train what the recipe says in the folder `run_dir`; arguments and result as `Trainer` has them."""
+    files.make_folder(run_dir)
+    setup = prepare(recipe, device_names, resuming=resume, quiet=quiet)
+    try:
+        return Trainer(setup, run_dir, resume, wandb, quiet).fit()
+    finally:
+        setup.loader.close()

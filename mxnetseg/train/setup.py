@@ -1,0 +1,210 @@
+"""From a recipe to the objects that train it, all of them before a Trainer exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from mxnetseg.compute import create_engine, training_devices
+from mxnetseg.compute.base import Engine
+from mxnetseg.data import create_dataset
+from mxnetseg.data.augment import make_transform
+from mxnetseg.data.loading.loader import TrainLoader
+from mxnetseg.data.samplers.base import SequentialSampler
+from mxnetseg.data.samplers.class_uniform import ClassUniformSampler
+from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.losses import median_frequency_weights
+from mxnetseg.models import model_info
+from mxnetseg.recipe import Recipe
+from mxnetseg.train.progress import log
+from mxnetseg.train.schedule import make_schedule, total_iterations
+from mxnetseg.weights import checkpoint
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything a run needs.
+
+    recipe           a copy of the one given, with what is only known now: classes, backbone, class weights.
+    train, val       data sets; `val` is None where nothing is validated.
+    loader           batches of `train`; whoever trains closes it.
+    engine           network, loss and optimizer on their devices.
+    steps_per_epoch  optimizer steps in one pass over `train`.
+    iterations       optimizer steps of the whole run.
+    rate             learning rate of iteration i, from 0.
+    notes            what the user should know about how all this came about.
+    """
+
+    recipe: Recipe
+    train: Any
+    val: Optional[Any]
+    loader: TrainLoader
+    engine: Engine
+    steps_per_epoch: int
+    iterations: int
+    rate: Callable[[int], float]
+    notes: Tuple[str, ...]
+
+
+def prepare(
+    recipe: Recipe,
+    device_names: Optional[Sequence[str]] = None,
+    engine: str = "mxnet",
+    resuming: bool = False,
+    quiet: bool = False,
+) -> Setup:
+    """Read the data sets, start the loader, draw the network's weights and put it on the devices.
+
+    device_names  as `--ctx` takes them.
+    resuming      weights will come from a saved state: neither `init_from` nor `model.pretrained` is read.
+
+    Raises ConfigError, DatasetError, CheckpointError or DeviceError for what the recipe asks and cannot get.
+    """
+    notes = list(recipe.notes)
+    recipe = recipe.model_copy(deep=True)
+    devices = training_devices(engine, device_names, recipe.model.norm)
+    if device_names and len(device_names) > len(devices):
+        notes.append(
+            f"synchronized norm makes {len(device_names)} CPU contexts compute what one computes with the "
+            f"whole batch: training on one"
+        )
+    _check_batch(recipe, len(devices))
+    group = recipe.data
+    train, val = (
+        create_dataset(group.name, group.root, split, **group.options) if split else None
+        for split in (group.train_split, group.val_split)
+    )
+    nclass = class_count(recipe, train)
+    recipe.model.nclass = nclass
+    recipe.model.backbone = recipe.model.backbone or model_info(recipe.model.name)["backbone"]
+    if recipe.loss.class_weights == "auto":
+        recipe.loss.class_weights = _counted_weights(train, nclass, quiet)
+    # Loader processes start before the engine touches a device.
+    loader = TrainLoader(
+        train,
+        make_transform(recipe.augment, train),
+        group.batch_size,
+        seed=recipe.seed,
+        workers=group.workers,
+        mode=group.worker_mode,
+        sampler=make_sampler(group, train),
+        prefetch=group.prefetch,
+        skip_bad_samples=group.skip_bad_samples,
+    )
+    try:
+        network = build_network(recipe, len(devices), resuming)
+        return Setup(
+            recipe=recipe,
+            train=train,
+            val=val,
+            loader=loader,
+            engine=create_engine(
+                engine, network, nclass, recipe.loss, recipe.optimizer, devices, train.ignore_index
+            ),
+            steps_per_epoch=len(loader),
+            iterations=total_iterations(recipe.schedule, len(loader)),
+            rate=make_schedule(recipe.schedule, recipe.optimizer.lr, len(loader)),
+            notes=tuple(notes),
+        )
+    except BaseException:
+        loader.close()
+        raise
+
+
+def build_network(recipe: Recipe, devices: int, resuming: bool = False) -> Any:
+    """The recipe's network on the CPU, its weights drawn from the recipe's seed, or taken from where the
+    recipe says unless they will be replaced by a saved state."""
+    network = checkpoint.draw_network(
+        recipe.model,
+        recipe.seed,
+        # Over one device the synchronized form computes the same, slower.
+        norm="bn" if recipe.model.norm == "syncbn" and devices == 1 else recipe.model.norm,
+        num_devices=devices,
+        **({"pretrained": False} if resuming else {}),
+    )
+    if recipe.init_from and not resuming:
+        _initialize_from(network, recipe.init_from)
+    return network
+
+
+def describe(setup: Setup, iteration: int = 0) -> List[str]:
+    """What a person wants to read before the first iteration."""
+    recipe = setup.recipe
+    lines = [f"note: {note}" for note in setup.notes]
+    lines.append(
+        f"{recipe.model.name} {recipe.model.backbone}, {recipe.model.nclass} classes, "
+        f"{setup.engine.trained_parameters / 1e6:.2f} M trained parameters, on "
+        + ", ".join(map(str, setup.engine.devices))
+    )
+    lines.append(
+        f"{recipe.data.name} {recipe.data.train_split}: {len(setup.train)} images, batches of "
+        f"{recipe.data.batch_size}, {setup.iterations} iterations "
+        f"({setup.iterations / setup.steps_per_epoch:g} epochs)"
+    )
+    if iteration:
+        lines.append(f"resumed at iteration {iteration}")
+    return lines
+
+
+def class_count(recipe: Recipe, dataset: Any) -> int:
+    """Logits of the network: the data set's classes, or 1 where a data set of two (or one) is binary."""
+    wanted, have = recipe.model.nclass, len(dataset.classes)
+    if wanted is None:
+        return have
+    if wanted != have and not (wanted == 1 and have <= 2):
+        raise ConfigError(f"model.nclass is {wanted}, but data set {recipe.data.name!r} has {have} classes")
+    return wanted
+
+
+def make_sampler(group: Any, dataset: Any) -> Optional[Callable]:
+    """The sampler of the recipe's `data` group; None is the loader's own shuffling."""
+    if group.sampler == "shuffled":
+        if group.sampler_options:
+            raise ConfigError("data.sampler_options: the shuffled sampler has none")
+        return None
+    if group.sampler == "sequential":
+        return SequentialSampler(len(dataset))
+    try:
+        return ClassUniformSampler(dataset, **group.sampler_options)
+    except TypeError as error:
+        raise ConfigError(f"data.sampler_options: {error}") from None
+
+
+def _check_batch(recipe: Recipe, devices: int) -> None:
+    parts, size = recipe.optimizer.accumulate, recipe.data.batch_size
+    unit = devices * parts
+    if size % unit:
+        legal = [n for n in (size // unit * unit, (size // unit + 1) * unit) if n]
+        over = f"{devices} devices" if devices > 1 else "1 device"
+        over += f" x {parts} accumulated parts" if parts > 1 else ""
+        raise ConfigError(
+            f"data.batch_size {size} cannot be divided over {over}; nearest: {' or '.join(map(str, legal))}"
+        )
+
+
+def _counted_weights(train: Any, nclass: int, quiet: bool) -> List[float]:
+    if not quiet:
+        log(f"class weights: counting the labels of {len(train)} training samples")
+    counts = count_labels(train, max(nclass, 2))
+    return [round(float(weight), 6) for weight in median_frequency_weights(counts)]
+
+
+def count_labels(dataset: Any, nclass: int) -> np.ndarray:
+    """Pixels of each class over the data set, int64 (nclass,)."""
+    counts = np.zeros(nclass, np.int64)
+    read = getattr(dataset, "read_label_file", None)
+    for index in range(len(dataset)):
+        label = read(index) if read else dataset[index].label
+        counts += np.bincount(label.reshape(-1), minlength=nclass)[:nclass]
+    return counts
+
+
+def _initialize_from(network: Any, path: str) -> None:
+    fit = checkpoint.load_into(network, checkpoint.read_params(path), strict=False, source=path)
+    if not fit.loaded:
+        raise CheckpointError(f"{path}: nothing in it fits the network; is it of another model or backbone?")
+    log(f"initialized from {path}: {len(fit.loaded)} tensors taken, {len(fit.skipped)} skipped")
+    for name, why in fit.skipped:
+        log(f"  skipped {name}: {why}")
