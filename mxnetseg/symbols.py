@@ -15,6 +15,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import mxnet as mx
 import numpy as np
 
+from mxnetseg.nn.surgery import named_parameters
+
 VARIABLE = "null"  # MXNet's word for what is no operator: an input or a parameter
 
 # (place of the node in the list, which of its outputs)
@@ -87,7 +89,7 @@ def trace(net, data: str = "data") -> Graph:
     )
     heads = json.loads(outputs.tojson())["heads"]
     names: Dict[str, str] = {}
-    for structural, parameter in net._collect_params_with_prefix().items():
+    for structural, parameter in named_parameters(net).items():
         names.setdefault(parameter.name, structural)
     return Graph(nodes, _entries(heads), data, names, internals, _entries(text["heads"]))
 

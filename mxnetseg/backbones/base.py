@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any, Dict, Sequence, Tuple, Union
 
 import mxnet as mx
-from mxnet.gluon import HybridBlock
+import numpy as np
+from mxnet.gluon import HybridBlock, Parameter
 
+from mxnetseg.backbones.naming import ImageNetNames
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.norm import convert_norm
+from mxnetseg.nn.surgery import forget_graph, named_parameters
 from mxnetseg.registry import Registry
 
 BACKBONES = Registry("backbone", package="mxnetseg.backbones")
@@ -19,16 +23,30 @@ class Backbone(HybridBlock):
     and return that many maps. The output strides a family offers are a fact of its registration.
     """
 
-    def __init__(self, channels, strides):
+    # Networks of one make, for heads that choose by it.
+    family = ""
+    # Whether the levels are branches of one depth that belong together.
+    parallel_branches = False
+    # Whether layers run more than once in a pass, which synchronized batch norm cannot (see `nn.norm`).
+    runs_twice = False
+    # Images are padded at the right and at the bottom to a multiple of this many pixels; maps cover that.
+    patch = 1
+    # Side of an image that every level can be computed of.
+    trace_size = 64
+    # Names in files of ImageNet weights, and {GluonCV's prefix: ours} where its layers were numbered anew.
+    imagenet = ImageNetNames()
+    zoo_prefixes: Dict[str, str] = {}
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__()
         self.channels = tuple(channels)
         self.strides = tuple(strides)
 
-    def parameters_by_name(self):
-        """{name in files of ImageNet weights: parameter}."""
-        return self._collect_params_with_prefix()
+    def parameters_by_name(self) -> Dict[str, Parameter]:
+        """{name in files of ImageNet weights, after the rules: parameter}."""
+        return named_parameters(self)
 
-    def rearrange(self, tensors):
+    def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """Tensors of a file of ImageNet weights, {name: array}, brought to the parts that parameters hold."""
         return tensors
 
@@ -37,12 +55,34 @@ class Backbone(HybridBlock):
         return tuple(super().__call__(*args))
 
 
-def nearest_stride(name, wanted):
+class TwoPartBackbone(Backbone):
+    """A backbone that can be run in two parts, so that a network may change the map between them (ICNet
+    halves it). Its maps are those of the first part and of the second, run on the first's last."""
+
+    def first_part(self, F, x):
+        """Image to `(c1, c2)`."""
+        raise NotImplementedError
+
+    def second_part(self, F, c2):
+        """c2 to `(c3, c4)`."""
+        raise NotImplementedError
+
+    def hybrid_forward(self, F, x):
+        c1, c2 = self.first_part(F, x)
+        return (c1, c2, *self.second_part(F, c2))
+
+
+def output_strides(name: str) -> Tuple[int, ...]:
+    """The output strides that a backbone offers."""
+    return BACKBONES.info(name).get("output_strides", (32,))
+
+
+def nearest_stride(name: str, wanted: int) -> int:
     """The output stride that the backbone offers nearest to the one an architecture would like."""
-    return min(BACKBONES.info(name).get("output_strides", (32,)), key=lambda s: (abs(s - wanted), s))
+    return min(output_strides(name), key=lambda s: (abs(s - wanted), s))
 
 
-def accepted_options(name, options):
+def accepted_options(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
     """Those of `options` that the backbone's constructor takes: an architecture's taste in stems and
     dilation applies to the families that have them."""
     accepted = inspect.signature(BACKBONES.get(name)).parameters
@@ -50,8 +90,14 @@ def accepted_options(name, options):
 
 
 def create_backbone(
-    name, output_stride=32, norm="bn", pretrained=False, in_channels=3, num_devices=1, **options
-):
+    name: str,
+    output_stride: int = 32,
+    norm: str = "bn",
+    pretrained: Union[bool, str] = False,
+    in_channels: int = 3,
+    num_devices: int = 1,
+    **options: Any,
+) -> Backbone:
     """A registered backbone with parameter shapes known and nothing initialized yet.
 
     `output_stride`: stride of the deepest map. `norm`: `bn`, `syncbn` (over `num_devices`) or `gn`.
@@ -60,7 +106,7 @@ def create_backbone(
     the image. `options` are the keywords of that backbone's own constructor. Raises RegistryError for
     an unknown name or option and ConfigError for an output stride that the family does not have.
     """
-    offered = BACKBONES.info(name).get("output_strides", (32,))
+    offered = output_strides(name)
     if output_stride not in offered:
         raise ConfigError(
             f"backbone {name!r} has no output stride {output_stride}; "
@@ -71,9 +117,8 @@ def create_backbone(
     backbone = BACKBONES.build(name, **options)
     # GluonCV leaves most input channels to be inferred; doing it here makes parameter shapes
     # known without a forward pass and lets the first convolution take any number of channels.
-    side = backbone.trace_size = BACKBONES.info(name).get("trace_size", 64)
-    backbone.infer_shape(mx.nd.zeros((1, in_channels, side, side)))
-    backbone._clear_cached_op()
+    backbone.infer_shape(mx.nd.zeros((1, in_channels, backbone.trace_size, backbone.trace_size)))
+    forget_graph(backbone)
     backbone.pretrained = pretrained
     backbone.in_channels = in_channels
     backbone.registered_name = name

@@ -19,7 +19,7 @@ EXPANSION = 6
 class Stem(HybridBlock):
     """Image to `channels` at stride 4."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         # Zero input channels: the image's are inferred when the backbone is created.
         self.first = ConvUnit(0, channels, strides=2)
@@ -37,7 +37,7 @@ class GatherExpansion(HybridBlock):
     """Gather by a 3x3 unit, expand depthwise, project, add to the input. At stride 2 the expansion is
     strided, with another depthwise unit after it, and the shortcut is a separable convolution."""
 
-    def __init__(self, in_channels, channels, strides):
+    def __init__(self, in_channels: int, channels: int, strides: int) -> None:
         super().__init__()
         wide = in_channels * EXPANSION
         self.gather = ConvUnit(in_channels, in_channels)
@@ -66,7 +66,7 @@ class GatherExpansion(HybridBlock):
 class BiSeNetV2(Backbone):
     """Maps of 16, 32, 64, 128 channels at strides 4, 8, 16, 32."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(channels=(16, *(width for width, _ in STAGES)), strides=(4, 8, 16, 32))
         self.stem = Stem(16)
         self.stages = nn.HybridSequential()
@@ -85,6 +85,6 @@ class BiSeNetV2(Backbone):
         return c1, c2, c3, self.stages[2](c3)
 
 
-@BACKBONES.register("bisenetv2", weights="bisenetv2")
-def bisenetv2():
+@BACKBONES.register("bisenetv2")
+def bisenetv2() -> BiSeNetV2:
     return BiSeNetV2()

@@ -6,6 +6,8 @@ The shrunken image itself is joined in after the stem and after the first level.
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
@@ -17,7 +19,7 @@ EPSILON = 1e-3
 class NormAct(HybridBlock):
     """Batch norm and a PReLU with a slope for each channel."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=channels, epsilon=EPSILON)
         self.act = nn.PReLU(in_channels=channels)
@@ -29,7 +31,7 @@ class NormAct(HybridBlock):
 class Unit(HybridBlock):
     """Convolution, batch norm, PReLU."""
 
-    def __init__(self, in_channels, channels, kernel=3, strides=1):
+    def __init__(self, in_channels: int, channels: int, kernel: int = 3, strides: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2D(channels, kernel, strides, kernel // 2, use_bias=False, in_channels=in_channels)
         self.norm = NormAct(channels)
@@ -41,7 +43,7 @@ class Unit(HybridBlock):
 class ContextGuided(HybridBlock):
     """`(N, in, H, W)` to `(N, channels, ...)`: at half the size with `down`, else beside a shortcut."""
 
-    def __init__(self, in_channels, channels, dilation, reduction, down):
+    def __init__(self, in_channels: int, channels: int, dilation: int, reduction: int, down: bool) -> None:
         super().__init__()
         self._down = down
         inner = channels if down else channels // 2
@@ -68,7 +70,7 @@ class CGNet(Backbone):
     """First level joined with the image at stride 4; first block, last block and the join of the second
     level, all at 8."""
 
-    def __init__(self, blocks, image_channels):
+    def __init__(self, blocks: Sequence[int], image_channels: int) -> None:
         super().__init__(channels=(128 + image_channels, 128, 128, 256), strides=(4, 8, 8, 8))
         self.stem = nn.HybridSequential()
         self.stem.add(Unit(image_channels, 32, strides=2), Unit(32, 32), Unit(32, 32))
@@ -109,7 +111,7 @@ def _shrink(F, x):
     return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="avg", count_include_pad=True)
 
 
-@BACKBONES.register("cgnet", output_strides=(8,), weights="cgnet")
-def cgnet(blocks=(3, 21), image_channels=3):
+@BACKBONES.register("cgnet", output_strides=(8,))
+def cgnet(blocks: Sequence[int] = (3, 21), image_channels: int = 3) -> CGNet:
     """`blocks`: of the two levels. `image_channels`: of the images, which several layers see."""
     return CGNet(blocks, image_channels)

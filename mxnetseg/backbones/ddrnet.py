@@ -17,7 +17,7 @@ from mxnetseg.nn.resize import resize_like
 class DDRNet(Backbone):
     """Stem at stride 4; stem at 8; detail after the first exchange; detail and context joined, at 8."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         w = width
         super().__init__(channels=(w, 2 * w, 2 * w, 4 * w), strides=(4, 8, 8, 8))
         self.stem = nn.HybridSequential()
@@ -62,11 +62,11 @@ class DDRNet(Backbone):
         return c1, c2, first, detail + resize_like(F, context, detail, align_corners=False)
 
 
-@BACKBONES.register("ddrnet23_slim", output_strides=(8,), weights="ddrnet23_slim")
-def ddrnet23_slim():
+@BACKBONES.register("ddrnet23_slim", output_strides=(8,))
+def ddrnet23_slim() -> DDRNet:
     return DDRNet(32)
 
 
-@BACKBONES.register("ddrnet23", output_strides=(8,), weights="ddrnet23")
-def ddrnet23():
+@BACKBONES.register("ddrnet23", output_strides=(8,))
+def ddrnet23() -> DDRNet:
     return DDRNet(64)

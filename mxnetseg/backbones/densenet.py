@@ -8,11 +8,13 @@ dilate the dense blocks after them, as DenseASPP does.
 from __future__ import annotations
 
 from gluoncv.model_zoo import densenet
+from mxnet.gluon import nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
-from mxnetseg.backbones.slicing import convolutions, cut
+from mxnetseg.backbones.naming import DENSENET
+from mxnetseg.backbones.slicing import cut
 from mxnetseg.nn.layers import Identity
-from mxnetseg.nn.norm import exchange
+from mxnetseg.nn.surgery import children, exchange, layers, set_dilation, settings
 
 # Children of GluonCV's `features`: 4 of the stem, then blocks and transitions by turns, norm and ReLU.
 LEVELS = {"stem": (0, 4), "layer1": (4, 5), "layer2": (5, 7), "layer3": (7, 9), "layer4": (9, 13)}
@@ -21,7 +23,9 @@ LEVELS = {"stem": (0, 4), "layer1": (4, 5), "layer2": (5, 7), "layer3": (7, 9), 
 class DenseNet(Backbone):
     """`(N, 3, H, W)` to the ends of the four dense blocks."""
 
-    def __init__(self, depth, output_stride=32):
+    imagenet = DENSENET
+
+    def __init__(self, depth: int, output_stride: int = 32) -> None:
         width, growth, blocks = densenet.densenet_spec[depth]
         channels = []
         for count in blocks:
@@ -46,18 +50,18 @@ class DenseNet(Backbone):
 def _hold(level, rate):
     """Keep the resolution in a level's transition and dilate its dense block by `rate`."""
     transition, block = level[0], level[1]
-    name, pool = list(transition._children.items())[-1]
-    exchange(transition, name, pool, Identity())
-    for conv in convolutions(block):
-        if conv._kwargs["kernel"] == (3, 3):
-            conv._kwargs["dilate"] = conv._kwargs["pad"] = (rate, rate)
+    pool = list(children(transition))[-1]
+    exchange(transition, pool, Identity())
+    for conv in layers(block, nn.Conv2D):
+        if settings(conv)["kernel"] == (3, 3):
+            set_dilation(conv, rate)
 
 
 def _register(depth):
     name = f"densenet{depth}"
 
-    @BACKBONES.register(name, output_strides=(8, 16, 32), weights=name)
-    def build(output_stride=32):
+    @BACKBONES.register(name, output_strides=(8, 16, 32))
+    def build(output_stride: int = 32) -> DenseNet:
         return DenseNet(depth, output_stride)
 
 

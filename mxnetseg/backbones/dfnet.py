@@ -6,6 +6,8 @@ of its own at stride 32; v2 widens inside every stage.
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from gluoncv.model_zoo.resnetv1b import BasicBlockV1b
 from mxnet.gluon import nn
 
@@ -31,7 +33,9 @@ class DFNet(Backbone):
     `taps` names the stages whose outputs are c2, c3 and c4; c1 is the stem's.
     """
 
-    def __init__(self, version, taps):
+    family = "dfnet"
+
+    def __init__(self, version: int, taps: Sequence[str]) -> None:
         facts, stride = {}, 4
         for name, width, _, step in STAGES[version]:
             stride *= step
@@ -42,8 +46,13 @@ class DFNet(Backbone):
         self._taps = tuple(taps)
         self._names = list(facts)
         self.stage1 = nn.HybridSequential()
-        for width in (32, 64):
-            self.stage1.add(nn.Conv2D(width, 3, 2, 1, use_bias=False), nn.BatchNorm(), nn.Activation("relu"))
+        # Zero input channels: the image's are inferred when the backbone is created.
+        for before, width in ((0, 32), (32, 64)):
+            self.stage1.add(
+                nn.Conv2D(width, 3, 2, 1, use_bias=False, in_channels=before),
+                nn.BatchNorm(in_channels=width),
+                nn.Activation("relu"),
+            )
         before = 64
         for name, width, blocks, step in STAGES[version]:
             setattr(self, name, _stage(before, width, blocks, step))
@@ -73,13 +82,13 @@ def _stage(before, width, blocks, step):
     return stage
 
 
-@BACKBONES.register("dfnetv1", weights="dfnetv1")
-def dfnetv1(widening=False):
+@BACKBONES.register("dfnetv1")
+def dfnetv1(widening: bool = False) -> DFNet:
     """`widening=True` gives c3 and c4 before and after the last widening, both at stride 32, and c2 at
     stride 16: what SFNet's authors feed their heads. False is the plain pyramid."""
     return DFNet(1, ("stage3", "stage4", "stage5") if widening else ("stage2", "stage3", "stage5"))
 
 
-@BACKBONES.register("dfnetv2", weights="dfnetv2")
-def dfnetv2():
+@BACKBONES.register("dfnetv2")
+def dfnetv2() -> DFNet:
     return DFNet(2, ("stage2_2", "stage3_2", "stage4_2"))

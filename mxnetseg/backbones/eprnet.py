@@ -7,6 +7,8 @@ and has no 1x1 units.
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
@@ -25,7 +27,7 @@ STAGES = (
 class MultiScaleUnit(HybridBlock):
     """`(N, in, H, W)` to `(N, channels, H, W)`: grouped dilated units, and 1x1 units unless `light`."""
 
-    def __init__(self, in_channels, channels, rates, light):
+    def __init__(self, in_channels: int, channels: int, rates: Sequence[int], light: bool) -> None:
         super().__init__()
         self._light = light
         self.branches = nn.HybridSequential()
@@ -45,7 +47,9 @@ class MultiScaleUnit(HybridBlock):
 class PyramidModule(HybridBlock):
     """Multi-scale unit, 3x3 convolution with the module's stride, shortcut, PReLU."""
 
-    def __init__(self, in_channels, channels, rates, stride, light):
+    def __init__(
+        self, in_channels: int, channels: int, rates: Sequence[int], stride: int, light: bool
+    ) -> None:
         super().__init__()
         self.pyramid = MultiScaleUnit(in_channels, channels, rates, light)
         self.compact = ConvUnit(channels, channels, strides=stride, act=None)
@@ -61,7 +65,7 @@ class PyramidModule(HybridBlock):
 class EPRNet(Backbone):
     """Maps after stages 1 and 2 (strides 4 and 8) and after either module of stage 3."""
 
-    def __init__(self, light=False):
+    def __init__(self, light: bool = False) -> None:
         super().__init__(channels=(32, 64, 128, 128), strides=(4, 8, 8, 8))
         self.stem = PReLUUnit(0, WIDTH, strides=2)  # as many channels as the image has
         width = WIDTH
@@ -81,11 +85,11 @@ class EPRNet(Backbone):
         return c1, c2, c3, c4
 
 
-@BACKBONES.register("eprnet", output_strides=(8,), weights="eprnet")
-def eprnet():
+@BACKBONES.register("eprnet", output_strides=(8,))
+def eprnet() -> EPRNet:
     return EPRNet()
 
 
-@BACKBONES.register("eprnet_light", output_strides=(8,), weights="eprnet_light")
-def eprnet_light():
+@BACKBONES.register("eprnet_light", output_strides=(8,))
+def eprnet_light() -> EPRNet:
     return EPRNet(light=True)

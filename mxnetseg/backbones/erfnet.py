@@ -18,10 +18,9 @@ DILATIONS = (2, 4, 8, 16)
 class Downsampler(HybridBlock):
     """Strided convolution and max pool side by side, batch norm, ReLU: `channels` at half the size."""
 
-    def __init__(self, in_channels, channels, image_channels=None):
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        seen = image_channels or in_channels
-        self.conv = nn.Conv2D(channels - seen, 3, 2, 1, in_channels=seen)
+        self.conv = nn.Conv2D(channels - in_channels, 3, 2, 1, in_channels=in_channels)
         self.bn = nn.BatchNorm(in_channels=channels, epsilon=EPSILON)
 
     def hybrid_forward(self, F, x):
@@ -35,7 +34,7 @@ class Downsampler(HybridBlock):
 class NonBottleneck1D(HybridBlock):
     """Column, row, batch norm; column, row, batch norm, dilated; dropout; plus the input."""
 
-    def __init__(self, channels, dilation=1, dropout=0.0):
+    def __init__(self, channels: int, dilation: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.convs = nn.HybridSequential()
         for rate in (1, dilation):
@@ -59,7 +58,7 @@ class NonBottleneck1D(HybridBlock):
 class ERFNet(Backbone):
     """64 channels at stride 4; 128 at stride 8: halved, after four dilated blocks, after four more."""
 
-    def __init__(self, dropout, image_channels):
+    def __init__(self, dropout: float, image_channels: int) -> None:
         super().__init__(channels=(64, 128, 128, 128), strides=(4, 8, 8, 8))
         self.first = Downsampler(image_channels, 16)
         self.stage1 = nn.HybridSequential()
@@ -79,7 +78,7 @@ class ERFNet(Backbone):
         return c1, c2, c3, self.stage4(c3)
 
 
-@BACKBONES.register("erfnet", output_strides=(8,), weights="erfnet")
-def erfnet(dropout=0.1, image_channels=3):
+@BACKBONES.register("erfnet", output_strides=(8,))
+def erfnet(dropout: float = 0.1, image_channels: int = 3) -> ERFNet:
     """`dropout`: rate in the blocks. `image_channels`: of the images."""
     return ERFNet(dropout, image_channels)

@@ -5,6 +5,8 @@ First steps that "learn to downsample", then inverted residuals.
 
 from __future__ import annotations
 
+from typing import Literal, Optional
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
@@ -19,7 +21,7 @@ EXPANSION = 6
 class InvertedResidual(HybridBlock):
     """Widen, convolve depthwise, project; plus the input where shapes agree."""
 
-    def __init__(self, in_channels, channels, strides):
+    def __init__(self, in_channels: int, channels: int, strides: int) -> None:
         super().__init__()
         wide = in_channels * EXPANSION
         self._shortcut = strides == 1 and in_channels == channels
@@ -37,7 +39,7 @@ class InvertedResidual(HybridBlock):
 class FastSCNN(Backbone):
     """Maps of 48, 64, 64, 128 channels at strides 4, 8, 16, 32."""
 
-    def __init__(self, padded, inner_act):
+    def __init__(self, padded: bool, inner_act: Optional[str]) -> None:
         super().__init__(channels=(48, 64, 64, 128), strides=(4, 8, 16, 32))
         # Zero input channels: the image's are inferred when the backbone is created.
         self.first = ConvUnit(0, 32, strides=2, padding=1 if padded else 0)
@@ -59,8 +61,8 @@ class FastSCNN(Backbone):
         return c1, c2, c3, self.stages[2](self.stages[1](c3))
 
 
-@BACKBONES.register("fastscnn", weights="fastscnn")
-def fastscnn(padded=True, inner_act=None):
+@BACKBONES.register("fastscnn")
+def fastscnn(padded: bool = True, inner_act: Optional[Literal["relu"]] = None) -> FastSCNN:
     """`padded=False` leaves out the first convolution's padding and `inner_act="relu"` rectifies between
     depthwise and pointwise convolutions, as GluonCV does."""
     return FastSCNN(padded, inner_act)

@@ -8,12 +8,16 @@ from __future__ import annotations
 from gluoncv.model_zoo import hrnet
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.naming import HRNET, ImageNetNames
 
 
 class HRNet(Backbone):
     """The four branches of the last stage, at strides 4, 8, 16, 32, `width` to 8 `width` channels."""
 
-    def __init__(self, spec):
+    parallel_branches = True
+    imagenet = ImageNetNames(HRNET)
+
+    def __init__(self, spec: str) -> None:
         layout = hrnet.HRNET_SPEC[spec]
         super().__init__(channels=layout[-1][3], strides=(4, 8, 16, 32))
         self.trunk = hrnet.HighResolutionBaseNet(layout, stage_interp_type="bilinear_like")
@@ -25,11 +29,9 @@ class HRNet(Backbone):
 def _register(spec):
     name = f"hrnet_{spec}"
 
-    @BACKBONES.register(name, weights=name)
-    def build():
+    @BACKBONES.register(name)
+    def build() -> HRNet:
         return HRNet(spec)
-
-    build.__name__ = name
 
 
 for _spec in ("w18_small_v1", "w18_small_v2", "w18", "w30", "w32", "w40", "w44", "w48", "w64"):

@@ -8,10 +8,13 @@ at least 32 x 32 pixels fits.
 
 from __future__ import annotations
 
+from typing import Dict, Sequence
+
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.naming import MIT, ImageNetNames, split_projections
 from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
 
 # Width of the first stage, blocks of each.
@@ -26,28 +29,14 @@ SIZES = {
 WIDTHS, HEADS, REDUCTIONS = (1, 2, 5, 8), (1, 2, 5, 8), (8, 4, 2, 1)
 
 
-def split_projections(tensors):
-    """mmsegmentation's `in_proj_*` of attention as `q_*` and `kv_*`: queries read another map."""
-    split = {}
-    for name, tensor in tensors.items():
-        before, found, kind = name.rpartition("in_proj_")
-        if found:
-            tensor = np.asarray(tensor)
-            third = len(tensor) // 3
-            split[f"{before}q_{kind}"], split[f"{before}kv_{kind}"] = tensor[:third], tensor[third:]
-        else:
-            split[name] = tensor
-    return split
-
-
-def _norm(width):
+def _norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=1e-6, in_channels=width)
 
 
 class ReducedAttention(HybridBlock):
     """Multi-head attention of tokens `(N, L, C)`; keys and values from a map `reduction` times smaller."""
 
-    def __init__(self, width, heads, reduction):
+    def __init__(self, width: int, heads: int, reduction: int) -> None:
         super().__init__()
         self._heads = heads
         self._scale = (width // heads) ** -0.5
@@ -74,7 +63,7 @@ class ReducedAttention(HybridBlock):
 class MixFFN(HybridBlock):
     """Feed-forward block of tokens with a depthwise 3x3 convolution between its layers."""
 
-    def __init__(self, width, hidden):
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.fc1 = nn.Conv2D(hidden, 1, in_channels=width)
         self.dwconv = nn.Conv2D(hidden, 3, padding=1, groups=hidden, in_channels=hidden)
@@ -88,7 +77,7 @@ class MixFFN(HybridBlock):
 class MixBlock(HybridBlock):
     """Pre-norm block; `skip` is the chance that a sample passes a residual branch by while training."""
 
-    def __init__(self, width, heads, reduction, skip):
+    def __init__(self, width: int, heads: int, reduction: int, skip: float) -> None:
         super().__init__()
         self.norm1 = _norm(width)
         self.attn = ReducedAttention(width, heads, reduction)
@@ -104,7 +93,16 @@ class MixBlock(HybridBlock):
 class Stage(HybridBlock):
     """Overlapping patches, blocks, layer norm: a map to one of half (first: a quarter of) its size."""
 
-    def __init__(self, in_channels, width, heads, reduction, skips, kernel, stride):
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        heads: int,
+        reduction: int,
+        skips: Sequence[float],
+        kernel: int,
+        stride: int,
+    ) -> None:
         super().__init__()
         self.patch = nn.Conv2D(width, kernel, stride, kernel // 2, in_channels=in_channels)
         self.patch_norm = _norm(width)
@@ -124,7 +122,9 @@ class Stage(HybridBlock):
 class MiT(Backbone):
     """`skip`: stochastic depth of the last block; it grows linearly from 0 at the first."""
 
-    def __init__(self, width, depths, skip):
+    imagenet = ImageNetNames(MIT)
+
+    def __init__(self, width: int, depths: Sequence[int], skip: float) -> None:
         channels = [width * n for n in WIDTHS]
         super().__init__(channels, (4, 8, 16, 32))
         total, done, before = sum(depths), 0, 0
@@ -135,7 +135,7 @@ class MiT(Backbone):
             self.stages.add(Stage(before, channels[i], HEADS[i], REDUCTIONS[i], skips, kernel, stride))
             done, before = done + depth, channels[i]
 
-    def rearrange(self, tensors):
+    def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         return split_projections(tensors)
 
     def hybrid_forward(self, F, x):
@@ -149,8 +149,8 @@ class MiT(Backbone):
 def _register(size):
     name = f"mit_{size}"
 
-    @BACKBONES.register(name, output_strides=(32,), weights=name)
-    def build(skip=0.1):
+    @BACKBONES.register(name, output_strides=(32,))
+    def build(skip: float = 0.1) -> MiT:
         return MiT(*SIZES[size], skip)
 
 

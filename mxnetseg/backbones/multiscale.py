@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import Dict, List, Sequence, Union
 
-from mxnet.gluon import HybridBlock, nn
+import mxnet as mx
+from mxnet.gluon import HybridBlock, Parameter, nn
 
 from mxnetseg.backbones.base import Backbone
-from mxnetseg.nn.norm import exchange
 from mxnetseg.nn.resize import halve_bicubic, resize_by
+from mxnetseg.nn.surgery import children, exchange, layers, own_parameters, settings
 
 
 class MultiScale(Backbone):
@@ -19,10 +21,15 @@ class MultiScale(Backbone):
     norms but in shortcut projections (SwiftNet's pyramid); convolutions are always shared.
     """
 
-    # Synchronized batch norm cannot run a layer twice in one pass (see `nn.norm`).
     runs_twice = True
 
-    def __init__(self, net, factors=(0.5,), bicubic=False, separate_norms=False):
+    def __init__(
+        self,
+        net: Backbone,
+        factors: Sequence[float] = (0.5,),
+        bicubic: bool = False,
+        separate_norms: bool = False,
+    ) -> None:
         super().__init__(net.channels, net.strides)
         self._factors = tuple(factors)
         self._bicubic = bicubic
@@ -44,61 +51,53 @@ class MultiScale(Backbone):
         return tuple(maps)
 
     def _at_scale(self, scale, x):
-        self.net.apply(lambda block: block.turn_to(scale) if isinstance(block, ScaleNorm) else None)
+        for norm in layers(self.net, ScaleNorm):
+            norm.scale = scale
         return self.net(x)
 
 
-class ScaleNorm(HybridBlock):
+class ScaleNorm(nn.HybridSequential):
     """A batch norm for each scale; `scale` says whose turn it is while the network is run or traced."""
 
-    def __init__(self, norm, scales):
+    def __init__(self, norm: nn.BatchNorm, scales: int) -> None:
         super().__init__()
         self.scale = 0
-        settings = norm._kwargs
-        for i in range(scales):
-            twin = (
-                norm
-                if i == 0
-                else nn.BatchNorm(
-                    momentum=settings["momentum"], epsilon=settings["eps"], in_channels=norm.gamma.shape[0]
-                )
-            )
-            self.register_child(twin, str(i))
-
-    def turn_to(self, scale):
-        self.scale = scale
+        old, channels = settings(norm), norm.gamma.shape[0]
+        self.add(norm)
+        for _ in range(1, scales):
+            self.add(nn.BatchNorm(momentum=old["momentum"], epsilon=old["eps"], in_channels=channels))
 
     def hybrid_forward(self, F, x):
-        return self._children[str(self.scale)](x)
+        return self[self.scale](x)
 
 
 class _Equal:
     """Parameters that are set together: the norms of all scales start from the one of a file."""
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: List[Parameter]) -> None:
         self.shape = parameters[0].shape
         self._parameters = parameters
 
-    def set_data(self, data):
+    def set_data(self, data: mx.nd.NDArray) -> None:
         for parameter in self._parameters:
             parameter.set_data(data)
 
 
-def _with_equal_norms(block, prefix=""):
+def _with_equal_norms(block: HybridBlock, prefix: str = "") -> Dict[str, Union[Parameter, _Equal]]:
     if isinstance(block, ScaleNorm):
-        norms = [norm._reg_params for norm in block._children.values()]
+        norms = [own_parameters(norm) for norm in block]
         return {prefix + kind: _Equal([norm[kind] for norm in norms]) for kind in norms[0]}
-    found = {prefix + name: parameter for name, parameter in block._reg_params.items()}
-    for name, child in block._children.items():
+    found = {prefix + name: parameter for name, parameter in own_parameters(block).items()}
+    for name, child in children(block).items():
         found.update(_with_equal_norms(child, f"{prefix}{name}."))
     return found
 
 
-def _separate(block, scales):
-    for name, child in list(block._children.items()):
+def _separate(block: HybridBlock, scales: int) -> None:
+    for name, child in children(block).items():
         if name == "downsample":
             continue
         if isinstance(child, nn.BatchNorm):
-            exchange(block, name, child, ScaleNorm(child, scales))
+            exchange(block, name, ScaleNorm(child, scales))
         else:
             _separate(child, scales)

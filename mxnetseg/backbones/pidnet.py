@@ -19,7 +19,7 @@ from mxnetseg.nn.resize import resize_like
 class AgreementFusion(HybridBlock):
     """`(p, i)` of the same channels to a mixture at p's size: i as far as embeddings of both agree."""
 
-    def __init__(self, channels, inner):
+    def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
         self.embed_p = ConvUnit(channels, inner, 1, act=None)
         self.embed_i = ConvUnit(channels, inner, 1, act=None)
@@ -34,7 +34,7 @@ class AgreementFusion(HybridBlock):
 class BoundaryFusion(HybridBlock):
     """`(p, i, d)` to one map: p near boundaries, i away from them."""
 
-    def __init__(self, channels, out):
+    def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         self.blend_p = ConvUnit(channels, out, 1, act=None)
         self.blend_i = ConvUnit(channels, out, 1, act=None)
@@ -50,7 +50,7 @@ class PIDNet(Backbone):
     `boundary=True` puts D's map before its last block (stride 8) in the stem's place, for a boundary head.
     """
 
-    def __init__(self, width, boundary):
+    def __init__(self, width: int, boundary: bool) -> None:
         w = width
         super().__init__(
             channels=(2 * w if boundary else w, 2 * w, 2 * w, 4 * w), strides=(8 if boundary else 4, 8, 8, 8)
@@ -112,13 +112,13 @@ def _bottlenecks(in_channels, channels, blocks, strides=1):
     return stage
 
 
-@BACKBONES.register("pidnet_s", output_strides=(8,), weights="pidnet_s")
-def pidnet_s(boundary=False):
+@BACKBONES.register("pidnet_s", output_strides=(8,))
+def pidnet_s(boundary: bool = False) -> PIDNet:
     """`boundary`: c1 is the boundary branch's map instead of the stem's."""
     return PIDNet(32, boundary)
 
 
-@BACKBONES.register("pidnet_m", output_strides=(8,), weights="pidnet_m")
-def pidnet_m(boundary=False):
+@BACKBONES.register("pidnet_m", output_strides=(8,))
+def pidnet_m(boundary: bool = False) -> PIDNet:
     """`boundary`: c1 is the boundary branch's map instead of the stem's."""
     return PIDNet(64, boundary)

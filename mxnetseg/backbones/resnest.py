@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gluoncv.model_zoo import resnest
 
-from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.base import BACKBONES, TwoPartBackbone
 
 # Blocks in each stage and the width of the stem's first two convolutions.
 DEPTHS = {
@@ -21,10 +21,10 @@ DEPTHS = {
 }
 
 
-class ResNeSt(Backbone):
+class ResNeSt(TwoPartBackbone):
     """GluonCV's network without its classifier; children keep GluonCV's names."""
 
-    def __init__(self, depth, output_stride=32):
+    def __init__(self, depth: int, output_stride: int = 32) -> None:
         layers, stem_width = DEPTHS[depth]
         super().__init__(
             channels=(256, 512, 1024, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
@@ -42,23 +42,21 @@ class ResNeSt(Backbone):
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             setattr(self, name, getattr(whole, name))
 
-    def hybrid_forward(self, F, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        c1 = self.layer1(x)
-        c2 = self.layer2(c1)
+    def first_part(self, F, x):
+        c1 = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+        return c1, self.layer2(c1)
+
+    def second_part(self, F, c2):
         c3 = self.layer3(c2)
-        c4 = self.layer4(c3)
-        return c1, c2, c3, c4
+        return c3, self.layer4(c3)
 
 
 def _register(depth):
     name = f"resnest{depth}"
 
-    @BACKBONES.register(name, output_strides=(8, 16, 32), weights=name)
-    def build(output_stride=32):
+    @BACKBONES.register(name, output_strides=(8, 16, 32))
+    def build(output_stride: int = 32) -> ResNeSt:
         return ResNeSt(depth, output_stride)
-
-    build.__name__ = name
 
 
 for _depth in DEPTHS:

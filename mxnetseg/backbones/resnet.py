@@ -1,6 +1,6 @@
 """ResNet (He et al., CVPR 2016, arXiv 1512.03385) in the forms that segmentation uses.
 
-The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). Three things vary:
+The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). What varies:
 
 * stem: `7x7`; `deep`, three 3x3 convolutions of 64, 64, 128 channels (GluonCV v1s and the SFNet
   repositories); `deep_narrow`, 32, 32, 64 (mmsegmentation v1c);
@@ -10,17 +10,22 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). Three things
   `uniform`, every block has it whole (the SFNet repositories); `strided`, stages 3 and 4 keep their
   strides and still dilate by 2 and 4, as SFNet's published ResNets do (output stride 32);
   `strided_contracted`, the same with halved first blocks, as in mmsegmentation's FastFCN;
-* whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet).
+* whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet);
+* whether the max pool rounds odd sides up (`ceil_pool`, ICNet in GluonCV).
 """
 
 from __future__ import annotations
 
-from gluoncv.model_zoo import resnetv1b
+from typing import Literal
 
-from mxnetseg.backbones.base import BACKBONES, Backbone
+from gluoncv.model_zoo import resnetv1b
+from mxnet.gluon import HybridBlock
+
+from mxnetseg.backbones.base import BACKBONES, TwoPartBackbone
+from mxnetseg.backbones.naming import RESNET, ImageNetNames
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.layers import Identity
-from mxnetseg.nn.norm import exchange
+from mxnetseg.nn.surgery import configure, exchange, set_dilation, set_stride
 
 DEPTHS = {
     18: (resnetv1b.BasicBlockV1b, (2, 2, 2, 2)),
@@ -30,20 +35,29 @@ DEPTHS = {
     152: (resnetv1b.BottleneckV1b, (3, 8, 36, 3)),
 }
 STEMS = {"7x7": None, "deep": 64, "deep_narrow": 32}
-DILATIONS = ("contracted", "contracted_conv1", "uniform", "strided", "strided_contracted")
+Stem = Literal["7x7", "deep", "deep_narrow"]
+Dilation = Literal["contracted", "contracted_conv1", "uniform", "strided", "strided_contracted"]
 
 
-class ResNet(Backbone):
+class ResNet(TwoPartBackbone):
     """GluonCV's ResNetV1b without its classifier; children keep GluonCV's names."""
 
-    def __init__(self, depth, output_stride=32, stem="7x7", dilation="contracted", rectified=True):
+    imagenet = ImageNetNames(RESNET)
+
+    def __init__(
+        self,
+        depth: int,
+        output_stride: int,
+        stem: Stem,
+        dilation: Dilation,
+        rectified: bool,
+        ceil_pool: bool,
+    ) -> None:
         block, layers = DEPTHS[depth]
         super().__init__(
             channels=[n * block.expansion for n in (64, 128, 256, 512)],
             strides=[min(s, output_stride) for s in (4, 8, 16, 32)],
         )
-        _check(stem, STEMS, "stem")
-        _check(dilation, DILATIONS, "dilation")
         strided = dilation.startswith("strided")
         if strided and output_stride != 32:
             raise ConfigError(
@@ -63,55 +77,52 @@ class ResNet(Backbone):
         if not rectified:
             for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
                 name = "relu3" if hasattr(stage[-1], "conv3") else "relu2"
-                exchange(stage[-1], name, getattr(stage[-1], name), Identity())
+                exchange(stage[-1], name, Identity())
+        if ceil_pool:
+            configure(self.maxpool, pooling_convention="full")
 
-    def hybrid_forward(self, F, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        c1 = self.layer1(x)
-        c2 = self.layer2(self._rectify(F, c1))
+    def first_part(self, F, x):
+        c1 = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+        return c1, self.layer2(self._rectify(F, c1))
+
+    def second_part(self, F, c2):
         c3 = self.layer3(self._rectify(F, c2))
-        c4 = self.layer4(self._rectify(F, c3))
-        return c1, c2, c3, c4
+        return c3, self.layer4(self._rectify(F, c3))
 
     def _rectify(self, F, x):
         return x if self._rectified else F.relu(x)
 
 
-def _check(value, known, what):
-    if value not in known:
-        raise ConfigError(f"resnet {what} must be one of {', '.join(known)}, not {value!r}")
-
-
-def _dilate(stage, rate, style, keep_stride):
+def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -> None:
     """Set strides and dilations of a built stage; no parameter depends on them."""
     for index, block in enumerate(stage):
         first = rate // 2 if "contracted" in style and index == 0 else rate
         if not keep_stride:
-            for conv in (block.conv1, block.conv2):
-                conv._kwargs["stride"] = (1, 1)
+            set_stride(block.conv1, 1)
+            set_stride(block.conv2, 1)
             if block.downsample is not None:
-                block.downsample[0]._kwargs["stride"] = (1, 1)
+                set_stride(block.downsample[0], 1)
         if hasattr(block, "conv3"):  # a bottleneck: one 3x3 convolution
-            _set_dilation(block.conv2, first)
+            set_dilation(block.conv2, first)
         elif style == "contracted_conv1":
-            _set_dilation(block.conv1, first)
+            set_dilation(block.conv1, first)
         elif "contracted" in style:
-            _set_dilation(block.conv1, first)
-            _set_dilation(block.conv2, rate)
+            set_dilation(block.conv1, first)
+            set_dilation(block.conv2, rate)
         else:
-            _set_dilation(block.conv2, rate)
+            set_dilation(block.conv2, rate)
 
 
-def _set_dilation(conv, rate):
-    conv._kwargs["dilate"] = conv._kwargs["pad"] = (rate, rate)
-
-
-def _register(name, depth, preset_stem):
-    @BACKBONES.register(name, output_strides=(8, 16, 32), weights=name)
-    def build(output_stride=32, stem=preset_stem, dilation="contracted", rectified=True):
-        return ResNet(depth, output_stride, stem, dilation, rectified)
-
-    build.__name__ = name
+def _register(name: str, depth: int, preset_stem: Stem) -> None:
+    @BACKBONES.register(name, output_strides=(8, 16, 32))
+    def build(
+        output_stride: int = 32,
+        stem: Stem = preset_stem,
+        dilation: Dilation = "contracted",
+        rectified: bool = True,
+        ceil_pool: bool = False,
+    ) -> ResNet:
+        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool)
 
 
 for _depth in DEPTHS:

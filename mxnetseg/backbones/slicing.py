@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from mxnet.gluon import nn
+from typing import Dict, Iterable, Tuple
+
+from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.backbones.base import Backbone
+from mxnetseg.nn.surgery import children, set_dilation, set_stride, settings
 
 
-def cut(backbone, features, levels):
+def cut(backbone: Backbone, features: HybridBlock, levels: Dict[str, Tuple[int, int]]) -> None:
     """Move children of `features` into `backbone.<name>` sequentials, renumbered from 0.
 
     `levels`: {name: (first, last + 1)} of child indices. What was `features.7.` in GluonCV's parameter
     files is recorded in `backbone.zoo_prefixes` as {"features.7.": "layer2.1."}.
     """
-    children = list(features._children.values())
+    parts = list(children(features).values())
     backbone.zoo_prefixes = {}
     for name, (first, end) in levels.items():
         level = nn.HybridSequential()
         for index in range(first, end):
             backbone.zoo_prefixes[f"features.{index}."] = f"{name}.{index - first}."
-            level.add(children[index])
+            level.add(parts[index])
         setattr(backbone, name, level)
 
 
-def hold_stride(chain, stride, output_stride):
+def hold_stride(chain: Iterable[nn.Conv2D], stride: int, output_stride: int) -> None:
     """Turn strides beyond `output_stride` into dilation.
 
     `chain`: convolutions in running order; `stride`: of the map that the first one reads. A convolution
@@ -29,20 +34,11 @@ def hold_stride(chain, stride, output_stride):
     """
     rate = 1
     for conv in chain:
-        step = conv._kwargs["stride"][0]
-        kernel = conv._kwargs["kernel"][0]
-        if kernel > 1 and rate > 1:
-            conv._kwargs["dilate"] = (rate, rate)
-            conv._kwargs["pad"] = (rate * (kernel // 2),) * 2
+        step = settings(conv)["stride"][0]
+        if rate > 1 and settings(conv)["kernel"] != (1, 1):
+            set_dilation(conv, rate)
         if step > 1 and stride >= output_stride:
-            conv._kwargs["stride"] = (1, 1)
+            set_stride(conv, 1)
             rate *= step
         else:
             stride *= step
-
-
-def convolutions(block):
-    """Convolutions of a block, depth first: the running order of a chain."""
-    if isinstance(block, nn.Conv2D):
-        return [block]
-    return [conv for child in block._children.values() for conv in convolutions(child)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import mxnet as mx
 import numpy as np
 
@@ -11,7 +13,7 @@ from mxnetseg.backbones.base import Backbone
 class Standardize(Backbone):
     """A backbone behind (image - mean) / std, the statistics stored with its parameters, never trained."""
 
-    def __init__(self, net, mean, std):
+    def __init__(self, net: Backbone, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__(net.channels, net.strides)
         self.mean = self.params.get_constant("mean", _per_channel(mean))
         self.std = self.params.get_constant("std", _per_channel(std))

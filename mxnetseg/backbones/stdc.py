@@ -9,6 +9,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.naming import ImageNetNames, stdc
 from mxnetseg.nn.layers import ConvUnit
 
 WIDTHS = (256, 512, 1024)
@@ -19,7 +20,7 @@ class STDCBlock(HybridBlock):
     """`(N, in, H, W)` to `(N, channels, H/stride, W/stride)`. At stride 2 the first part is average-pooled
     for the output and goes on through a strided depthwise convolution."""
 
-    def __init__(self, in_channels, channels, stride):
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
         half, quarter, eighth = channels // 2, channels // 4, channels // 8
         self.units = nn.HybridSequential()
@@ -51,8 +52,11 @@ class STDCBlock(HybridBlock):
 class STDC(Backbone):
     """Maps of 64, 256, 512, 1024 channels at strides 4, 8, 16, 32."""
 
-    def __init__(self, version):
+    family = "stdc"
+
+    def __init__(self, version: int) -> None:
         super().__init__(channels=(64, *WIDTHS), strides=(4, 8, 16, 32))
+        self.imagenet = ImageNetNames(stdc(version))
         # Zero input channels: the image's are inferred when the backbone is created.
         self.stem = nn.HybridSequential()
         self.stem.add(ConvUnit(0, 32, strides=2), ConvUnit(32, 64, strides=2))
@@ -73,11 +77,11 @@ class STDC(Backbone):
         return c1, c2, c3, c4
 
 
-@BACKBONES.register("stdc1", weights="stdc1")
-def stdc1():
+@BACKBONES.register("stdc1")
+def stdc1() -> STDC:
     return STDC(1)
 
 
-@BACKBONES.register("stdc2", weights="stdc2")
-def stdc2():
+@BACKBONES.register("stdc2")
+def stdc2() -> STDC:
     return STDC(2)

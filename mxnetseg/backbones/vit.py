@@ -8,11 +8,14 @@ grid of each image, bilinearly or, as in Segmenter, bicubically.
 
 from __future__ import annotations
 
+from typing import Dict, Literal, Optional, Sequence, Tuple
+
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.naming import VIT, ImageNetNames, grid_of
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.resize import resize_bicubic_like, resize_like, resize_to
 from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
@@ -22,20 +25,10 @@ PATCH = 16
 SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12), "large": (1024, 24, 16)}
 
 
-RESIZING = {"bilinear": resize_like, "bicubic": resize_bicubic_like}
-
-
-def grid_of(patches):
-    """Rows and columns of a grid that holds so many patches: as near to a square as there is, and not
-    higher than wide."""
-    rows = next(n for n in range(int(patches**0.5), 0, -1) if patches % n == 0)
-    return rows, patches // rows
-
-
 class Attention(HybridBlock):
     """Multi-head self-attention of tokens `(N, L, C)`."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self._heads = heads
         self._scale = (width // heads) ** -0.5
@@ -55,7 +48,7 @@ class Attention(HybridBlock):
 class MLP(HybridBlock):
     """Two dense layers with an exact GELU in between."""
 
-    def __init__(self, width, hidden):
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.fc1 = token_dense(hidden, width)
         self.act = nn.GELU()
@@ -68,12 +61,12 @@ class MLP(HybridBlock):
 class Block(HybridBlock):
     """Pre-norm transformer block."""
 
-    def __init__(self, width, heads, ratio=4, epsilon=1e-6):
+    def __init__(self, width: int, heads: int, epsilon: float = 1e-6) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
-        self.mlp = MLP(width, ratio * width)
+        self.mlp = MLP(width, 4 * width)
 
     def hybrid_forward(self, F, x):
         x = x + self.attn(self.norm1(x))
@@ -89,10 +82,22 @@ class ViT(Backbone):
     how the position embedding is resized.
     """
 
-    def __init__(self, width, depth, heads, grid, class_token, patch_bias, taps, final_norm, resizing):
+    patch = PATCH
+    imagenet = ImageNetNames(VIT)
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int,
+        grid: Tuple[int, int],
+        class_token: bool,
+        patch_bias: bool,
+        taps: Optional[Sequence[int]],
+        final_norm: bool,
+        resizing: Literal["bilinear", "bicubic"],
+    ) -> None:
         super().__init__(channels=(width,) * 4, strides=(PATCH,) * 4)
-        if resizing not in RESIZING:
-            raise ConfigError(f"vit resizing must be one of {', '.join(RESIZING)}, not {resizing!r}")
         self.depth = depth
         self._resizing = resizing
         self.tap(taps or [depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)])
@@ -108,7 +113,7 @@ class ViT(Backbone):
             self.blocks.add(Block(width, heads))
         self.norm = nn.LayerNorm(epsilon=1e-6, in_channels=width) if final_norm else None
 
-    def rearrange(self, tensors):
+    def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """The position embedding of a file, `(1, tokens, C)`, as a map on this network's grid."""
         tensors = dict(tensors)
         table = tensors.pop("pos_embed", None)
@@ -124,7 +129,7 @@ class ViT(Backbone):
         here = resize_to(mx.nd, on_file, self.pos_embed.shape[2:], align_corners=False)
         return {**tensors, "pos_embed": here.asnumpy()}
 
-    def tap(self, indices):
+    def tap(self, indices: Sequence[int]) -> None:
         """Choose the four blocks whose outputs are the maps, shallow to deep."""
         indices = tuple(int(i) for i in indices)
         rising = len(indices) == 4 and list(indices) == sorted(indices)
@@ -135,8 +140,11 @@ class ViT(Backbone):
     def hybrid_forward(self, F, x, pos_embed, cls_token=None, cls_pos=None):
         x = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 0, PATCH - 1, 0, PATCH - 1))
         patches = self.patch_embed(x)
-        resize = RESIZING[self._resizing]
-        patches = F.broadcast_add(patches, resize(F, pos_embed, patches, align_corners=False))
+        if self._resizing == "bicubic":
+            positions = resize_bicubic_like(F, pos_embed, patches)
+        else:
+            positions = resize_like(F, pos_embed, patches, align_corners=False)
+        patches = F.broadcast_add(patches, positions)
         tokens = to_tokens(F, patches)
         if self._class_token:
             first = F.broadcast_like(cls_token + cls_pos, tokens, lhs_axes=(0,), rhs_axes=(0,))
@@ -158,10 +166,15 @@ class ViT(Backbone):
 def _register(size):
     name = f"vit_{size}"
 
-    @BACKBONES.register(name, output_strides=(PATCH,), weights=name, pyramid=False)
+    @BACKBONES.register(name, output_strides=(PATCH,), pyramid=False)
     def build(
-        grid=(24, 24), class_token=True, patch_bias=True, taps=None, final_norm=False, resizing="bilinear"
-    ):
+        grid: Tuple[int, int] = (24, 24),
+        class_token: bool = True,
+        patch_bias: bool = True,
+        taps: Optional[Sequence[int]] = None,
+        final_norm: bool = False,
+        resizing: Literal["bilinear", "bicubic"] = "bilinear",
+    ) -> ViT:
         return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps, final_norm, resizing)
 
 

@@ -3,10 +3,14 @@ pre-activation network (its A2 form: the first two stages are entered by max poo
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from gluoncv.model_zoo import wideresnet
+from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.errors import ConfigError
+from mxnetseg.nn.surgery import layers, set_dilation, set_stride, settings
 
 MODULES = ("mod1", "pool2", "mod2", "pool3", "mod3", "mod4", "mod5", "mod6", "mod7")
 
@@ -18,7 +22,7 @@ class WideResNet(Backbone):
     DeepLabv3+ decodes at. Maps are raw sums of residual blocks: no norm or ReLU closes them.
     """
 
-    def __init__(self, structure, output_stride=32, finest=4):
+    def __init__(self, structure: Sequence[int], output_stride: int, finest: int) -> None:
         if finest not in (2, 4):
             raise ConfigError(f"wideresnet finest must be 2 or 4, not {finest!r}")
         strides = [min(s, output_stride) for s in (4, 8, 16, 32)]
@@ -46,21 +50,18 @@ class WideResNet(Backbone):
         return half if self._finest == 2 else quarter, c2, c3, c4
 
 
-def _enter_with_stride(block):
+def _enter_with_stride(block: HybridBlock) -> None:
     """Stride 2 at the block's first convolution and at its shortcut."""
-    for conv in (block.convs[0], block.proj_conv):
-        conv._kwargs["stride"] = (2, 2)
+    set_stride(block.convs[0], 2)
+    set_stride(block.proj_conv, 2)
 
 
-def _divide_dilation(stage, factor):
-    for block in stage:
-        for layer in block.convs:
-            settings = getattr(layer, "_kwargs", {})
-            if settings.get("kernel") == (3, 3):
-                rate = max(1, settings["dilate"][0] // factor)
-                settings["dilate"] = settings["pad"] = (rate, rate)
+def _divide_dilation(stage: HybridBlock, factor: int) -> None:
+    for conv in layers(stage, nn.Conv2D):
+        if settings(conv)["kernel"] == (3, 3):
+            set_dilation(conv, max(1, settings(conv)["dilate"][0] // factor))
 
 
-@BACKBONES.register("wideresnet38", output_strides=(8, 16, 32), weights="wideresnet38")
-def wideresnet38(output_stride=32, finest=4):
+@BACKBONES.register("wideresnet38", output_strides=(8, 16, 32))
+def wideresnet38(output_stride: int = 32, finest: int = 4) -> WideResNet:
     return WideResNet([3, 3, 6, 3, 1, 1], output_stride, finest)

@@ -8,9 +8,13 @@ are set here, which no parameter depends on: GluonCV's Xception-71 has one strid
 
 from __future__ import annotations
 
+from typing import Iterable, List
+
 from gluoncv.model_zoo import xception
+from mxnet.gluon import HybridBlock
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.nn.surgery import set_dilation, set_stride
 
 PARTS = (
     *("conv1", "bn1", "relu", "conv2", "bn2", "block1", "block2", "block3", "midflow", "block20"),
@@ -25,7 +29,7 @@ class Xception(Backbone):
     and of the middle flow, c4 the exit flow's.
     """
 
-    def __init__(self, depth, output_stride=32):
+    def __init__(self, depth: int, output_stride: int) -> None:
         super().__init__(
             channels=(128, 256, 728, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
         )
@@ -60,26 +64,28 @@ class Xception(Backbone):
         return c1, c2, c3, c4
 
 
-def _separable(layers):
+def _separable(layers: Iterable[HybridBlock]) -> List[xception.SeparableConv2d]:
     return [layer for layer in layers if isinstance(layer, xception.SeparableConv2d)]
 
 
-def _hold(block):
+def _hold(block: HybridBlock) -> None:
     """Take the stride, which is on the last separable convolution and the shortcut, from a block."""
-    block.skip._kwargs["stride"] = _separable(block.rep)[-1].conv1._kwargs["stride"] = (1, 1)
+    set_stride(block.skip, 1)
+    set_stride(_separable(block.rep)[-1].conv1, 1)
 
 
-def _dilate(layers, rate):
+def _dilate(layers: Iterable[HybridBlock], rate: int) -> None:
     for layer in _separable(layers):
+        # GluonCV pads the input by this before it convolves.
         layer.dilation = rate
-        layer.conv1._kwargs["dilate"] = (rate, rate)
+        set_dilation(layer.conv1, rate, pad=False)
 
 
-@BACKBONES.register("xception65", output_strides=(8, 16, 32), weights="xception65")
-def xception65(output_stride=32):
+@BACKBONES.register("xception65", output_strides=(8, 16, 32))
+def xception65(output_stride: int = 32) -> Xception:
     return Xception(65, output_stride)
 
 
-@BACKBONES.register("xception71", output_strides=(8, 16, 32), weights="xception71")
-def xception71(output_stride=32):
+@BACKBONES.register("xception71", output_strides=(8, 16, 32))
+def xception71(output_stride: int = 32) -> Xception:
     return Xception(71, output_stride)

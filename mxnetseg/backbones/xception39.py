@@ -6,6 +6,8 @@ separable convolutions in bottleneck form: n, n and 4n channels.
 
 from __future__ import annotations
 
+from typing import Optional
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
@@ -19,7 +21,9 @@ EXPANSION = 4
 class SeparableConv(HybridBlock):
     """Depthwise 3x3 with neither norm nor activation, then a pointwise unit."""
 
-    def __init__(self, in_channels, channels, strides=1, act="relu"):
+    def __init__(
+        self, in_channels: int, channels: int, strides: int = 1, act: Optional[str] = "relu"
+    ) -> None:
         super().__init__()
         self.depthwise = nn.Conv2D(
             in_channels, 3, strides, 1, groups=in_channels, use_bias=False, in_channels=in_channels
@@ -33,7 +37,7 @@ class SeparableConv(HybridBlock):
 class Block(HybridBlock):
     """Three separable convolutions beside a shortcut, ReLU after their sum."""
 
-    def __init__(self, in_channels, width, strides):
+    def __init__(self, in_channels: int, width: int, strides: int) -> None:
         super().__init__()
         out = width * EXPANSION
         self.residual = nn.HybridSequential()
@@ -52,7 +56,7 @@ class Block(HybridBlock):
 class Xception39(Backbone):
     """Maps of 8, 64, 128, 256 channels at strides 4, 8, 16, 32."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(channels=(8, *(width * EXPANSION for width, _ in STAGES)), strides=(4, 8, 16, 32))
         # Zero input channels: the image's are inferred when the backbone is created.
         self.conv = ConvUnit(0, 8, strides=2)
@@ -72,6 +76,6 @@ class Xception39(Backbone):
         return c1, c2, c3, c4
 
 
-@BACKBONES.register("xception39", weights="xception39")
-def xception39():
+@BACKBONES.register("xception39")
+def xception39() -> Xception39:
     return Xception39()

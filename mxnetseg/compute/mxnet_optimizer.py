@@ -9,6 +9,7 @@ import numpy as np
 from mxnet.gluon import Trainer as GluonTrainer
 
 from mxnetseg.compute.groups import parameter_group
+from mxnetseg.nn.surgery import named_parameters
 
 # float32 sums over contexts and over a few hundred tensors: what lies above this is clipped.
 _NORM_FLOOR = 1e-12
@@ -64,7 +65,7 @@ class Updater:
     def __init__(self, network, settings, contexts):
         self.settings = settings
         self.contexts = list(contexts)
-        named = network._collect_params_with_prefix()
+        named = named_parameters(network)
         self.names = _unique_names(named)
         self.parameters = [named[name] for name in self.names]
         self.trained = [p for p in self.parameters if p.grad_req != "null"]

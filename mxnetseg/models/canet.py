@@ -13,11 +13,10 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.binning import apply_rows_columns, bin_weights, interpolation_weights
 from mxnetseg.nn.grid import side
 from mxnetseg.nn.layers import ConvUnit, FCNHead
-from mxnetseg.nn.pool import adaptive_avg_pool
-from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.pool import adaptive_avg_pool, bin_weights
+from mxnetseg.nn.resize import apply_rows_columns, interpolation_weights, resize_like
 from mxnetseg.nn.separable import SeparableUnit
 
 

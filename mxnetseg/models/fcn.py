@@ -10,7 +10,7 @@ form at 8. Published implementations differ in the classifier only: one 3x3 unit
 from __future__ import annotations
 
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3, head_width
-from mxnetseg.nn.gather import gather_maps, gathers
+from mxnetseg.nn.gather import gather_maps
 from mxnetseg.nn.jpu import jpu_neck
 from mxnetseg.nn.layers import FCNHead
 
@@ -61,6 +61,6 @@ def fcn(
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, at most their input's; None is a
     quarter of it. The auxiliary head reads c3. `gather`: classify all maps joined, None does so on HRNet."""
     channels = backbone.channels
-    gather = not jpu and (gathers(backbone) if gather is None else gather)
+    gather = not jpu and (backbone.parallel_branches if gather is None else gather)
     head = FCN(channels, nclass, width, units, concat_input, jpu, gather, align_corners)
     return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)

@@ -21,6 +21,7 @@ from mxnetseg.models.base import MODELS, Head, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
+from mxnetseg.nn.surgery import configure
 
 STAGES = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
@@ -51,7 +52,7 @@ class ThreeResolutions(Backbone):
         if ceil_pool:
             if not self._in_two_parts:
                 raise ConfigError("icnet ceil_pool needs a ResNet")
-            context.maxpool._kwargs["pooling_convention"] = "full"
+            configure(context.maxpool, pooling_convention="full")
         deepest = 2 * width
         # Zero input channels: the image's are inferred when the network is created.
         self.full = nn.HybridSequential()

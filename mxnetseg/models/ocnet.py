@@ -14,10 +14,10 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend
+from mxnetseg.nn.grid import side
 from mxnetseg.nn.jpu import jpu_neck
 from mxnetseg.nn.layers import ConvUnit, channel_dropout
 from mxnetseg.nn.resize import resize_like
-from mxnetseg.nn.warp import side
 
 
 class ObjectContext(HybridBlock):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.models.base import MODELS, Head, Segmentor
-from mxnetseg.nn.gather import gather_maps, gathers
+from mxnetseg.nn.gather import gather_maps
 from mxnetseg.nn.layers import ConvUnit, Identity, channel_dropout
 from mxnetseg.nn.resize import resize_like
 
@@ -123,7 +123,7 @@ def ocrnet(
     """`width`: channels of pixels and regions, `inner`: of the attention. `region_width`, `region_kernel`:
     the first classifier's unit; None is `width` and 3, on joined maps their channels and 1. `act`,
     `unit_bias`: see the module. `gather`: None joins all maps on HRNet only. `aux`: the region logits."""
-    gather = gathers(backbone) if gather is None else gather
+    gather = backbone.parallel_branches if gather is None else gather
     region_width = region_width or (sum(backbone.channels) if gather else width)
     region_kernel = region_kernel or (1 if gather else 3)
     apart = not gather and backbone.strides[2] != backbone.strides[3]

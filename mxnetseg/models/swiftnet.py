@@ -17,10 +17,10 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.standardize import Standardize
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.binning import bin_weights
 from mxnetseg.nn.grid import side, steps
 from mxnetseg.nn.lateral import LateralFusion
 from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.pool import bin_weights
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.preact import PreActUnit
 from mxnetseg.nn.resize import resize_like

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, Sequence, Tuple
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
@@ -11,7 +13,7 @@ from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.separable import SeparableUnit
 
 
-def rates_for(stride):
+def rates_for(stride: int) -> Tuple[int, int, int]:
     """The paper's dilation rates: 6, 12, 18 at output stride 16, twice that at 8, half at 32."""
     return tuple(max(1, rate * 16 // stride) for rate in (6, 12, 18))
 
@@ -26,16 +28,16 @@ class ASPP(HybridBlock):
 
     def __init__(
         self,
-        in_channels,
-        width=256,
-        rates=(12, 24, 36),
-        separable=False,
-        pool_first=False,
-        project="1x1",
-        dropout=0.5,
-        align_corners=True,
-        image_pool=True,
-    ):
+        in_channels: int,
+        width: int = 256,
+        rates: Sequence[int] = (12, 24, 36),
+        separable: bool = False,
+        pool_first: bool = False,
+        project: Literal["1x1", "3x3", "linear"] = "1x1",
+        dropout: float = 0.5,
+        align_corners: bool = True,
+        image_pool: bool = True,
+    ) -> None:
         super().__init__()
         if project not in ("1x1", "3x3", "linear"):
             raise ConfigError(f"ASPP project must be 1x1, 3x3 or linear, not {project!r}")

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Literal, Optional
 
-def positions(F, x):
+from mxnetseg.nn.tensor import Ops, Tensor
+
+
+def positions(F: Ops, x: Tensor) -> Tensor:
     """`(N, C, H, W)` to `(N, C, H*W)`."""
     return F.reshape(x, (0, 0, -1))
 
 
-def attend(F, query, key, value, scale=None, over="keys", mask=None):
+def attend(
+    F: Ops,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: Optional[float] = None,
+    over: Literal["keys", "queries"] = "keys",
+    mask: Optional[Tensor] = None,
+) -> Tensor:
     """Weighted sums of `value`, one at every position of `query`: `(N, V, H, W)`.
 
     `query` `(N, C, H, W)`; `key` and `value` `(N, C, ...)`, `(N, V, ...)` over the same positions, as maps or
@@ -26,6 +38,6 @@ def attend(F, query, key, value, scale=None, over="keys", mask=None):
     return like_map(F, summed, query)
 
 
-def like_map(F, flat, x):
+def like_map(F: Ops, flat: Tensor, x: Tensor) -> Tensor:
     """`(N, V, H*W)` to `(N, V, H, W)`, the size of `x` `(N, C, H, W)`."""
     return F.reshape_like(flat, x, lhs_begin=2, lhs_end=3, rhs_begin=2, rhs_end=4)

@@ -13,7 +13,7 @@ class ContextHead(HybridBlock):
     `(N, in, h, w)` to `(N, nclass, h, w)`. `block` is a network from `(N, width, h, w)` to the same shape.
     """
 
-    def __init__(self, in_channels, nclass, width, block):
+    def __init__(self, in_channels: int, nclass: int, width: int, block: HybridBlock) -> None:
         super().__init__()
         self.reduce = ConvUnit(in_channels, width)
         self.block = block

@@ -19,7 +19,7 @@ class WindowPooling(HybridBlock):
     PAPPM, arXiv 2206.02066) adds the map to every scale and blends all at once, in groups.
     """
 
-    def __init__(self, in_channels, width, channels, cascade=True):
+    def __init__(self, in_channels: int, width: int, channels: int, cascade: bool = True) -> None:
         super().__init__()
         self._cascade = cascade
         scales = len(WINDOWS) + 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Sequence, Tuple, Union
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
@@ -9,25 +11,30 @@ from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.separable import SeparableUnit
 
+WIDTH = 512
+DILATIONS = (1, 2, 4, 8)
+
 
 class JPU(HybridBlock):
-    """Maps at strides 8, 16, 32 to one of `4 * width` channels at stride 8.
+    """Maps at strides 8, 16, 32 to one of 2048 channels at stride 8.
 
     `coarse_first` is the order in which the three reduced maps are joined (mmsegmentation has the
     finest first).
     """
 
-    def __init__(self, channels, width=512, dilations=(1, 2, 4, 8), align_corners=True, coarse_first=True):
+    def __init__(
+        self, channels: Sequence[int], align_corners: bool = True, coarse_first: bool = True
+    ) -> None:
         super().__init__()
         self._align_corners = align_corners
         self._coarse_first = coarse_first
-        self.out_channels = width * len(dilations)
+        self.out_channels = WIDTH * len(DILATIONS)
         self.reduce = nn.HybridSequential()
         for n in channels:
-            self.reduce.add(ConvUnit(n, width))
+            self.reduce.add(ConvUnit(n, WIDTH))
         self.branches = nn.HybridSequential()
-        for dilation in dilations:
-            self.branches.add(SeparableUnit(width * len(channels), width, dilation))
+        for dilation in DILATIONS:
+            self.branches.add(SeparableUnit(WIDTH * len(channels), WIDTH, dilation))
 
     def hybrid_forward(self, F, c2, c3, c4):
         fine, middle, coarse = (unit(x) for unit, x in zip(self.reduce, (c2, c3, c4)))
@@ -38,7 +45,9 @@ class JPU(HybridBlock):
         return F.concat(*[branch(joined) for branch in self.branches], dim=1)
 
 
-def jpu_neck(jpu, channels, align_corners=True):
+def jpu_neck(
+    jpu: Union[bool, Literal["fine_first"]], channels: Sequence[int], align_corners: bool = True
+) -> Tuple[Optional[JPU], int]:
     """The `jpu` keyword of dilated heads: (neck or None, channels of the deepest map after it).
 
     `jpu`: False, True, or `fine_first` (mmsegmentation's order of concatenation). `channels`: of the

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from mxnet.gluon import HybridBlock
 
 from mxnetseg.nn.layers import ConvUnit
@@ -15,7 +17,13 @@ class LateralFusion(HybridBlock):
     normalize before they convolve.
     """
 
-    def __init__(self, low_channels, channels, unit=ConvUnit, align_corners=True):
+    def __init__(
+        self,
+        low_channels: int,
+        channels: int,
+        unit: Callable[[int, int, int], HybridBlock] = ConvUnit,
+        align_corners: bool = True,
+    ) -> None:
         super().__init__()
         self._align_corners = align_corners
         self.lateral = unit(low_channels, channels, 1)

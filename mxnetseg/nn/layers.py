@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mxnet.gluon import HybridBlock, nn
+from typing import Optional, Sequence, Union
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "softrelu")
+from mxnet.gluon import HybridBlock, nn
 
 
 class ConvUnit(HybridBlock):
@@ -15,18 +15,16 @@ class ConvUnit(HybridBlock):
 
     def __init__(
         self,
-        in_channels,
-        channels,
-        kernel=3,
-        strides=1,
-        padding=None,
-        dilation=1,
-        groups=1,
-        bias=False,
-        act="relu",
-        epsilon=1e-5,
-        momentum=0.9,
-    ):
+        in_channels: int,
+        channels: int,
+        kernel: Union[int, Sequence[int]] = 3,
+        strides: int = 1,
+        padding: Optional[int] = None,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        act: Optional[str] = "relu",
+    ) -> None:
         super().__init__()
         if padding is None:
             kernels = kernel if isinstance(kernel, (tuple, list)) else (kernel, kernel)
@@ -42,7 +40,7 @@ class ConvUnit(HybridBlock):
             use_bias=bias,
             in_channels=in_channels,
         )
-        self.bn = nn.BatchNorm(in_channels=channels, epsilon=epsilon, momentum=momentum)
+        self.bn = nn.BatchNorm(in_channels=channels)
 
     def hybrid_forward(self, F, x):
         x = self.bn(self.conv(x))
@@ -56,7 +54,7 @@ class Identity(HybridBlock):
         return F.identity(x)
 
 
-def channel_dropout(rate):
+def channel_dropout(rate: float) -> nn.Dropout:
     """Dropout of whole channels of `(N, C, H, W)`."""
     return nn.Dropout(rate, axes=(2, 3))
 
@@ -72,17 +70,17 @@ class FCNHead(HybridBlock):
 
     def __init__(
         self,
-        in_channels,
-        nclass,
-        channels,
-        units=1,
-        concat_input=False,
-        dropout=0.1,
-        unit_bias=False,
-        spatial_dropout=False,
-        classifier_bias=True,
-        kernel=3,
-    ):
+        in_channels: int,
+        nclass: int,
+        channels: int,
+        units: int = 1,
+        concat_input: bool = False,
+        dropout: float = 0.1,
+        unit_bias: bool = False,
+        spatial_dropout: bool = False,
+        classifier_bias: bool = True,
+        kernel: int = 3,
+    ) -> None:
         super().__init__()
         self.units = nn.HybridSequential()
         for i in range(units):

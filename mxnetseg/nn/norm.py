@@ -7,24 +7,30 @@ place afterwards, so that no head has to know about them and every checkpoint ke
 from __future__ import annotations
 
 import itertools
+from typing import Any, Optional
 
-from mxnet.gluon import HybridBlock, contrib, nn
+from mxnet.gluon import Block, HybridBlock, contrib, nn
 
 from mxnetseg.errors import ConfigError
+from mxnetseg.nn.surgery import children, configure, exchange, forget_symbol, layers, settings
 
 NORMS = ("bn", "syncbn", "gn")
+# Channels that a group of group norm has at least: over a globally pooled map, one pixel, a group of one
+# channel would be its own mean and come out as zero whatever it was.
+GROUP = 4
 _sync_keys = itertools.count()
 
 
-def convert_norm(net, kind, num_devices=1, groups=32):
+def convert_norm(net: HybridBlock, kind: str, num_devices: int = 1, groups: int = 32) -> HybridBlock:
     """Give every norm layer of `net` the `kind` and return `net`.
 
     `bn` and `syncbn` share parameters with what they replace, running statistics included, so a trained
     network converts both ways (evaluation and export use `bn`). `syncbn` averages statistics over
     `num_devices` contexts of this process. `gn` takes over scale and shift, and has no statistics: it is
-    for networks about to be trained; `groups` falls to the largest divisor of the channels.
-    Raises ConfigError for another kind, and for `syncbn` over several devices in a network that runs layers
-    more than once in a pass (blocks that say so with `runs_twice`): MXNet aborts the process there.
+    for networks about to be trained; `groups` falls to the largest divisor of the channels that leaves four
+    or more to a group, if there is one. Raises ConfigError for another kind, and for `syncbn` over several
+    devices in a network that runs layers more than once in a pass (blocks that say so with `runs_twice`):
+    MXNet aborts the process there.
     """
     if kind not in NORMS:
         raise ConfigError(f"norm must be one of {', '.join(NORMS)}, not {kind!r}")
@@ -33,21 +39,51 @@ def convert_norm(net, kind, num_devices=1, groups=32):
             "this network runs layers more than once in a pass, which MXNet's synchronized batch norm "
             "cannot do on more than one device; use norm 'bn' or 'gn'"
         )
-    for name, child in list(net._children.items()):
+    for name, child in children(net).items():
         if isinstance(child, nn.BatchNorm):
             twin = _replacement(child, kind, num_devices, groups)
             if twin is not child:
-                exchange(net, name, child, twin)
+                exchange(net, name, twin)
         else:
             convert_norm(child, kind, num_devices, groups)
     return net
 
 
+def tune_norm(
+    net: Block, momentum: Optional[float] = None, epsilon: Optional[float] = None, frozen: bool = False
+) -> None:
+    """Set what every batch norm of `net`, synchronized ones too, does with its statistics; None keeps.
+
+    `momentum`: share of the old running statistics that a step keeps (PyTorch's 1 - momentum), 0 to 1.
+    `epsilon`: added to the variance, above 0. `frozen`: training normalizes with the running statistics, too,
+    and leaves them as they are; scale and shift are still trained. Raises ConfigError for values out of
+    range, and for a network without batch norm, where they would change nothing.
+    """
+    if momentum is None and epsilon is None and not frozen:
+        return
+    if momentum is not None and not 0 <= momentum <= 1:
+        raise ConfigError(f"norm momentum must be from 0 to 1, not {momentum!r}")
+    if epsilon is not None and not epsilon > 0:
+        raise ConfigError(f"norm epsilon must be above 0, not {epsilon!r}")
+    found = list(layers(net, nn.BatchNorm))
+    if not found:
+        raise ConfigError(
+            "this network has no batch norm: momentum, epsilon and freezing are for norm 'bn' and 'syncbn'"
+        )
+    changed = {"use_global_stats": True} if frozen else {}
+    if momentum is not None:
+        changed["momentum"] = momentum
+    if epsilon is not None:
+        changed["eps"] = epsilon
+    for layer in found:
+        configure(layer, **changed)
+
+
 class ChannelGroupNorm(HybridBlock):
     """Group norm with a scale and a shift for each channel, as its paper (arXiv 1803.08494) has it; the
-    layer of MXNet 1.9.1 has one for each group only. `(N, C, H, W)` to the same."""
+    layer of MXNet 1.9.1 has one for each group only. `(N, C, ...)` to the same."""
 
-    def __init__(self, channels, groups, epsilon, **keywords):
+    def __init__(self, channels: int, groups: int, epsilon: float, **keywords: Any) -> None:
         super().__init__(**keywords)
         self._groups = groups
         self._epsilon = epsilon
@@ -56,21 +92,25 @@ class ChannelGroupNorm(HybridBlock):
 
     def hybrid_forward(self, F, x, gamma, beta):
         unit, zero = F.ones((self._groups,)), F.zeros((self._groups,))
-        x = F.GroupNorm(x, unit, zero, num_groups=self._groups, eps=self._epsilon)
-        gamma, beta = (F.reshape(p, (1, -1, 1, 1)) for p in (gamma, beta))
-        return F.broadcast_add(F.broadcast_mul(x, gamma), beta)
+        # Flat positions: maps, sequences and plain vectors alike.
+        flat = F.reshape(x, (0, 0, -1))
+        y = F.GroupNorm(flat, unit, zero, num_groups=self._groups, eps=self._epsilon)
+        gamma, beta = (F.reshape(p, (1, -1, 1)) for p in (gamma, beta))
+        return F.reshape_like(F.broadcast_add(F.broadcast_mul(y, gamma), beta), x)
 
 
 def _replacement(layer, kind, num_devices, groups):
     synced = isinstance(layer, contrib.nn.SyncBatchNorm)
     if kind == "bn" and not synced:
         return layer
-    old, channels = layer._kwargs, layer.gamma.shape[0]
+    old, channels = settings(layer), layer.gamma.shape[0]
     # `params` makes the twin look its parameters up among the layer's: the same objects.
     if kind == "gn":
-        count = next(g for g in range(min(groups, channels), 0, -1) if channels % g == 0)
+        count = _groups(channels, groups)
+        for parameter in (layer.gamma, layer.beta):
+            forget_symbol(parameter)
         return ChannelGroupNorm(channels, count, old["eps"], prefix=layer.prefix, params=layer.params)
-    settings = dict(
+    shared = dict(
         momentum=old["momentum"],
         epsilon=old["eps"],
         scale=not old["fix_gamma"],
@@ -79,17 +119,13 @@ def _replacement(layer, kind, num_devices, groups):
         params=layer.params,
     )
     if kind == "bn":
-        return nn.BatchNorm(prefix=layer.prefix, **settings)
+        return nn.BatchNorm(prefix=layer.prefix, **shared)
     # MXNet rendezvouses devices by this prefix in a table of the whole process, sized at first
     # use: a prefix used before, with other channels, would be an error.
     prefix = f"{layer.prefix}sync{next(_sync_keys)}_"
-    return contrib.nn.SyncBatchNorm(num_devices=num_devices, prefix=prefix, **settings)
+    return contrib.nn.SyncBatchNorm(num_devices=num_devices, prefix=prefix, **shared)
 
 
-def exchange(parent, name, old, new):
-    """Put the block `new` where `parent` has `old` as its child `name`."""
-    parent._children[name] = new
-    for attribute, value in list(vars(parent).items()):
-        if value is old:
-            object.__setattr__(parent, attribute, new)
-    parent._clear_cached_op()
+def _groups(channels, most):
+    divisors = [g for g in range(1, min(most, channels) + 1) if channels % g == 0]
+    return max((g for g in divisors if channels // g >= GROUP), default=1)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Tuple, Union
 
-def adaptive_avg_pool(F, x, bins):
+from mxnetseg.nn.tensor import Ops, Tensor
+
+
+def adaptive_avg_pool(F: Ops, x: Tensor, bins: Union[int, Tuple[int, int]]) -> Tensor:
     """Average of `(N, C, H, W)` over a grid of `bins` (an int or `(rows, columns)`).
 
     Bin i covers rows floor(i*H/rows) to ceil((i+1)*H/rows), as in PyTorch; maps smaller than the
@@ -12,3 +16,16 @@ def adaptive_avg_pool(F, x, bins):
     if bins in (1, (1, 1)):
         return F.Pooling(x, kernel=(1, 1), global_pool=True, pool_type="avg")
     return F.contrib.AdaptiveAvgPooling2D(x, output_size=bins)
+
+
+def bin_weights(F: Ops, bins: Tensor, count: Tensor, pixels: Tensor, length: Tensor) -> Tensor:
+    """`(length, len(bins))`: the share of each pixel in the average of each of `bins` out of `count`.
+
+    The same bins as a matrix, for grids whose size is computed from the input in the graph, which the
+    operator cannot have. `bins`, `pixels`: vectors of indices from 0; `count`, `length`: one element.
+    """
+    begin = F.floor(F.broadcast_div(F.broadcast_mul(bins, length), count))
+    end = F.ceil(F.broadcast_div(F.broadcast_mul(bins + 1, length), count))
+    begin, end, pixels = F.reshape(begin, (1, -1)), F.reshape(end, (1, -1)), F.reshape(pixels, (-1, 1))
+    inside = F.broadcast_greater_equal(pixels, begin) * F.broadcast_lesser(pixels, end)
+    return F.broadcast_div(inside, end - begin)

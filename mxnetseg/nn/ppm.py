@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.nn.layers import ConvUnit
@@ -19,13 +21,13 @@ class PyramidPooling(HybridBlock):
 
     def __init__(
         self,
-        in_channels,
-        channels,
-        bins=(1, 2, 3, 6),
-        act="relu",
-        align_corners=True,
-        input_first=True,
-    ):
+        in_channels: int,
+        channels: int,
+        bins: Sequence[int] = (1, 2, 3, 6),
+        act: Optional[str] = "relu",
+        align_corners: bool = True,
+        input_first: bool = True,
+    ) -> None:
         super().__init__()
         self._bins = tuple(bins)
         self._align_corners = align_corners

@@ -8,7 +8,15 @@ from mxnet.gluon import HybridBlock, nn
 class PreActUnit(HybridBlock):
     """Batch norm (`.bn`), ReLU, convolution (`.conv`): `(N, in, H, W)` to `(N, channels, H, W)`."""
 
-    def __init__(self, in_channels, channels, kernel=3, bias=False, momentum=0.9, groups=1):
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel: int = 3,
+        bias: bool = False,
+        momentum: float = 0.9,
+        groups: int = 1,
+    ) -> None:
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=in_channels, momentum=momentum)
         self.conv = nn.Conv2D(
@@ -22,7 +30,7 @@ class PreActUnit(HybridBlock):
 class PreActHead(HybridBlock):
     """Batch norm, ReLU, 3x3 convolution, the same two again, classifier (DDRNet, PIDNet)."""
 
-    def __init__(self, in_channels, nclass, width):
+    def __init__(self, in_channels: int, nclass: int, width: int) -> None:
         super().__init__()
         self.unit = PreActUnit(in_channels, width)
         self.bn = nn.BatchNorm(in_channels=width)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Type, Union
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.nn.layers import ConvUnit
@@ -12,7 +14,7 @@ class BasicUnit(HybridBlock):
 
     expansion = 1
 
-    def __init__(self, in_channels, channels, strides=1, rectify=True):
+    def __init__(self, in_channels: int, channels: int, strides: int = 1, rectify: bool = True) -> None:
         super().__init__()
         self._rectify = rectify
         self.units = nn.HybridSequential()
@@ -31,7 +33,7 @@ class BottleneckUnit(HybridBlock):
 
     expansion = 2
 
-    def __init__(self, in_channels, channels, strides=1, rectify=True):
+    def __init__(self, in_channels: int, channels: int, strides: int = 1, rectify: bool = True) -> None:
         super().__init__()
         self._rectify = rectify
         out = channels * self.expansion
@@ -54,7 +56,14 @@ def _shortcut(in_channels, out, strides):
     return ConvUnit(in_channels, out, 1, strides, act=None)
 
 
-def residual_stage(block, in_channels, channels, blocks, strides=1, rectify_last=False):
+def residual_stage(
+    block: Type[Union[BasicUnit, BottleneckUnit]],
+    in_channels: int,
+    channels: int,
+    blocks: int,
+    strides: int = 1,
+    rectify_last: bool = False,
+) -> nn.HybridSequential:
     """`blocks` of a kind; the first has the strides, the last no ReLU unless `rectify_last`."""
     stage = nn.HybridSequential()
     for index in range(blocks):

@@ -5,20 +5,22 @@ from __future__ import annotations
 import mxnet as mx
 from mxnet.gluon import nn
 
+from mxnetseg.nn.tensor import Ops, Tensor
 
-def token_dense(units, in_units, bias=True):
+
+def token_dense(units: int, in_units: int, bias: bool = True) -> nn.Dense:
     """A linear layer over the channels of tokens `(N, L, in_units)`."""
     return nn.Dense(
         units, flatten=False, use_bias=bias, in_units=in_units, weight_initializer=mx.init.Normal(0.02)
     )
 
 
-def to_tokens(F, x):
+def to_tokens(F: Ops, x: Tensor) -> Tensor:
     """`(N, C, H, W)` to `(N, H * W, C)`."""
     return F.transpose(F.reshape(x, (0, 0, -1)), (0, 2, 1))
 
 
-def to_map(F, tokens, like):
+def to_map(F: Ops, tokens: Tensor, like: Tensor) -> Tensor:
     """`(N, H * W, C)` to `(N, C, H, W)`, H and W those of `like`.
 
     The transposition comes last: the gradient of a convolution comes in oneDNN's own layout, which

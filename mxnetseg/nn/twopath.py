@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, Tuple
+
 from mxnet.gluon import HybridBlock, contrib, nn
 
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.pool import adaptive_avg_pool
-from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.resize import nearest_like, resize_like
 
 GATES = ("bottleneck", "normed", "single")
 
@@ -15,7 +17,7 @@ GATES = ("bottleneck", "normed", "single")
 class SpatialPath(HybridBlock):
     """Image to `(N, channels, H/8, W/8)`: three strided units of `width` channels, then a pointwise one."""
 
-    def __init__(self, width, channels):
+    def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.units = nn.HybridSequential()
         # Zero input channels: the image's are inferred when the network is created.
@@ -33,7 +35,7 @@ class SpatialPath(HybridBlock):
 class AttentionRefinement(HybridBlock):
     """3x3 unit, each channel scaled by a sigmoid of its normed global average mixed by a 1x1."""
 
-    def __init__(self, in_channels, channels):
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.unit = ConvUnit(in_channels, channels)
         self.gate = ConvUnit(channels, channels, 1, act="sigmoid")
@@ -52,7 +54,14 @@ class ContextPath(HybridBlock):
     (corner-aligned) for each. Called with `(c3, c4, like)`; `like` has the final size.
     """
 
-    def __init__(self, channels_c3, channels_c4, channels, steps=(2, 2), upsample=("bilinear", "bilinear")):
+    def __init__(
+        self,
+        channels_c3: int,
+        channels_c4: int,
+        channels: int,
+        steps: Tuple[int, int] = (2, 2),
+        upsample: Tuple[str, str] = ("bilinear", "bilinear"),
+    ) -> None:
         super().__init__()
         if any(kind not in ("nearest", "bilinear") for kind in upsample):
             raise ConfigError(f"upsample takes nearest or bilinear, not {upsample!r}")
@@ -84,7 +93,13 @@ class FeatureFusion(HybridBlock):
     sigmoid, so that no gate falls below one half (mmsegmentation). `reduction` narrows the middle.
     """
 
-    def __init__(self, in_channels, channels, gate="bottleneck", reduction=1):
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        gate: Literal["bottleneck", "normed", "single"] = "bottleneck",
+        reduction: int = 1,
+    ) -> None:
         super().__init__()
         if gate not in GATES:
             raise ConfigError(f"the fusion gate must be one of {', '.join(GATES)}, not {gate!r}")
@@ -109,7 +124,7 @@ class FeatureFusion(HybridBlock):
 class ShuffleHead(HybridBlock):
     """3x3 unit and a classifier that writes `factor` x `factor` pixels of logits for each it reads."""
 
-    def __init__(self, in_channels, nclass, channels, factor):
+    def __init__(self, in_channels: int, nclass: int, channels: int, factor: int) -> None:
         super().__init__()
         self.unit = ConvUnit(in_channels, channels)
         self.classifier = nn.Conv2D(nclass * factor * factor, 1, in_channels=channels)
@@ -117,13 +132,3 @@ class ShuffleHead(HybridBlock):
 
     def hybrid_forward(self, F, x):
         return self.shuffle(self.classifier(self.unit(x)))
-
-
-def nearest_like(F, x, like, factor):
-    """Every pixel repeated `factor` times both ways, cut to the size of `like`.
-
-    For strided maps (`like` has 2n or 2n-1 rows where `x` has n) this is what PyTorch's nearest
-    interpolation to that size gives.
-    """
-    x = F.UpSampling(x, scale=factor, sample_type="nearest") if factor > 1 else x
-    return F.slice_like(x, like, axes=(2, 3))

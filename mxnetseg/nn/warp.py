@@ -7,8 +7,13 @@ conversions are here and nowhere else.
 
 from __future__ import annotations
 
+from typing import Tuple
 
-def base_grid(F, like):
+from mxnetseg.nn.grid import side
+from mxnetseg.nn.tensor import Ops, Tensor
+
+
+def base_grid(F: Ops, like: Tensor) -> Tuple[Tensor, Tensor]:
     """Corner-aligned coordinates of `like`'s pixels: x `(1, 1, 1, W)`, y `(1, 1, H, 1)`, in [-1, 1].
 
     A side of one pixel has the coordinate -1, like a linear space of one point.
@@ -19,12 +24,7 @@ def base_grid(F, like):
     )
 
 
-def side(F, like, axis):
-    """Length of an axis of `like` as a one-element array, without fixing it in the graph."""
-    return F.max(F.contrib.arange_like(like, axis=axis)) + 1
-
-
-def flow_grid(F, flow, size_of):
+def flow_grid(F: Ops, flow: Tensor, size_of: Tensor) -> Tensor:
     """Grid for `sample`: the base grid plus `flow` measured in fractions of `size_of`'s sides.
 
     `flow` is `(N, 2, H, W)`, channel 0 along x. A flow equal to the side moves by one unit of the
@@ -36,7 +36,14 @@ def flow_grid(F, flow, size_of):
     return F.concat(F.broadcast_add(dx, x), F.broadcast_add(dy, y), dim=1)
 
 
-def sample(F, x, grid, align_corners=True):
+def pixel_grid(F: Ops, flow: Tensor) -> Tensor:
+    """Grid for `sample`: the base grid plus `flow` `(N, 2, H, W)` measured in pixels of its own size."""
+    x, y = base_grid(F, flow)
+    dx, dy = F.split(flow, num_outputs=2, axis=1)
+    return F.concat(F.broadcast_add(_in_units(F, dx, 3), x), F.broadcast_add(_in_units(F, dy, 2), y), dim=1)
+
+
+def sample(F: Ops, x: Tensor, grid: Tensor, align_corners: bool = True) -> Tensor:
     """`x` `(N, C, h, w)` read at `grid` `(N, 2, H, W)` in [-1, 1]: bilinear, zero outside.
 
     With `align_corners=False` -1 and 1 are the outer edges of the corner pixels instead of their
@@ -66,13 +73,6 @@ def _edge_to_centre(F, coordinate, x, axis):
     span = F.broadcast_maximum(n - 1, F.ones_like(n))
     scaled = F.broadcast_mul(coordinate + 1, _scalar(F, n)) - 1
     return F.broadcast_div(scaled, _scalar(F, span)) - 1
-
-
-def pixel_grid(F, flow):
-    """Grid for `sample`: the base grid plus `flow` `(N, 2, H, W)` measured in pixels of its own size."""
-    x, y = base_grid(F, flow)
-    dx, dy = F.split(flow, num_outputs=2, axis=1)
-    return F.concat(F.broadcast_add(_in_units(F, dx, 3), x), F.broadcast_add(_in_units(F, dy, 2), y), dim=1)
 
 
 def _in_units(F, pixels, axis):

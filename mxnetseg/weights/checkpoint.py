@@ -10,13 +10,14 @@ import mxnet as mx
 import numpy as np
 
 from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.recipe import Recipe, find_recipe, load_recipe
 from mxnetseg.run_files import RECIPE, run_weights
 
 
 def network_arrays(net) -> Dict[str, np.ndarray]:
     """Parameters by structural name. Running statistics that differ between contexts are averaged."""
-    return {name: joined(p) for name, p in net._collect_params_with_prefix().items()}
+    return {name: joined(p) for name, p in named_parameters(net).items()}
 
 
 def joined(parameter) -> np.ndarray:
@@ -65,7 +66,7 @@ def load_into(
     strict: every tensor of both must match, or CheckpointError says what does not and nothing is
     loaded. Otherwise what fits by name and shape is taken and the rest is listed.
     """
-    parameters = net._collect_params_with_prefix()
+    parameters = named_parameters(net)
     loaded, skipped = [], []
     for name, parameter in parameters.items():
         if name not in arrays:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.weights.loading import fill
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.rename import BOOKKEEPING, reference_info, translate
@@ -53,7 +54,7 @@ def class_count(entry, keywords, tensors, file):
     """Number of classes of a checkpoint, read off the shapes that follow it."""
     from mxnetseg.models import create_model
 
-    probe = create_model(entry.model, PROBE, **keywords)._collect_params_with_prefix()
+    probe = named_parameters(create_model(entry.model, PROBE, **keywords))
     if entry.prepare is not None:
         tensors = entry.prepare(tensors)
     counts = set()

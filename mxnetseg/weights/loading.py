@@ -6,6 +6,7 @@ import mxnet as mx
 
 from mxnetseg.errors import CheckpointError
 from mxnetseg.models.base import create_model
+from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.weights.rename import REFERENCES, match
 
 
@@ -27,7 +28,7 @@ def fill(net, entry, tensors, what):
     """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
     if entry.prepare is not None:
         tensors = entry.prepare(tensors)
-    parameters = net._collect_params_with_prefix()
+    parameters = named_parameters(net)
     values, problems = match(tensors, entry.rules, parameters, entry.unused)
     if problems:
         raise CheckpointError(f"the tensors do not fit reference {what!r}; {problems}")

@@ -14,6 +14,7 @@ from typing import Callable, Optional
 
 import numpy as np
 
+from mxnetseg.backbones.naming import rewrite
 from mxnetseg.registry import Registry
 
 REFERENCES = Registry("reference", package="mxnetseg.weights.tables")
@@ -103,8 +104,7 @@ def match(tensors, rules, parameters, unused=()):
 
 def translate(name, rules, parameters):
     """Our name for the reference's `name`, or None where the table leads to no parameter."""
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
+    name = rewrite(name, rules)
     if name in parameters:
         return name
     stem, _, kind = name.rpartition(".")

@@ -9,15 +9,13 @@ import pytest
 from mxnetseg.backbones import create_backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.models import create_model
+from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.weights.imagenet import load_backbone
 
 
 def drawn(backbone):
     rng = np.random.RandomState(0)
-    return {
-        n: rng.standard_normal(p.shape).astype(np.float32)
-        for n, p in backbone._collect_params_with_prefix().items()
-    }
+    return {n: rng.standard_normal(p.shape).astype(np.float32) for n, p in named_parameters(backbone).items()}
 
 
 def torch_name(name):
@@ -28,7 +26,7 @@ def load(tmp_path, backbone, tensors):
     np.savez(tmp_path / "file.npz", **tensors)
     backbone.initialize()
     load_backbone(backbone, str(tmp_path / "file.npz"))
-    return {n: p.data().asnumpy() for n, p in backbone._collect_params_with_prefix().items()}
+    return {n: p.data().asnumpy() for n, p in named_parameters(backbone).items()}
 
 
 def test_a_timm_file_fills_vit_and_its_position_embedding_fits_the_grid(tmp_path):

@@ -11,6 +11,7 @@ from mxnet import autograd, gluon
 
 from mxnetseg.backbones import list_backbones
 from mxnetseg.models import create_model, list_models, model_info
+from mxnetseg.nn.surgery import named_parameters
 
 # Fifty networks, several seconds each.
 pytestmark = pytest.mark.slow
@@ -79,8 +80,8 @@ def test_deploy_gives_the_main_logits_without_auxiliary_parameters(name):
     only = deployed(x)
     assert len(only) == 1
     np.testing.assert_allclose(only[0].asnumpy(), main, rtol=1e-4, atol=1e-4 * main.std())
-    full = set(net._collect_params_with_prefix())
-    kept = set(deployed._collect_params_with_prefix())
+    full = set(named_parameters(net))
+    kept = set(named_parameters(deployed))
     assert kept == {n for n in full if not n.startswith("aux_heads.")}
 
 
@@ -92,7 +93,7 @@ def test_gradients_reach_every_parameter(name):
     loss.backward()
     dead = [
         n
-        for n, p in net._collect_params_with_prefix().items()
+        for n, p in named_parameters(net).items()
         if p.grad_req != "null" and not np.abs(p.grad().asnumpy()).any()
     ]
     allowed = set(model_info(name).get("no_gradient_at_start", ()))

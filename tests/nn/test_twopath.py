@@ -8,7 +8,8 @@ import pytest
 
 from mxnetseg.models.icnet import halve
 from mxnetseg.nn.gather import gather_maps
-from mxnetseg.nn.twopath import FeatureFusion, ShuffleHead, nearest_like
+from mxnetseg.nn.resize import nearest_like
+from mxnetseg.nn.twopath import FeatureFusion, ShuffleHead
 
 torch = pytest.importorskip("torch")
 
@@ -17,10 +18,11 @@ def noise(*shape, seed=0):
     return np.random.RandomState(seed).standard_normal(shape).astype(np.float32)
 
 
+@pytest.mark.parametrize("factor", [2, None])
 @pytest.mark.parametrize("size", [(10, 14), (9, 13), (9, 14)])
-def test_nearest_upsampling_to_a_strided_map_is_that_of_pytorch(size):
+def test_nearest_upsampling_to_a_strided_map_is_that_of_pytorch(size, factor):
     x = noise(2, 3, 5, 7)
-    found = nearest_like(mx.nd, mx.nd.array(x), mx.nd.zeros((2, 1, *size)), 2).asnumpy()
+    found = nearest_like(mx.nd, mx.nd.array(x), mx.nd.zeros((2, 1, *size)), factor).asnumpy()
     np.testing.assert_array_equal(found, torch.nn.functional.interpolate(torch.tensor(x), size=size).numpy())
 
 

@@ -9,11 +9,12 @@ import safetensors.numpy
 from mxnetseg.backbones import create_backbone
 from mxnetseg.errors import CheckpointError
 from mxnetseg.models import create_model
+from mxnetseg.nn.surgery import named_parameters
 
 
 def arrays(name, rename):
     """A file's worth of values for a backbone, called as `rename` says."""
-    parameters = create_backbone(name)._collect_params_with_prefix()
+    parameters = named_parameters(create_backbone(name))
     rng = np.random.RandomState(0)
     values = {n: rng.uniform(0.5, 1.5, p.shape).astype(np.float32) for n, p in parameters.items()}
     return values, {rename(n): a for n, a in values.items()}
@@ -103,7 +104,7 @@ def test_backbone_files_of_other_libraries_fill_every_parameter(tmp_path, backbo
     file = tmp_path / "published.npz"
     np.savez(file, **published)
     net = create_model("fcn", 3, backbone=backbone, pretrained=str(file))
-    for name, parameter in net.backbone._collect_params_with_prefix().items():
+    for name, parameter in named_parameters(net.backbone).items():
         np.testing.assert_array_equal(parameter.data().asnumpy(), values[name], err_msg=name)
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from mxnetseg.cli.weights import parser
 from mxnetseg.models import create_model
+from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.weights import load
 from mxnetseg.weights.reading import TORCH_SUFFIXES
 from mxnetseg.weights.rename import reference_info, translate
@@ -27,7 +28,7 @@ def published(reference, nclass):
     """{reference name: array} for a network of ours, by walking the table over candidate names."""
     entry = reference_info(reference)
     net = create_model(entry.model, nclass, **entry.options)
-    ours = net._collect_params_with_prefix()
+    ours = named_parameters(net)
     names = {
         n.replace("backbone.", "")
         .replace("head.classifier.units.0.conv", "head.conv1.conv")

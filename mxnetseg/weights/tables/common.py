@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mxnetseg.backbones.naming import HRNET, stdc, under
 from mxnetseg.errors import CheckpointError
 
 # The SFNet repositories: ResNet stages without a prefix, stem in layer0.
@@ -76,22 +77,8 @@ def mxseg_fcn_head(prefix, ours):
 
 
 def stdc_backbone(version, prefix="backbone"):
-    """STDC as its authors and the SFNet repository store it: blocks numbered through all stages."""
-    starts = {"8": 2, "16": 4, "32": 6} if version == 1 else {"8": 2, "16": 6, "32": 11}
-    stages = {"8": 0, "16": 1, "32": 2}
-
-    def block(match):
-        stage, index = match.group(1), int(match.group(2))
-        return f"backbone.stages.{stages[stage]}.{index - starts[stage]}."
-
-    return [
-        (rf"^{prefix}\.x2\.0\.0\.", "backbone.stem.0."),
-        (rf"^{prefix}\.x4\.0\.1\.", "backbone.stem.1."),
-        (rf"^{prefix}\.x(8|16|32)\.0\.(\d+)\.", block),
-        (r"^(backbone\.stages\.\d\.\d)\.conv_list\.", r"\1.units."),
-        (r"^(backbone\.stages\.\d\.\d)\.avd_layer\.0\.", r"\1.down.conv."),
-        (r"^(backbone\.stages\.\d\.\d)\.avd_layer\.1\.", r"\1.down.bn."),
-    ]
+    """STDC as its authors and the SFNet repository store it under `prefix`."""
+    return under(f"{prefix}.", stdc(version))
 
 
 def stdc_unused(prefix="backbone"):
@@ -183,17 +170,4 @@ def mmseg_context_head(theirs, ours=()):
     ]
 
 
-def _hrnet_chain(match):
-    """Strided chains between branches: ours are flat, with the activations numbered too."""
-    return f"{match.group(1)}.{3 * int(match.group(2)) + int(match.group(3))}."
-
-
-# mmsegmentation's HRNet against GluonCV's, whose blocks are numbered sequences.
-MMSEG_HRNET = [
-    (r"^backbone\.", "backbone.trunk."),
-    (
-        r"^(backbone\.trunk\.(?:layer1\.\d|stage\d\.\d\.branches\.\d\.\d))\.(conv|bn)([123])\.",
-        lambda m: f"{m.group(1)}.body.{3 * int(m.group(3)) - (3 if m.group(2) == 'conv' else 2)}.",
-    ),
-    (r"^(backbone\.trunk\.stage\d\.\d\.fuse_layers\.\d\.\d)\.(\d)\.([01])\.", _hrnet_chain),
-]
+MMSEG_HRNET = under("backbone.", HRNET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mxnetseg.backbones.naming import VIT, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.vit import MMSEG_VIT, position_map, with_grid
 
@@ -18,6 +19,7 @@ reference(
         (r"^decode_head\.layers\.", "head.blocks."),
         (r"^decode_head\.", "head."),
     ]
+    + under("head.", VIT, "head.")
     + MMSEG_VIT,
     options=dict(backbone="vit_tiny", backbone_options=dict(patch_bias=False)),
     prepare=position_map(class_token=True),

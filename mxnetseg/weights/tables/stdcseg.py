@@ -46,7 +46,7 @@ for _version in (1, 2):
         f"stdcseg_stdc{_version}",
         family="sfsegnets",
         model="stdcseg",
-        rules=stdc_backbone(_version, r"cp\.backbone") + SFSEGNETS,
+        rules=stdc_backbone(_version, "cp.backbone") + SFSEGNETS,
         unused=BOUNDARY + stdc_unused(r"cp\.backbone"),
         options=dict(backbone=f"stdc{_version}", classifier_bias=False),
     )

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-MMSEG_VIT = [
-    (r"^backbone\.patch_embed\.projection\.", "backbone.patch_embed."),
-    (r"^backbone\.layers\.", "backbone.blocks."),
-    (r"\.ln([12])\.", r".norm\1."),
-    (r"\.attn\.attn\.in_proj_(weight|bias)$", r".attn.qkv.\1"),
-    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
-    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
-    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
-]
+from mxnetseg.backbones.naming import VIT, grid_of, under
+
+MMSEG_VIT = under("backbone.", VIT)
 
 
 def position_map(class_token, name="backbone.pos_embed", position="backbone.cls_pos"):
@@ -24,7 +18,7 @@ def position_map(class_token, name="backbone.pos_embed", position="backbone.cls_
         table = np.asarray(tensors.pop(name))
         if class_token:
             tensors[position], table = table[:, :1], table[:, 1:]
-        rows, columns = _grid_of(table.shape[1])
+        rows, columns = grid_of(table.shape[1])
         tensors["backbone.pos_embed"] = table.transpose(0, 2, 1).reshape(1, -1, rows, columns)
         return tensors
 
@@ -39,13 +33,6 @@ def with_grid(class_token, name="backbone.pos_embed"):
         if tokens < 1:
             return options
         preset = options.get("backbone_options", {})
-        return {**options, "backbone_options": {**preset, "grid": _grid_of(tokens)}}
+        return {**options, "backbone_options": {**preset, "grid": grid_of(tokens)}}
 
     return adapt
-
-
-def _grid_of(patches):
-    # Here, because the table is read without MXNet, which the backbones import.
-    from mxnetseg.backbones.vit import grid_of
-
-    return grid_of(patches)

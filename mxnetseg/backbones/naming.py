@@ -1,0 +1,189 @@
+"""How other libraries call the tensors of each family of backbones; read without MXNet.
+
+A rule is (regular expression, replacement), applied in order to a name; together they lead to the structural
+name of our parameter (batch norms may keep PyTorch's `weight` and `bias`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Match, Sequence, Tuple, Union
+
+import numpy as np
+
+Rule = Tuple[str, Union[str, Callable[[Match], str]]]
+# The ImageNet classifier and what only it uses, in any of the libraries.
+CLASSIFIER = (
+    r"^(fc|output|classifier|linear|head|head_dist|final_layer|conv_last|bn|norm)\.",
+    r"^(incre_modules|downsamp_modules)\.",
+    r"^features\.(\d+|conv5|norm5_extra)\.",
+)
+
+
+@dataclass(frozen=True)
+class ImageNetNames:
+    """Names in files of ImageNet weights: `rules` to ours, and patterns of tensors that segmentation never
+    runs (`unused`)."""
+
+    rules: Sequence[Rule] = ()
+    unused: Sequence[str] = CLASSIFIER
+
+
+def rewrite(name: str, rules: Sequence[Rule]) -> str:
+    """`name` after every rule in turn."""
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def under(prefix: str, rules: Sequence[Rule], ours: str = "backbone.") -> List[Rule]:
+    """Rules for bare names as rules for names under `prefix`, which becomes `ours`."""
+    pattern = rf"^{re.escape(prefix)}(.*)$"
+    return [(pattern, lambda found: ours + rewrite(found.group(1), rules))]
+
+
+_DENSE_LAYER = {"norm1": 0, "conv1": 2, "norm2": 3, "conv2": 5}
+
+
+def _dense_layer(match: Match) -> str:
+    block, layer, part = int(match.group(1)), int(match.group(2)), match.group(3) + match.group(4)
+    return f"layer{block}.{int(block > 1)}.{layer - 1}.1.{_DENSE_LAYER[part]}."
+
+
+# torchvision's names of DenseNet.
+DENSENET = ImageNetNames(
+    [
+        (r"^features\.conv0\.", "stem.0."),
+        (r"^features\.norm0\.", "stem.1."),
+        (r"^features\.norm5\.", "layer4.2."),
+        (r"^features\.denseblock(\d)\.denselayer(\d+)\.(norm|conv)\.?([12])\.", _dense_layer),
+        (r"^features\.transition(\d)\.norm\.", lambda m: f"layer{int(m.group(1)) + 1}.0.0."),
+        (r"^features\.transition(\d)\.conv\.", lambda m: f"layer{int(m.group(1)) + 1}.0.2."),
+    ],
+)
+
+
+def _inverted_residual(match: Match) -> str:
+    """torchvision's features.<k>.conv.<i>[.<j>] of MobileNet v2 in GluonCV's numbering."""
+    k, i, j = int(match.group(1)), int(match.group(2)), match.group(3)
+    level, first = next((n, f) for n, f, last in ((1, 1, 3), (2, 4, 6), (3, 7, 13), (4, 14, 17)) if k <= last)
+    index = k - first + (3 if level == 1 else 0)
+    # A unit is conv, norm, activation; the last one, without activation, is written flat.
+    linear = 1 if k == 1 else 2
+    unit = 3 * i + int(j) if j is not None else 3 * linear + (i - linear)
+    return f"layer{level}.{index}.out.{unit}."
+
+
+# torchvision's names of MobileNet v2.
+MOBILENETV2 = ImageNetNames(
+    [
+        (r"^features\.0\.([01])\.", r"layer1.\1."),
+        (r"^features\.(\d+)\.conv\.(\d)(?:\.(\d))?\.(?=[a-z])", _inverted_residual),
+    ],
+    (*CLASSIFIER, r"^features\.18\."),
+)
+
+
+def _hrnet_chain(match: Match) -> str:
+    """Strided chains between branches: ours are flat, with the activations numbered too."""
+    return f"{match.group(1)}.{3 * int(match.group(2)) + int(match.group(3))}."
+
+
+# mmsegmentation's names of HRNet against GluonCV's, whose blocks are numbered sequences.
+HRNET = [
+    (r"^", "trunk."),
+    (
+        r"^(trunk\.(?:layer1\.\d|stage\d\.\d\.branches\.\d\.\d))\.(conv|bn)([123])\.",
+        lambda m: f"{m.group(1)}.body.{3 * int(m.group(3)) - (3 if m.group(2) == 'conv' else 2)}.",
+    ),
+    (r"^(trunk\.stage\d\.\d\.fuse_layers\.\d\.\d)\.(\d)\.([01])\.", _hrnet_chain),
+]
+
+
+# The authors' names of mix transformers (patch_embed1, block1, norm1) and mmsegmentation's (layers.0).
+MIT = [
+    (r"^patch_embed(\d)\.proj\.", lambda m: f"stages.{int(m.group(1)) - 1}.patch."),
+    (r"^patch_embed(\d)\.norm\.", lambda m: f"stages.{int(m.group(1)) - 1}.patch_norm."),
+    (r"^block(\d)\.", lambda m: f"stages.{int(m.group(1)) - 1}.blocks."),
+    (r"^norm(\d)\.", lambda m: f"stages.{int(m.group(1)) - 1}.norm."),
+    (r"\.dwconv\.dwconv\.", ".dwconv."),
+    (r"^layers\.(\d)\.0\.projection\.", r"stages.\1.patch."),
+    (r"^layers\.(\d)\.0\.norm\.", r"stages.\1.patch_norm."),
+    (r"^layers\.(\d)\.1\.", r"stages.\1.blocks."),
+    (r"^layers\.(\d)\.2\.", r"stages.\1.norm."),
+    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.attn\.attn\.(q|kv)_", r".attn.\1."),
+    (r"\.ffn\.layers\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.dwconv."),
+    (r"\.ffn\.layers\.4\.", ".mlp.fc2."),
+]
+
+
+def split_projections(tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """mmsegmentation's `in_proj_*` of attention as `q_*` and `kv_*`: queries read another map."""
+    split = {}
+    for name, tensor in tensors.items():
+        before, found, kind = name.rpartition("in_proj_")
+        if found:
+            tensor = np.asarray(tensor)
+            third = len(tensor) // 3
+            split[f"{before}q_{kind}"], split[f"{before}kv_{kind}"] = tensor[:third], tensor[third:]
+        else:
+            split[name] = tensor
+    return split
+
+
+# timm's and mmsegmentation's names of ViT; the position embedding is the backbone's own affair.
+VIT = [
+    (r"^patch_embed\.proj(ection)?\.", "patch_embed."),
+    (r"^layers\.", "blocks."),
+    (r"\.ln([12])\.", r".norm\1."),
+    (r"\.attn\.attn\.in_proj_(weight|bias)$", r".attn.qkv.\1"),
+    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
+]
+
+
+def grid_of(patches: int) -> Tuple[int, int]:
+    """Rows and columns of a grid that holds so many patches: as near to a square as there is, and not
+    higher than wide."""
+    rows = next(n for n in range(int(patches**0.5), 0, -1) if patches % n == 0)
+    return rows, patches // rows
+
+
+# mmcv numbers the deep stem's last batch norm with its convolutions; SFSegNets' segmentation
+# checkpoints call stem and batch norm layer0. torchvision, timm and GluonCV use our names.
+RESNET = [
+    (r"^stem\.7\.", "bn1."),
+    (r"^stem\.", "conv1."),
+    (r"^layer0\.0\.", "conv1."),
+    (r"^layer0\.1\.", "bn1."),
+]
+
+
+def stdc(version: int) -> List[Rule]:
+    """Names of STDC of the authors and the SFNet repository, who number blocks through all stages, and of
+    mmsegmentation, where the stem is the first two of five stages."""
+    starts = {"8": 2, "16": 4, "32": 6} if version == 1 else {"8": 2, "16": 6, "32": 11}
+    stages = {"8": 0, "16": 1, "32": 2}
+
+    def block(match: Match) -> str:
+        stage, index = match.group(1), int(match.group(2))
+        return f"stages.{stages[stage]}.{index - starts[stage]}."
+
+    def layers(match: Match) -> str:
+        part = "units" if match.group(3) == "layers" else "down"
+        return f"stages.{int(match.group(1)) - 2}.{match.group(2)}.{part}."
+
+    return [
+        (r"^x2\.0\.0\.", "stem.0."),
+        (r"^x4\.0\.1\.", "stem.1."),
+        (r"^stages\.([01])\.(conv|bn)\.", r"stem.\1.\2."),
+        (r"^stages\.(\d)\.(\d)\.(layers|downsample)\.", layers),
+        (r"^x(8|16|32)\.0\.(\d+)\.", block),
+        (r"^(stages\.\d\.\d)\.conv_list\.", r"\1.units."),
+        (r"^(stages\.\d\.\d)\.avd_layer\.0\.", r"\1.down.conv."),
+        (r"^(stages\.\d\.\d)\.avd_layer\.1\.", r"\1.down.bn."),
+    ]
