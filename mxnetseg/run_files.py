@@ -13,9 +13,11 @@ whose writes fail with an error where those of `mx.nd.save` may not. Nothing her
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -26,7 +28,9 @@ import numpy as np
 from mxnetseg.errors import CheckpointError
 
 LAST, BEST, STATE, RECIPE = "last.params", "best.params", "last.state", "recipe.yaml"
-REPORT = "report.html"
+REPORT, LOCK = "report.html", ".lock"
+_TEMPORARY = ".part"
+_EPOCH = re.compile(r"epoch_(\d+)\.params")
 
 # MXNet's format of a list of named arrays (src/ndarray/ndarray.cc): magic numbers of the list and of
 # one dense array, and the numbers of its types.
@@ -38,7 +42,7 @@ _TYPE_FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4,
 def atomic_file(path) -> Iterator[io.BufferedWriter]:
     """A binary file that appears under `path` once all of it is on the disk; CheckpointError if it cannot."""
     path = Path(path)
-    temporary = path.with_name(path.name + ".part")
+    temporary = path.with_name(path.name + _TEMPORARY)
     try:
         with open(temporary, "wb") as handle:
             yield handle
@@ -151,10 +155,49 @@ def state_path(run) -> Path:
     return run if run.suffix == ".state" else run.parent / STATE
 
 
+@contextlib.contextmanager
+def locked(run_dir) -> Iterator[None]:
+    """Keep other processes from training in the folder; CheckpointError where one does already.
+
+    The kernel holds the lock, on an open file: it ends with the process, however that ends. The file stays.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            handle = stack.enter_context(open(Path(run_dir) / LOCK, "a+"))
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+        except BlockingIOError:
+            handle.seek(0)
+            raise CheckpointError(
+                f"{run_dir}: another process ({handle.read() or 'unknown'}) is training in this folder: "
+                f"end it, or train in another folder"
+            ) from None
+        except OSError as error:
+            # Some network file systems have no locks: the run goes on without.
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise CheckpointError(f"{run_dir}: cannot be locked ({error.strerror})") from error
+        yield
+
+
+def remove_leftovers(run_dir) -> None:
+    """Take away files that a kill left half written. For whoever holds the lock."""
+    for path in Path(run_dir).glob("*" + _TEMPORARY):
+        name = path.name[: -len(_TEMPORARY)]
+        if name in (LAST, BEST, STATE, RECIPE) or _EPOCH.fullmatch(name):
+            path.unlink()
+
+
 def epoch_files(run_dir) -> List[Path]:
     """Weights that were kept of the ends of epochs, in order."""
-    found = {p: p.stem[len("epoch_") :] for p in Path(run_dir).glob("epoch_*.params")}
-    return sorted((p for p, number in found.items() if number.isdigit()), key=lambda p: int(found[p]))
+    found = [(_EPOCH.fullmatch(path.name), path) for path in Path(run_dir).glob("epoch_*.params")]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def remove_run(run_dir) -> None:

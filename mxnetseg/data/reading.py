@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from typing import Optional
 
 import cv2
@@ -98,7 +99,9 @@ def exif_orientation(path: str) -> int:
 
 def _read_bytes(path: str, what: str) -> bytes:
     try:
-        with open(path, "rb") as handle:
+        with open(path, "rb", opener=_open_at_once) as handle:
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                raise DatasetError(f"{path}: {what} is a pipe or a device, not a file; take it away")
             data = handle.read()
     except FileNotFoundError:
         raise DatasetError(f"{path}: {what} file does not exist; check the root and its lists") from None
@@ -111,6 +114,11 @@ def _read_bytes(path: str, what: str) -> bytes:
     if problem:
         raise _undecodable(path, what, problem)
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A pipe that nobody writes to would hold up a plain open for ever.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _damage(data: bytes) -> Optional[str]:

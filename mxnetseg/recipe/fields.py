@@ -69,6 +69,9 @@ class DataGroup(Group):
     workers: int = Field(2, ge=0, description="worker processes or threads; 0: load in line")
     worker_mode: Literal["process", "thread", "none"] = Field("process", description="what workers are")
     prefetch: int = Field(2, ge=1, description="batches made ahead")
+    timeout: Optional[float] = Field(
+        300.0, gt=0, description="seconds to wait for a loader worker that gives no answer; none: for ever"
+    )
     skip_bad_samples: bool = Field(
         False, description="put a neighbour in place of a damaged sample instead of stopping"
     )

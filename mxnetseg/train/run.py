@@ -18,10 +18,15 @@ def train(
     wandb: Optional[str] = None,
     quiet: bool = False,
 ) -> Dict[str, Any]:
-    """Train what the recipe says in the folder `run_dir`; arguments and result as `Trainer` has them."""
+    """Train what the recipe says in the folder `run_dir`; arguments and result as `Trainer` has them.
+
+    Raises CheckpointError where another process is training there.
+    """
     files.make_folder(run_dir)
-    setup = prepare(recipe, device_names, resuming=resume, quiet=quiet)
-    try:
-        return Trainer(setup, run_dir, resume, wandb, quiet).fit()
-    finally:
-        setup.loader.close()
+    with files.locked(run_dir):
+        files.remove_leftovers(run_dir)
+        setup = prepare(recipe, device_names, resuming=resume, quiet=quiet)
+        try:
+            return Trainer(setup, run_dir, resume, wandb, quiet).fit()
+        finally:
+            setup.loader.close()

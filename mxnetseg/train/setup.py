@@ -92,6 +92,7 @@ def prepare(
         sampler=make_sampler(group, train),
         prefetch=group.prefetch,
         skip_bad_samples=group.skip_bad_samples,
+        timeout=group.timeout,
     )
     try:
         network = build_network(recipe, len(devices), resuming)

@@ -53,6 +53,15 @@ class Deadly(Numbers):
         return super().__getitem__(index)
 
 
+class Stuck(Numbers):
+    """Sample 7 is never read to its end."""
+
+    def __getitem__(self, index):
+        if index == 7:
+            time.sleep(3600)
+        return super().__getitem__(index)
+
+
 class Slow(Numbers):
     def __getitem__(self, index):
         time.sleep(0.05)

@@ -213,6 +213,55 @@ def test_a_killed_worker_gives_one_clear_error():
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("mode", "who"), [("process", r"loader worker process \d+"), ("thread", "a loader thread")]
+)
+def test_a_sample_that_is_never_read_ends_the_wait_with_its_number(mode, who):
+    with loader(loading.Stuck(), mode, 2, sampler=SequentialSampler(20)) as made:
+        batches = made.epoch(0)
+        next(batches)
+        made._makers.timeout = 3.0  # from here on: workers may take long to start
+        with pytest.raises(
+            DatasetError, match=rf"{who} has given no answer for 3 s.*sample .*\b7\b"
+        ) as error:
+            list(batches)
+        assert "\n" not in str(error.value)
+
+
+def test_a_stopped_worker_is_named_and_ends_with_the_loader():
+    with loader(loading.Slow(), workers=2) as made:
+        batches = made.epoch(0)
+        next(batches)
+        made._makers.timeout = 3.0
+        pid = made._makers.workers[1].popen.pid
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(DatasetError, match=rf"worker process {pid}, which is stopped, has given no"):
+            list(batches)
+    assert all_end([pid])
+
+
+def test_a_process_with_a_thread_stuck_in_a_file_still_ends():
+    program = (
+        PARENT.replace("Slow(400)", "Stuck()")
+        .replace("workers=2)", "workers=2, mode='thread', timeout=0.5)")
+        .replace("print(*[w.popen.pid for w in made._makers.workers], flush=True)", "")
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=REPOSITORY, capture_output=True, timeout=60
+    )
+    assert b"a loader thread has given no answer" in done.stderr
+
+
+def test_ctrl_c_while_workers_start_shows_no_traceback_of_theirs():
+    made = loader(loading.Slow(), workers=2)
+    for worker in made._makers.workers:
+        with open(f"/proc/{worker.popen.pid}/status") as handle:
+            blocked = next(line for line in handle if line.startswith("SigBlk"))
+        assert int(blocked.split()[1], 16) & 1 << (signal.SIGINT - 1)
+    made.close()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_workers_end_when_the_loader_closes_or_is_forgotten():
     made = loader(loading.Slow(), workers=2)
     next(made.epoch(0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -158,3 +160,13 @@ def test_random_damage_never_gives_anything_but_a_dataset_error(tmp_path):
                     read(str(path))
                 except DatasetError as error:
                     assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("read", [read_image, read_label])
+def test_a_pipe_or_a_device_under_a_pictures_name_is_refused(read, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "endless.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "endless.png"):
+        with pytest.raises(DatasetError, match="is a pipe or a device") as error:
+            read(str(tmp_path / name))
+        assert name in one_line_of(error)

@@ -10,11 +10,14 @@ import logging
 import mmap
 import os
 import pickle
+import queue
 import socket
 import subprocess
+import threading
 import weakref
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from concurrent.futures import wait as done_within
 from multiprocessing.connection import Connection, wait
 from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -53,6 +56,8 @@ class TrainLoader:
     prefetch    batches being made ahead of the one handed out.
     skip_bad_samples  put a neighbour in place of a sample that raises DatasetError instead of stopping;
                 `bad_samples` maps the indices met so far to what was wrong with them.
+    timeout     seconds to wait for the next answer of a worker before DatasetError says who keeps silent;
+                None waits for ever. Mode `none` cannot be timed.
     shard       (rank, count): this process's part when several train together. Each batch of the whole has
                 `count * batch_size` samples, of which this process makes its own.
 
@@ -71,6 +76,7 @@ class TrainLoader:
         sampler: Optional[Callable[[int, int], List[Visit]]] = None,
         prefetch: int = 2,
         skip_bad_samples: bool = False,
+        timeout: Optional[float] = 300.0,
         shard: Tuple[int, int] = (0, 1),
     ):
         if mode not in MODES:
@@ -97,9 +103,9 @@ class TrainLoader:
         job = work.Job(dataset, transform, skip_bad_samples, batch_size, tuple(transform.output_size), 0)
         mode = mode if workers else "none"
         if mode == "process":
-            self._makers: Any = _Processes(job, workers, prefetch)
+            self._makers: Any = _Processes(job, workers, prefetch, timeout)
         elif mode == "thread":
-            self._makers = _Threads(job, workers, prefetch)
+            self._makers = _Threads(job, workers, prefetch, timeout)
         else:
             self._makers = _InLine(job)
         self._generation = 0
@@ -170,13 +176,23 @@ class _InLine:
 
 
 class _Threads:
-    """Mode `thread`: OpenCV and NumPy release the interpreter lock for most of the work."""
+    """Mode `thread`: OpenCV and NumPy release the interpreter lock for most of the work.
 
-    def __init__(self, job: work.Job, workers: int, prefetch: int):
+    Threads of our own and not a ThreadPoolExecutor, which waits for its threads when the interpreter ends:
+    for ever, where one is stuck in a file.
+    """
+
+    def __init__(self, job: work.Job, workers: int, prefetch: int, timeout: Optional[float]):
         self.job = job
         self.prefetch = prefetch
+        self.timeout = timeout
+        self.asked: queue.SimpleQueue = queue.SimpleQueue()
+        # Runs at close and when the loader is collected, to which the threads hold no reference.
+        self._ending = weakref.finalize(self, _end_threads, self.asked, workers)
         work.limit_threads()
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="mxnetseg-loader")
+        for k in range(workers):
+            name = f"mxnetseg-loader-{k}"
+            threading.Thread(target=_make_samples, args=(self.asked, job), name=name, daemon=True).start()
 
     def run(self, plans: Iterator[List[work.Task]]) -> Iterator[Tuple]:
         ahead: Deque[Tuple] = deque()
@@ -184,26 +200,46 @@ class _Threads:
             for tasks in plans:
                 ahead.append(self._submit(tasks))
                 if len(ahead) > self.prefetch:
-                    yield self._finish(ahead.popleft())
+                    yield self._finish(*ahead.popleft())
             while ahead:
-                yield self._finish(ahead.popleft())
+                yield self._finish(*ahead.popleft())
         finally:
             for _, _, futures in ahead:
-                for future in futures:
+                for future, _ in futures:
                     future.cancel()
 
     def _submit(self, tasks: List[work.Task]) -> Tuple:
         images, labels = _empty_batch(self.job)
-        make = work.make_sample
-        return images, labels, [self.pool.submit(make, self.job, t, images, labels) for t in tasks]
+        futures = [(Future(), task) for task in tasks]
+        for future, task in futures:
+            self.asked.put((future, (task, images, labels)))
+        return images, labels, futures
 
-    @staticmethod
-    def _finish(batch: Tuple) -> Tuple:
-        images, labels, futures = batch
-        return images, labels, [future.result() for future in futures]
+    def _finish(self, images: np.ndarray, labels: np.ndarray, futures: List[Tuple]) -> Tuple:
+        made = []
+        for future, task in futures:
+            if not done_within([future], self.timeout).done:
+                raise _silence("a loader thread", self.timeout, [task], self.job.dataset)
+            made.append(future.result())
+        return images, labels, made
 
     def close(self) -> None:
-        self.pool.shutdown(wait=True)
+        self._ending()
+
+
+def _make_samples(asked: queue.SimpleQueue, job: work.Job) -> None:
+    """The life of a loader thread: pairs (future, arguments) until there is None."""
+    for future, arguments in iter(asked.get, None):
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work.make_sample(job, *arguments))
+            except BaseException as error:  # handed to whoever waits
+                future.set_exception(error)
+
+
+def _end_threads(asked: queue.SimpleQueue, workers: int) -> None:
+    for _ in range(workers):
+        asked.put(None)
 
 
 class _Process:
@@ -212,14 +248,15 @@ class _Process:
     def __init__(self, memory_fd: int):
         ours, theirs = socket.socketpair()
         with theirs:
-            self.popen = subprocess.Popen(
-                work.command(theirs.fileno(), memory_fd),
-                pass_fds=(theirs.fileno(), memory_fd),
-                stdin=subprocess.DEVNULL,
-                env=work.environment(),
-            )
+            with work.sigint_blocked():
+                self.popen = subprocess.Popen(
+                    work.command(theirs.fileno(), memory_fd),
+                    pass_fds=(theirs.fileno(), memory_fd),
+                    stdin=subprocess.DEVNULL,
+                    env=work.environment(),
+                )
         self.connection = Connection(ours.detach())
-        self.waiting = 0
+        self.waiting: List[work.Task] = []  # not answered yet
 
     def send(self, message: bytes) -> None:
         try:
@@ -241,6 +278,22 @@ class _Process:
             f"loader worker process {self.popen.pid} died ({how}); training cannot go on: "
             f"resume with fewer workers, or with worker_mode 'none' to see what it fails on"
         )
+
+    def silence(self, timeout: Optional[float], dataset: Any) -> DatasetError:
+        state = ", which is stopped," if work.is_stopped(self.popen.pid) else ""
+        return _silence(f"loader worker process {self.popen.pid}{state}", timeout, self.waiting, dataset)
+
+
+def _silence(who: str, timeout: Optional[float], tasks: List[work.Task], dataset: Any) -> DatasetError:
+    # The first group of tasks that is not answered; the worker answers a group at once.
+    group = [task.index for task in tasks if task.ticket == tasks[0].ticket]
+    items = getattr(dataset, "items", None)
+    names = [f"{index} ({items[index].image})" if items else str(index) for index in group[:4]]
+    more = f" or one of {len(group) - 4} more" if len(group) > 4 else ""
+    return DatasetError(
+        f"{who} has given no answer for {timeout:g} s; it is reading sample {' or '.join(names)}{more}: see "
+        f"whether that can be read, then resume; data.timeout sets the limit"
+    )
 
 
 class _InFlight:
@@ -266,8 +319,9 @@ class _Lease:
 class _Processes:
     """Mode `process`."""
 
-    def __init__(self, job: work.Job, workers: int, prefetch: int):
+    def __init__(self, job: work.Job, workers: int, prefetch: int, timeout: Optional[float]):
         self.prefetch = prefetch
+        self.timeout = timeout
         slots = prefetch + _LEASES
         self.job = job._replace(slots=slots)
         message = _pickled(self.job)
@@ -335,9 +389,9 @@ class _Processes:
         ahead.append(batch)
         shares: Dict[_Process, List[work.Task]] = {}
         for task in tasks:
-            process = min(self.workers, key=lambda candidate: candidate.waiting)
-            process.waiting += 1
+            process = min(self.workers, key=lambda candidate: len(candidate.waiting))
             task = task._replace(ticket=ticket, slot=batch.slot)
+            process.waiting.append(task)
             shares.setdefault(process, []).append(task)
         for process, share in shares.items():
             process.send(_pickled(share))
@@ -345,7 +399,11 @@ class _Processes:
     def _collect(self) -> None:
         """Wait for answers and book them."""
         by_connection = {process.connection: process for process in self.workers}
-        for connection in wait(list(by_connection)):
+        answering = wait(list(by_connection), self.timeout)
+        if not answering:
+            silent = next(process for process in self.workers if process.waiting)
+            raise silent.silence(self.timeout, self.job.dataset)
+        for connection in answering:
             process = by_connection[connection]
             try:
                 answers = connection.recv()
@@ -358,7 +416,9 @@ class _Processes:
     def _book(self, process: _Process, answer: Any) -> None:
         if answer.ticket < 0:
             raise answer.error
-        process.waiting -= 1
+        process.waiting = [
+            task for task in process.waiting if (task.ticket, task.row) != (answer.ticket, answer.row)
+        ]
         batch = self.in_flight[answer.ticket]
         batch.missing -= 1
         if isinstance(answer, work.Failed):
