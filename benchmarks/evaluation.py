@@ -34,8 +34,10 @@ def milliseconds(work: Callable, repeat: int) -> float:
 
 def reductions(nclass: int, height: int, width: int, repeat: int) -> List[Tuple[str, float, float]]:
     """(what, MXNet's or NumPy's milliseconds, ours) for each step after the network's forward pass."""
+    from mxnetseg.data.datasets.base import IMAGENET_MEAN, IMAGENET_STD
     from mxnetseg.metrics import ConfusionMatrix
-    from mxnetseg.predict.predictor import Predictor, _RowResizer, _to_probabilities, most_probable
+    from mxnetseg.predict.bands import RowResizer, most_probable, to_probabilities
+    from mxnetseg.predict.views import Normalizer
 
     rng = np.random.default_rng(0)
     logits = cv2.resize(
@@ -53,7 +55,7 @@ def reductions(nclass: int, height: int, width: int, repeat: int) -> List[Tuple[
 
     def softmax():
         np.copyto(scratch, logits)
-        _to_probabilities(scratch)
+        to_probabilities(scratch)
 
     def mxnet_resize():
         mx.nd.contrib.BilinearResize2D(small_device, height=height, width=width, align_corners=False)
@@ -66,18 +68,18 @@ def reductions(nclass: int, height: int, width: int, repeat: int) -> List[Tuple[
         array = mx.nd.image.to_tensor(mx.nd.array(image, dtype="uint8"))
         mx.nd.image.normalize(array, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
-    predictor = Predictor(mx.gluon.nn.HybridLambda(lambda F, x: x))
+    normalize = Normalizer(IMAGENET_MEAN, IMAGENET_STD)
     matrix = ConfusionMatrix(nclass)
     pairs: Dict[str, Tuple[Callable, Callable]] = {
         "normalize the picture": (
             mxnet_normalize,
-            lambda: predictor._input(image, 0, 0, (height, width), False),
+            lambda: normalize(image),
         ),
         "argmax over classes": (lambda: device.argmax(axis=1), lambda: most_probable(logits)),
         "softmax over classes": (lambda: mx.nd.softmax(device, axis=1), softmax),
         "resize a 3/4 map and add it": (
             mxnet_resize,
-            lambda: _RowResizer(small.shape[1:], total).add(0, small),
+            lambda: RowResizer(small.shape[1:], total).add(0, small),
         ),
         "count the confusion matrix": (masked_count, lambda: matrix.update(prediction, label)),
     }
@@ -91,10 +93,13 @@ def memory(model: str, height: int, width: int, count: int, options: dict) -> No
 
     import psutil
 
+    from mxnetseg.compute.mxnet_inference import MxnetInference
     from mxnetseg.models import create_model
     from mxnetseg.predict.predictor import Predictor
+    from mxnetseg.recipe.protocol import Protocol
 
-    predictor = Predictor(create_model(model, 19, backbone="resnet18"), **options)
+    inference = MxnetInference(create_model(model, 19, backbone="resnet18"))
+    predictor = Predictor(inference, Protocol(**options))
     process = psutil.Process()
     size = 19 * 4 * height * width / 1e6
     print(f"{model} resnet18, {width} x {height}; a float32 map of 19 classes is {size:.0f} MB")

@@ -16,12 +16,7 @@ except ImportError:
 
 import numpy as np
 
-from mxnetseg.compute.devices import contexts
-from mxnetseg.data.datasets.loose import LoosePictures
-from mxnetseg.models import model_info
-from mxnetseg.predict.evaluation import class_names, make_predictor, protocol_options
-from mxnetseg.report.visualize import palette_of
-from mxnetseg.weights.checkpoint import load_network
+from mxnetseg.predict.session import multi_scale, open_session, pictures_of, recipe_of
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE / "images"
@@ -33,20 +28,18 @@ class Segmenter:
 
     checkpoint: a `.params` file with `recipe.yaml` beside it, or a run folder.
     devices: names as `--ctx` takes them; None for every GPU, else the CPU.
-    multi_scale: average over the data set's scales and mirrored copies, slower and better.
+    multi_scales: average over the data set's scales and mirrored copies, slower and better.
     """
 
-    def __init__(self, checkpoint=SMALL_MODEL, devices=None, multi_scale=False):
-        net, recipe = load_network(checkpoint)
-        self.model = recipe.model.name
-        self.backbone = recipe.model.backbone or model_info(self.model)["backbone"]
+    def __init__(self, checkpoint=SMALL_MODEL, devices=None, multi_scales=False):
+        recipe = recipe_of(checkpoint)
+        facts = pictures_of(recipe)
+        protocol = multi_scale(recipe.evaluation, facts) if multi_scales else recipe.evaluation
+        session = open_session(checkpoint, facts, recipe, protocol, devices)
+        self.model, self.backbone = session.names().values()
         self.data = recipe.data.name
-        facts = LoosePictures([], self.data, recipe.data.options)
-        self.classes, self.palette = class_names(facts), palette_of(facts)
-        protocol = protocol_options(recipe.evaluation)
-        if multi_scale:
-            protocol.update(scales=facts.scales, flip=True)
-        self._predictor = make_predictor(net, facts, contexts(devices)[:1], protocol)
+        self.classes, self.palette = facts.scored_classes, facts.scored_palette
+        self._predictor = session.predictor
 
     def __call__(self, image):
         """(label map (H, W), seconds) of a uint8 RGB picture (H, W, 3)."""

@@ -215,3 +215,10 @@ def run_weights(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise CheckpointError(f"{folder}: neither {BEST} nor {LAST} is in this folder")
+
+
+def missing_checkpoint(path: Path) -> CheckpointError:
+    """The error for a checkpoint that is not there, with what is."""
+    names = sorted(p.name for p in path.parent.glob("*.params")) if path.parent.is_dir() else []
+    there = f"; in that folder: {', '.join(names[:5])}" if names else ""
+    return CheckpointError(f"{path}: checkpoint not found{there}")

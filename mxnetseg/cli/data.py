@@ -208,7 +208,8 @@ def _transform(arguments: argparse.Namespace, dataset: Dataset) -> Any:
     from mxnetseg.recipe.fields import AugmentGroup
 
     if arguments.recipe:
-        return make_transform(load_recipe(arguments.recipe).augment, dataset)
+        recipe = load_recipe(arguments.recipe)
+        return make_transform(recipe.augment, dataset, recipe.input)
     try:
         settings = AugmentGroup(
             crop=arguments.crop or dataset.crop,

@@ -7,7 +7,7 @@ import os
 
 from mxnetseg.cli.common import add_context_argument, add_set_argument, run
 from mxnetseg.environment import several_cpu_contexts
-from mxnetseg.errors import CheckpointError, ConfigError, DatasetError, nearest
+from mxnetseg.errors import ConfigError, DatasetError, nearest
 
 MODES = ("val", "test", "testval", "speed")
 
@@ -74,6 +74,18 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--ms", action="store_true", help="the data set's multiple scales, with flip")
     how.add_argument("--scales", type=float, nargs="+", metavar="F", help="these scales")
     how.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")
+    how.add_argument(
+        "--protocol",
+        choices=("own", "mmseg", "sfsegnets", "gluoncv", "mxnetseg"),
+        help="whose rules of resizing, windows and averaging (default: the recipe's, else own)",
+    )
+    how.add_argument(
+        "--resize",
+        type=int,
+        nargs=2,
+        metavar=("LONG", "SHORT"),
+        help="sides that the image is scaled to fit into at scale 1, such as 2048 512",
+    )
     how.add_argument("--base", type=int, metavar="PX", help="long side at scale 1; 0: the image's own size")
     how.add_argument(
         "--crop",
@@ -90,8 +102,8 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--stride",
         type=float,
-        metavar="SHARE",
-        help="step between windows as a share of the window (default 2/3)",
+        metavar="STEP",
+        help="step between windows: a share of the window (default 2/3), or above 1 pixels",
     )
     how.add_argument(
         "--batch",
@@ -143,20 +155,25 @@ def _evaluate(argv=None):
     _check(options)
     several_cpu_contexts(options.ctx)
 
-    from mxnetseg.compute.devices import contexts
-
-    devices = contexts(options.ctx)
     if options.mode == "speed":
-        return _speed(options, devices[0])
+        return _speed(options)
+    from mxnetseg.predict.evaluation import run as predict
+    from mxnetseg.predict.session import dataset_of, open_session, pictures_of
+
     recipe = _recipe(options)
-    same_data = options.data in (None, recipe.data.name)
-    dataset = _images(options, recipe) if options.image else _dataset(options, recipe, same_data)
-    net, recipe = _network(options, recipe, dataset)
-    settings = _protocol(options, recipe, dataset)
-
-    from mxnetseg.predict.evaluation import evaluate, make_predictor, predict
-
-    predictor = make_predictor(net, dataset, devices, settings)
+    if options.image:
+        dataset = pictures_of(recipe, options.image, options.data)
+    else:
+        split = options.split or ("test" if options.mode == "test" else None)
+        dataset = dataset_of(recipe, options.data, options.root, split)
+        if options.mode != "test" and not dataset.has_labels:
+            raise DatasetError(
+                f"split {dataset.split!r} of {dataset.name!r} has no labels to score: take --mode test to "
+                f"predict it"
+            )
+    session = open_session(
+        options.checkpoint, dataset, recipe, _protocol(options, recipe, dataset), options.ctx
+    )
     scored = not options.image and options.mode != "test"
     folder = _output_folder(options, dataset)
     writer = None
@@ -165,17 +182,16 @@ def _evaluate(argv=None):
 
         count = min(options.limit or len(dataset), len(dataset))
         writer = PictureWriter(folder, dataset, _kinds(options, scored), options.submission, count=count)
-    work = evaluate if scored else predict
     try:
-        result = work(
-            net,
+        result = predict(
+            session.predictor,
             dataset,
-            predictor=predictor,
-            progress=not options.quiet,
-            limit=options.limit,
             on_image=writer.add if writer else None,
+            limit=options.limit,
+            score=scored,
+            progress=not options.quiet,
         )
-        result = {**_facts(options, recipe), **result}
+        result = {**session.names(), "checkpoint": options.checkpoint, **result}
         written = writer.finish(_title(result), f"Protocol: {result['protocol']}") if writer else []
     finally:
         if writer:
@@ -231,8 +247,8 @@ def _check(options) -> None:
 def _check_speed(options) -> None:
     """--mode speed times the bare network: an option about data, protocol or pictures would do nothing."""
     idle = (
-        "root split image limit ms scales flip base crop slide whole stride threshold output save "
-        "submission settings"
+        "root split image limit ms scales flip protocol resize base crop slide whole stride threshold "
+        "output save submission settings"
     ).split()
     given = [f"--{name}" for name in idle if getattr(options, name) not in (None, False, [])]
     if given:
@@ -242,7 +258,9 @@ def _check_speed(options) -> None:
         raise ConfigError("--size takes height and width of at least 32 pixels")
 
 
-def _speed(options, device) -> None:
+def _speed(options) -> None:
+    from mxnetseg.compute.devices import contexts
+    from mxnetseg.compute.mxnet_inference import MxnetInference
     from mxnetseg.data import dataset_info
     from mxnetseg.models import create_model, model_info
     from mxnetseg.predict.speed import describe_speed, measure_speed
@@ -251,7 +269,7 @@ def _speed(options, device) -> None:
 
     if options.checkpoint:
         recipe = _recipe(options)
-        net, recipe = load_network(options.checkpoint, options.model, options.backbone, recipe=recipe)
+        net, recipe = load_network(options.checkpoint, recipe)
         name, backbone, channels = recipe.model.name, recipe.model.backbone, recipe.model.in_channels
     else:
         name, backbone, channels = options.model, options.backbone, 3
@@ -263,7 +281,8 @@ def _speed(options, device) -> None:
         f"{name} {backbone}" + (f" from {options.checkpoint}" if options.checkpoint else ", random weights")
     )
     size = tuple(options.size or (512, 1024))
-    result = measure_speed(net, size, device, options.batch or 1, in_channels=channels)
+    inference = MxnetInference(net, contexts(options.ctx)[:1], static_shape=True)
+    result = measure_speed(inference, size, options.batch or 1, in_channels=channels)
     print("\n".join(describe_speed(result)))
     if options.json:
         write_json(options.json, {"model": name, "backbone": backbone, **result})
@@ -272,78 +291,36 @@ def _speed(options, device) -> None:
 
 def _recipe(options):
     """The recipe beside the checkpoint, or the one found by --model, --backbone and --data."""
-    from mxnetseg.recipe import find_recipe, load_recipe
-    from mxnetseg.run_files import RECIPE
-    from mxnetseg.weights.checkpoint import read_params
+    from mxnetseg.predict.session import recipe_of
 
-    path = options.checkpoint
-    if not os.path.exists(path):
-        read_params(path)  # raises, naming what is there instead
-    folder = path if os.path.isdir(path) else os.path.dirname(path)
-    beside = os.path.join(folder, RECIPE)
-    if os.path.isfile(beside):
-        return load_recipe(beside, options.settings)
-    if not options.model or not options.data:
-        raise CheckpointError(
-            f"{path}: no {RECIPE} beside it to say what it is: give --model and --data (and --backbone)"
-        )
-    file, overrides, _ = find_recipe(options.model, options.backbone, options.data)
-    from mxnetseg.recipe import parse_overrides
-
-    return load_recipe(file, {**overrides, **parse_overrides(options.settings)})
+    return recipe_of(options.checkpoint, options.model, options.backbone, options.data, options.settings)
 
 
-def _dataset(options, recipe, same_data):
-    from mxnetseg.data import create_dataset
+def _protocol(options, recipe, dataset):
+    """The recipe's protocol with what the options say otherwise."""
+    from mxnetseg.predict.session import changed, multi_scale
 
-    name = options.data or recipe.data.name
-    if options.split:
-        split = options.split
-    elif options.mode == "test":
-        split = "test"
-    else:
-        split = (recipe.data.val_split if same_data else None) or "val"
-    root = options.root or (recipe.data.root if same_data else None)
-    dataset = create_dataset(name, root, split, **(recipe.data.options if same_data else {}))
-    if options.mode != "test" and not dataset.has_labels:
-        raise DatasetError(
-            f"split {split!r} of {name!r} has no labels to score: take --mode test to predict it"
-        )
-    return dataset
-
-
-def _network(options, recipe, dataset):
-    from mxnetseg.weights.checkpoint import load_network
-
-    nclass = None
-    if recipe.model.nclass is None and dataset.name == recipe.data.name:
-        nclass = len(dataset.classes) or None
-    return load_network(options.checkpoint, options.model, options.backbone, nclass=nclass, recipe=recipe)
-
-
-def _images(options, recipe):
-    from mxnetseg.data.datasets.loose import LoosePictures
-
-    return LoosePictures(options.image, options.data or recipe.data.name, recipe.data.options)
-
-
-def _protocol(options, recipe, dataset) -> dict:
-    from mxnetseg.predict.evaluation import protocol_options
-
-    settings = protocol_options(recipe.evaluation)
+    protocol = recipe.evaluation
+    if options.protocol and options.protocol != protocol.protocol:
+        protocol = protocol.under(options.protocol)
     if options.ms:
-        settings.update(scales=dataset.scales, flip=True)
-    given = {key: getattr(options, key) for key in ("scales", "flip", "stride", "batch", "threshold")}
-    settings.update({key: value for key, value in given.items() if value is not None})
+        protocol = multi_scale(protocol, dataset)
+    given = {
+        key: getattr(options, key)
+        for key in ("scales", "flip", "stride", "batch", "threshold", "resize")
+        if getattr(options, key) is not None
+    }
     if options.base is not None:
-        settings["base"] = options.base or None
+        given.update(base=options.base or None, resize=None)
+    if options.resize:
+        given["base"] = None
     if options.crop:
-        settings["crop"] = tuple(options.crop) if len(options.crop) == 2 else options.crop[0]
+        given["crop"] = tuple(options.crop) if len(options.crop) == 2 else options.crop[0]
     if options.slide or options.crop:
-        settings["mode"] = "slide"
+        given["mode"] = "slide"
     elif options.whole:
-        settings["mode"] = "whole"
-    return settings
+        given["mode"] = "whole"
+    return changed(protocol, **given)
 
 
 def _kinds(options, scored: bool):
@@ -360,17 +337,6 @@ def _output_folder(options, dataset):
     path = options.checkpoint
     beside = path if os.path.isdir(path) else os.path.dirname(path)
     return os.path.join(beside, "pictures" if options.image else f"{options.mode}_{dataset.name}")
-
-
-def _facts(options, recipe) -> dict:
-    from mxnetseg.models import model_info
-
-    name = recipe.model.name
-    return {
-        "model": name,
-        "backbone": recipe.model.backbone or model_info(name)["backbone"],
-        "checkpoint": options.checkpoint,
-    }
 
 
 def _title(result) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence
 
 import numpy as np
 
+from mxnetseg.compute.inference import Inference
+
 
 class StepResult(NamedTuple):
     """What one optimizer step reports: the weighted loss of the batch, and the global norm of its gradient
@@ -58,5 +60,5 @@ class Engine(Protocol):
         anything.
         """
 
-    def inference(self) -> Any:
+    def inference(self) -> Inference:
         """What a `Predictor` computes with: the same parameters, seen as they are at every later moment."""

@@ -17,6 +17,7 @@ from mxnet.gluon import HybridBlock
 
 from mxnetseg.compute.base import StepResult
 from mxnetseg.compute.devices import contexts
+from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.compute.mxnet_optimizer import Updater
 from mxnetseg.losses import Criterion
 from mxnetseg.weights.checkpoint import joined, network_arrays
@@ -127,5 +128,5 @@ class TrainingEngine:
         moments = {key[4:]: value for key, value in arrays.items() if key.startswith("opt:")}
         self._updater.load_state_arrays(moments)
 
-    def inference(self) -> Any:
-        return self._network
+    def inference(self) -> MxnetInference:
+        return MxnetInference(self._network, self.devices)

@@ -9,8 +9,9 @@ from mxnetseg.data.photometric import PhotometricDistortion
 from mxnetseg.data.transforms import ColorJitter, GaussianBlur, TrainTransform
 
 
-def make_transform(augment: Any, dataset: Dataset) -> TrainTransform:
-    """`augment`: the group. `dataset` gives the mean, the standard deviation and the ignored label."""
+def make_transform(augment: Any, dataset: Dataset, statistics: Any = None) -> TrainTransform:
+    """The transform of the groups `augment` and `input` (`statistics`; None: the data set's mean and std)."""
+    mean, std = (dataset.mean, dataset.std) if statistics is None else statistics.of(dataset)
     photometric: List[Callable] = []
     if augment.photometric_distortion:
         photometric.append(PhotometricDistortion())
@@ -27,7 +28,7 @@ def make_transform(augment: Any, dataset: Dataset) -> TrainTransform:
         flip=augment.flip,
         photometric=tuple(photometric),
         max_class_ratio=augment.max_class_ratio,
-        mean=dataset.mean,
-        std=dataset.std,
+        mean=mean,
+        std=std,
         ignore_index=dataset.ignore_index,
     )

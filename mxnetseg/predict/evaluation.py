@@ -1,6 +1,6 @@
 """One evaluation for training and for `eval.py`: what picks the best checkpoint is what is reported.
 
-Pictures are read ahead by a thread, predicted one at a time per context, and counted in one confusion
+Pictures are read ahead by a thread, predicted one at a time per device, and counted in one confusion
 matrix. No prediction is kept, so memory does not grow with the data set.
 """
 
@@ -10,147 +10,110 @@ import queue
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 import numpy as np
+from pydantic import ValidationError
 from tqdm import tqdm
 
-from mxnetseg.errors import CheckpointError, DatasetError
+from mxnetseg.compute.inference import Inference
+from mxnetseg.data.datasets.base import Dataset
+from mxnetseg.errors import CheckpointError, ConfigError, DatasetError
 from mxnetseg.metrics import ConfusionMatrix
 from mxnetseg.predict.predictor import Predictor
+from mxnetseg.recipe.protocol import Protocol
 
-PROTOCOL_FIELDS = ("scales", "flip", "mode", "crop", "stride", "base", "batch", "pixel_budget", "threshold")
 
+def make_predictor(
+    inference: Inference, dataset: Dataset, protocol: Optional[Protocol] = None, statistics: Any = None
+) -> Predictor:
+    """A Predictor for the pictures of a data set.
 
-def make_predictor(net, dataset, contexts=None, settings=None) -> Predictor:
-    """A Predictor with the data set's mean and std and the protocol in `settings`.
-
-    `settings` is a mapping or an object (the recipe's `evaluation` group) with any of `PROTOCOL_FIELDS`;
-    missing and None mean the Predictor's default, except for the window: the data set's own crop.
+    protocol : None is the library's own; the window is the data set's where it states none
+    statistics : the recipe's `input` group; the data set's mean and std where it states none
     """
-    options = protocol_options(settings)
-    if not options.get("crop"):
-        options["crop"] = dataset.crop
-    return Predictor(net, contexts, mean=dataset.mean, std=dataset.std, **options)
+    mean, std = (dataset.mean, dataset.std) if statistics is None else statistics.of(dataset)
+    return Predictor(inference, (protocol or Protocol()).resolved(dataset.crop), mean, std)
 
 
-def protocol_options(settings) -> Dict[str, Any]:
-    """The Predictor's keyword arguments that `settings` gives a value for."""
-    if settings is None:
-        return {}
-    read = settings.get if isinstance(settings, dict) else lambda key: getattr(settings, key, None)
-    values = {key: read(key) for key in PROTOCOL_FIELDS}
-    return {key: value for key, value in values.items() if value is not None}
+def make_protocol(**fields: Any) -> Protocol:
+    """A Protocol of these fields; ConfigError in one line for what is wrong with them."""
+    try:
+        return Protocol(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1]) or "protocol"
+        message = first["msg"].replace("Value error, ", "")
+        raise ConfigError(f"evaluation.{name} {first['input']!r}: {message}") from None
 
 
-def evaluate(
-    net,
-    dataset,
-    contexts=None,
-    settings=None,
-    progress: bool = True,
-    predictor: Optional[Predictor] = None,
+def run(
+    predictor: Predictor,
+    dataset: Dataset,
     on_image: Optional[Callable[[int, Any, np.ndarray], None]] = None,
     limit: Optional[int] = None,
+    score: bool = True,
+    progress: bool = True,
 ) -> Dict[str, Any]:
-    """Score a network on a labelled split.
+    """Predict a split, and score it.
 
     Parameters
     ----------
-    net : Segmentor
-    dataset : Dataset
-        A split with labels.
-    contexts : list of mx.Context
-    settings : mapping or object
-        The protocol, see `make_predictor`; ignored where a `predictor` is given, which saves building
-        one for each validation.
-    progress : bool
-        A bar on stderr (one line every tenth of the way where stderr is no terminal).
     on_image : callable
         Called with (index, sample, prediction) in order, for pictures.
     limit : int
         Only the first so many samples.
+    score : bool
+        Compare with labels, which the split must have.
+    progress : bool
+        A bar on stderr (one line every tenth of the way where stderr is no terminal).
 
-    Returns the scores of `ConfusionMatrix.scores` and `dataset`, `split`, `classes`, `images`, `protocol`
-    (in words), `seconds`, `images_per_second`: plain values, ready for JSON.
-    Raises DatasetError for a sample that cannot be read or scored.
+    Returns `dataset`, `split`, `classes`, `images`, `protocol` (in words), `seconds`, `images_per_second`
+    and, where scored, the scores of `ConfusionMatrix.scores`: plain values, ready for JSON.
+    Raises DatasetError for a sample that cannot be read or scored, CheckpointError for a network of another
+    number of classes.
     """
-    predictor = predictor or make_predictor(net, dataset, contexts, settings)
-    matrix = ConfusionMatrix(len(class_names(dataset)), dataset.ignore_index)
+    matrix = ConfusionMatrix(len(dataset.scored_classes), dataset.ignore_index) if score else None
     count = len(dataset) if limit is None else min(limit, len(dataset))
     started = time.perf_counter()
-    samples = read_ahead(dataset, count, len(predictor.contexts) + 1)
-    for index, (sample, prediction) in enumerate(
-        track(predictor.stream(samples), count, "evaluate", progress)
-    ):
-        check_class_count(predictor, dataset)
-        if sample.label is None:
-            raise DatasetError(
-                f"{sample.name}: no label: split {dataset.split!r} of {dataset.name!r} cannot be scored;"
-                f" take another split, or predict with --mode test"
-            )
-        matrix.update(prediction, sample.label, sample.name)
+    samples = read_ahead(dataset, count, len(predictor.inference.devices) + 1)
+    title = "evaluate" if score else "predict"
+    for index, (sample, prediction) in enumerate(track(predictor.stream(samples), count, title, progress)):
+        if index == 0:
+            check_class_count(predictor, dataset)
+        if matrix is not None:
+            if sample.label is None:
+                raise DatasetError(
+                    f"{sample.name}: no label: split {dataset.split!r} of {dataset.name!r} cannot be scored;"
+                    f" take another split, or predict it without scores"
+                )
+            matrix.update(prediction, sample.label, sample.name)
         if on_image is not None:
             on_image(index, sample, prediction)
-    return {**_facts(dataset, count, predictor, time.perf_counter() - started), **matrix.scores()}
-
-
-def predict(
-    net,
-    dataset,
-    contexts=None,
-    settings=None,
-    progress: bool = True,
-    predictor: Optional[Predictor] = None,
-    on_image: Optional[Callable[[int, Any, np.ndarray], None]] = None,
-    limit: Optional[int] = None,
-) -> Dict[str, Any]:
-    """Predict a split without scoring it; arguments as for `evaluate`.
-
-    Returns `dataset`, `split`, `classes`, `images`, `protocol`, `seconds`, `images_per_second`.
-    """
-    predictor = predictor or make_predictor(net, dataset, contexts, settings)
-    count = len(dataset) if limit is None else min(limit, len(dataset))
-    started = time.perf_counter()
-    samples = read_ahead(dataset, count, len(predictor.contexts) + 1)
-    for index, (sample, prediction) in enumerate(
-        track(predictor.stream(samples), count, "predict", progress)
-    ):
-        check_class_count(predictor, dataset)
-        if on_image is not None:
-            on_image(index, sample, prediction)
-    return _facts(dataset, count, predictor, time.perf_counter() - started)
-
-
-def _facts(dataset, count: int, predictor: Predictor, seconds: float) -> Dict[str, Any]:
-    return {
+    seconds = time.perf_counter() - started
+    facts = {
         "dataset": dataset.name,
         "split": dataset.split,
         "images": count,
         "protocol": predictor.describe(),
-        "classes": class_names(dataset),
+        "classes": list(dataset.scored_classes),
         "seconds": seconds,
         "images_per_second": count / seconds if seconds > 0 else None,
     }
+    return facts if matrix is None else {**facts, **matrix.scores()}
 
 
-def class_names(dataset) -> List[str]:
-    """The scored classes: the data set's, with a background where it names only the foreground."""
-    names = list(dataset.classes)
-    return ["background"] + names if len(names) == 1 else names
-
-
-def check_class_count(predictor: Predictor, dataset) -> None:
+def check_class_count(predictor: Predictor, dataset: Dataset) -> None:
     """Raises CheckpointError when the network's outputs are not the data set's classes."""
-    outputs, wanted = predictor.nclass, len(class_names(dataset))
+    outputs, wanted = predictor.nclass, len(dataset.scored_classes)
     if outputs != wanted and not (outputs == 1 and wanted == 2):
         raise CheckpointError(
             f"the network has {outputs} classes but data set {dataset.name!r} has {wanted};"
-            f" give the data set it was trained on with --data"
+            f" give the data set that it was trained on"
         )
 
 
-def read_ahead(dataset, count: int, depth: int) -> Iterator[Any]:
+def read_ahead(dataset: Dataset, count: int, depth: int) -> Iterator[Any]:
     """The first `count` samples in order, read by a thread that is at most `depth` of them ahead."""
     ready: queue.Queue = queue.Queue(maxsize=depth)
     stopped = threading.Event()

@@ -12,20 +12,19 @@ import statistics
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-import mxnet as mx
 import numpy as np
 
-from mxnetseg.complexity import complexity
+from mxnetseg.compute.inference import Inference
 from mxnetseg.predict.predictor import Predictor
+from mxnetseg.recipe.protocol import Protocol
 
 _SECONDS = 10.0  # of measuring where the number of runs is not given
 _RUNS = (5, 200)
 
 
 def measure_speed(
-    net,
+    inference: Inference,
     size: Tuple[int, int],
-    context: Optional[mx.Context] = None,
     batch: int = 1,
     warm_up: int = 3,
     runs: Optional[int] = None,
@@ -33,36 +32,28 @@ def measure_speed(
 ) -> Dict[str, Any]:
     """Time the forward pass on random input (batch, in_channels, *size), and the prediction of a picture.
 
-    `runs` None takes as many as fit into about ten seconds. Returns plain values, times in milliseconds:
-    `forward` and `predict` with `median_ms`, `p95_ms`, `runs`; `images_per_second` of the forward pass;
-    `parameters` and `multiply_adds` of one image, and what the numbers depend on.
+    The first device is measured. `runs` None takes as many as fit into about ten seconds. Returns plain
+    values, times in milliseconds: `forward` and `predict` with `median_ms`, `p95_ms`, `runs`;
+    `images_per_second` of the forward pass; `parameters` and `multiply_adds` of one image (None where the
+    engine cannot tell), and what the numbers depend on.
     """
-    context = context or mx.cpu()
-    counts = complexity(net, size, in_channels)
-    net = net.deploy()
-    net.collect_params().reset_ctx([context])
-    net.hybridize(static_alloc=True, static_shape=True)
-    data = np.random.default_rng(0).normal(0, 1, (batch, in_channels) + tuple(size))
-    x = mx.nd.array(data, ctx=context, dtype="float32")
-
-    def forward():
-        with mx.autograd.pause():
-            net(x)[0].wait_to_read()
-
-    timed = _time(forward, warm_up, runs)
-    picture = np.random.default_rng(0).integers(0, 256, tuple(size) + (in_channels,)).astype(np.uint8)
+    cost = inference.cost(size, in_channels)
+    data = np.random.default_rng(0).normal(0, 1, (batch, in_channels, *size)).astype(np.float32)
+    x = inference.put(data)
+    timed = _time(lambda: inference.forward(x).wait(), warm_up, runs)
+    picture = np.random.default_rng(0).integers(0, 256, (*size, in_channels)).astype(np.uint8)
     half = [0.5] * in_channels
-    predictor = Predictor(net, [context], mean=half, std=half, mode="whole")
+    predictor = Predictor(inference, Protocol(mode="whole"), mean=half, std=half)
     return {
         "size": list(size),
         "batch": batch,
         "dtype": "float32",
-        "device": str(context),
+        "device": str(inference.devices[0]),
         "threads": int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count(),
-        "mxnet": mx.__version__,
+        "engine": inference.engine,
         "warm_up": warm_up,
-        "parameters": counts.parameters,
-        "multiply_adds": counts.total,
+        "parameters": cost.parameters if cost else None,
+        "multiply_adds": cost.multiply_adds if cost else None,
         "forward": timed,
         "images_per_second": 1e3 * batch / timed["median_ms"],
         "predict": _time(lambda: predictor.predict(picture), warm_up, runs),
@@ -74,11 +65,17 @@ def describe_speed(result: Dict[str, Any]) -> List[str]:
     height, width = result["size"]
     forward, predict = result["forward"], result["predict"]
     device = result["device"] + (f", {result['threads']} threads" if "cpu" in result["device"] else "")
-    return [
+    lines = [
         f"input {result['batch']} x {height} x {width} (height x width), {result['dtype']}, on {device}, "
-        f"MXNet {result['mxnet']}",
-        f"network: {result['parameters'] / 1e6:.2f} M parameters, "
-        f"{result['multiply_adds'] / 1e9:.1f} G multiply-adds an image, auxiliary heads dropped",
+        f"{result['engine']}"
+    ]
+    if result["parameters"] is not None:
+        lines.append(
+            f"network: {result['parameters'] / 1e6:.2f} M parameters, "
+            f"{result['multiply_adds'] / 1e9:.1f} G multiply-adds an image, auxiliary heads dropped"
+        )
+    return [
+        *lines,
         f"forward pass: {_shown(forward)}, {result['images_per_second']:.2f} images/s",
         f"picture to label map: {_shown(predict)}",
         f"{forward['runs']} and {predict['runs']} runs, each waiting for the device, "

@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Tuple, Union
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-Size = Union[int, Tuple[int, int]]
-
-
-class Group(BaseModel):
-    """A part of the recipe. A key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+from mxnetseg.recipe.group import Group, Size, positive_size
+from mxnetseg.recipe.protocol import Protocol
 
 
 class ModelGroup(Group):
@@ -77,6 +72,31 @@ class DataGroup(Group):
     )
 
 
+class InputGroup(Group):
+    """How pictures are normalized: (value / range - mean) / std per channel, before the network.
+
+    None: the data set's statistics. A checkpoint's own come with it when it is imported.
+    """
+
+    mean: Optional[List[float]] = Field(None, description="per channel, of values 0 to `range`")
+    std: Optional[List[float]] = Field(None, description="likewise")
+    range: Literal[1, 255] = Field(1, description="largest channel value that mean and std are stated for")
+
+    @model_validator(mode="after")
+    def _both(self):
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both mean and std, or neither")
+        if self.mean is not None and (len(self.mean) != len(self.std) or min(self.std) <= 0):
+            raise ValueError("mean and std need a value for each channel, std above 0")
+        return self
+
+    def of(self, dataset: Any) -> Tuple[List[float], List[float]]:
+        """(mean, std) in units of the full range 0 to 1: these, or the data set's where none are stated."""
+        if self.mean is None:
+            return list(dataset.mean), list(dataset.std)
+        return [m / self.range for m in self.mean], [s / self.range for s in self.std]
+
+
 class JitterGroup(Group):
     """Colour jitter: factors are uniform in [1 - x, 1 + x]; hue is a share of the colour circle."""
 
@@ -118,7 +138,7 @@ class AugmentGroup(Group):
     @field_validator("crop")
     @classmethod
     def _positive_crop(cls, value):
-        return _positive_size(value)
+        return positive_size(value)
 
     @model_validator(mode="after")
     def _ordered(self):
@@ -215,42 +235,11 @@ class ScheduleGroup(Group):
         return self
 
 
-class EvaluationGroup(Group):
-    """Protocol of validation and of eval.py; see `mxnetseg.predict.predictor.Predictor`."""
+class EvaluationGroup(Protocol):
+    """Protocol of validation and of eval.py, and when to validate."""
 
-    scales: List[float] = Field(
-        default_factory=lambda: [1.0], min_length=1, description="factors on the base size"
-    )
-    flip: bool = Field(False, description="average with the mirrored image")
-    mode: Literal["auto", "whole", "slide"] = Field(
-        "auto", description="whole images, sliding windows, or windows only above pixel_budget"
-    )
-    crop: Optional[Size] = Field(None, description="window, pixels; none: the data set's")
-    stride: Optional[float] = Field(None, gt=0, le=1, description="step between windows, share of the window")
-    base: Optional[int] = Field(
-        None, ge=1, description="long side, pixels, at scale 1; none: the image's own"
-    )
-    batch: Optional[int] = Field(None, ge=1, description="windows per forward pass")
-    pixel_budget: Optional[int] = Field(
-        None, ge=1, description="largest image, pixels, that auto takes whole"
-    )
-    threshold: Optional[float] = Field(
-        None, gt=0, lt=1, description="probability of foreground, binary networks"
-    )
     every: int = Field(1, ge=1, description="epochs between validations; the last epoch always has one")
     limit: Optional[int] = Field(None, ge=1, description="validate on the first so many images only")
-
-    @field_validator("scales")
-    @classmethod
-    def _positive_scales(cls, value):
-        if any(s <= 0 for s in value):
-            raise ValueError("scales must be positive")
-        return value
-
-    @field_validator("crop")
-    @classmethod
-    def _positive_crop(cls, value):
-        return None if value is None else _positive_size(value)
 
 
 class CheckpointGroup(Group):
@@ -268,6 +257,7 @@ class Recipe(Group):
 
     model: ModelGroup
     data: DataGroup
+    input: InputGroup = Field(default_factory=InputGroup)
     augment: AugmentGroup = Field(default_factory=AugmentGroup)
     loss: LossGroup = Field(default_factory=LossGroup)
     optimizer: OptimizerGroup = Field(default_factory=OptimizerGroup)
@@ -309,10 +299,3 @@ class Recipe(Group):
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _positive_size(value):
-    sides = [value] if isinstance(value, int) else value
-    if min(sides) < 1:
-        raise ValueError("sizes must be at least 1 pixel")
-    return value

@@ -19,7 +19,7 @@ import numpy as np
 
 from mxnetseg.errors import ConfigError, MxnetsegError
 from mxnetseg.report.tracking import EXAMPLES, example_row
-from mxnetseg.report.visualize import colourize, contact_sheet, error_map, overlay, palette_of, save_picture
+from mxnetseg.report.visualize import colourize, contact_sheet, error_map, overlay, save_picture
 
 KINDS = ("id", "color", "overlay", "error")
 SUBMISSION = "submission"
@@ -61,7 +61,7 @@ class PictureWriter:
         self.dataset = dataset
         self.kinds = tuple(kinds)
         self._shown = {k * (count or examples) // examples for k in range(examples)}
-        self._palette = palette_of(dataset)
+        self._palette = dataset.scored_palette
         self._server_ids = np.asarray(dataset.train_id_to_label_id) if submission else None
         self._rows: List[tuple] = []
         self._submitted: List[str] = []
@@ -96,9 +96,8 @@ class PictureWriter:
                 if columns == 4
                 else ["image", "classes", "overlay"]
             )
-            names = list(self.dataset.classes)
-            names = names if len(names) == len(self._palette) else ["background", *names]
-            sheet = contact_sheet(rows, titles, names, self._palette, heading=heading, note=note)
+            classes = self.dataset.scored_classes
+            sheet = contact_sheet(rows, titles, classes, self._palette, heading=heading, note=note)
             save_picture(os.path.join(self.folder, EXAMPLES), sheet)
             written.append(os.path.join(self.folder, EXAMPLES))
         if self._server_ids is not None:

@@ -16,11 +16,11 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from mxnetseg.data.palettes import default_palette
 from mxnetseg.errors import ConfigError, MxnetsegError
 from mxnetseg.report.visualize import (
     colourize,
     contact_sheet,
-    default_palette,
     error_map,
     overlay,
     save_picture,
@@ -30,7 +30,6 @@ METRICS = "metrics.jsonl"
 CONFUSION = "confusion.json"
 EXAMPLES = "examples.jpg"
 WANDB_ID = "wandb_run.json"
-_IGNORED = 255
 
 
 class Tracker:
@@ -49,7 +48,7 @@ class Tracker:
         that the run's state knows of. None starts it anew.
     name : str, optional
         Of the run in wandb; default the last part of `run_dir`.
-    classes, palette : of the data set; for per-class scores and pictures.
+    classes, palette : the data set's `scored_classes` and `scored_palette`, for scores and pictures
     """
 
     def __init__(
@@ -65,10 +64,6 @@ class Tracker:
         self.run_dir = run_dir
         self.classes = list(classes)
         self.palette = None if palette is None else np.asarray(palette, np.uint8).reshape(-1, 3)
-        if len(self.classes) == 1:  # the foreground of a binary problem
-            self.classes = ["background", *self.classes]
-            if self.palette is not None and len(self.palette) == 1:
-                self.palette = np.concatenate([np.zeros((1, 3), np.uint8), self.palette])
         self._path = os.path.join(run_dir, METRICS)
         self._wandb = None
         self._file = None
@@ -117,7 +112,7 @@ class Tracker:
         self.log(step, line, kind=kind, epoch=epoch)
         self.confusion(step, scores["confusion"], classes, kind=kind)
 
-    def log_images(self, step: int, samples: Sequence[tuple], ignore_index: int = _IGNORED) -> None:
+    def log_images(self, step: int, samples: Sequence[tuple], ignore_index: int) -> None:
         """Keep pictures (name, image, label or None, prediction) as the examples of the run.
 
         `examples.jpg` in the run's folder shows the latest; wandb gets masks that can be switched on and off.
@@ -131,7 +126,7 @@ class Tracker:
         sheet = contact_sheet(rows, titles, self.classes, palette, note=f"iteration {step}")
         save_picture(os.path.join(self.run_dir, EXAMPLES), sheet)
         if self._wandb is not None:
-            self._send(step, {"predictions": [self._masked(*sample) for sample in samples]})
+            self._send(step, {"predictions": [self._masked(*s, ignore_index) for s in samples]})
 
     def confusion(
         self, step: int, matrix: Sequence[Sequence[int]], classes: Sequence[str] = (), kind: str = "val"
@@ -177,7 +172,7 @@ class Tracker:
         extra = {} if epoch is None else {"epoch": epoch}
         self._wandb.log({"iteration": int(step), **extra, **values})
 
-    def _masked(self, name, image, label, prediction):
+    def _masked(self, name, image, label, prediction, ignore_index):
         import wandb
 
         labels = dict(enumerate(self.classes or map(str, range(int(np.max(prediction)) + 1))))
@@ -185,7 +180,7 @@ class Tracker:
         if label is not None:
             masks["label"] = {
                 "mask_data": np.asarray(label),
-                "class_labels": {**labels, _IGNORED: "ignored"},
+                "class_labels": {**labels, ignore_index: "ignored"},
             }
         return wandb.Image(image, caption=name, masks=masks)
 
@@ -195,7 +190,7 @@ class Tracker:
         return default_palette(len(self.classes) or max(int(np.max(s[3])) for s in samples) + 1)
 
 
-def example_row(image, label, prediction, palette, ignore_index=_IGNORED) -> List[np.ndarray]:
+def example_row(image, label, prediction, palette, ignore_index) -> List[np.ndarray]:
     """Pictures of one example: image, label, overlay, errors; without a label image, colours, overlay."""
     tinted = overlay(image, prediction, palette)
     if label is None:

@@ -5,7 +5,6 @@ Pictures are uint8 (H, W, 3) RGB, label maps integer (H, W), palettes uint8 (ncl
 
 from __future__ import annotations
 
-import colorsys
 import os
 from typing import List, Optional, Sequence, Tuple
 
@@ -18,29 +17,6 @@ from mxnetseg.errors import MxnetsegError
 RIGHT = (70, 160, 90)
 WRONG = (215, 48, 39)
 _PAPER, _INK, _FAINT = (255, 255, 255), (28, 30, 34), (120, 124, 130)
-
-
-def default_palette(nclass: int) -> np.ndarray:
-    """`nclass` well separated colours, uint8 (nclass, 3), for data sets that have none.
-
-    Hues go round by the golden angle, so that neighbours in the list differ most; lightness takes turns.
-    """
-    colours = []
-    for index in range(nclass):
-        hue = (0.05 + index * 0.381966) % 1
-        colours.append(
-            colorsys.hsv_to_rgb(hue, (0.78, 0.5, 0.92)[index % 3], (0.9, 0.7, 0.55, 0.98)[index % 4])
-        )
-    return (np.array(colours).reshape(-1, 3) * 255).astype(np.uint8)
-
-
-def palette_of(dataset) -> np.ndarray:
-    """The colours of a data set's classes; of background and foreground where it names one class only."""
-    palette = np.asarray(dataset.palette, np.uint8).reshape(-1, 3)
-    count = max(2, len(dataset.classes))
-    if len(palette) == 1 and count == 2:
-        return np.concatenate([np.zeros((1, 3), np.uint8), palette])
-    return palette[:count] if len(palette) >= count else default_palette(count)
 
 
 def colourize(labels: np.ndarray, palette: np.ndarray, other: Sequence[int] = (0, 0, 0)) -> np.ndarray:

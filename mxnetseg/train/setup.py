@@ -84,7 +84,7 @@ def prepare(
     # Loader processes start before the engine touches a device.
     loader = TrainLoader(
         train,
-        make_transform(recipe.augment, train),
+        make_transform(recipe.augment, train, recipe.input),
         group.batch_size,
         seed=recipe.seed,
         workers=group.workers,

@@ -70,8 +70,8 @@ class Trainer:
             setup.recipe.model_dump(mode="json"),
             wandb,
             resume_after=(self.progress.iteration, self.progress.validated) if resume else None,
-            classes=setup.train.classes,
-            palette=setup.train.palette,
+            classes=setup.train.scored_classes,
+            palette=setup.train.scored_palette,
         )
         self.stop = StopRequest(quiet)
         self.validator = Validator(setup, self.tracker, self.stop, quiet)

@@ -6,7 +6,7 @@ from typing import Any, List
 
 import numpy as np
 
-from mxnetseg.predict.evaluation import evaluate, make_predictor
+from mxnetseg.predict.evaluation import make_predictor, run
 from mxnetseg.report.tracking import Tracker
 from mxnetseg.train.progress import duration, log
 from mxnetseg.train.setup import Setup
@@ -40,7 +40,7 @@ class Validator:
         setup, settings = self.setup, self.setup.recipe.evaluation
         if self._predictor is None:
             self._predictor = make_predictor(
-                setup.engine.inference(), setup.val, setup.engine.devices, settings
+                setup.engine.inference(), setup.val, settings, setup.recipe.input
             )
         count = min(settings.limit or len(setup.val), len(setup.val))
         shown = {i * count // _PICTURES for i in range(_PICTURES)}
@@ -51,13 +51,12 @@ class Validator:
                 pictures.append((sample.name, sample.image, sample.label, np.array(prediction)))
 
         with self.stop.interruptible():
-            scores = evaluate(
-                None,
+            scores = run(
+                self._predictor,
                 setup.val,
-                progress=not self.quiet,
-                predictor=self._predictor,
                 on_image=keep,
                 limit=settings.limit,
+                progress=not self.quiet,
             )
         miou = scores["miou"]
         better = miou is not None and (progress.best_miou is None or miou > progress.best_miou)

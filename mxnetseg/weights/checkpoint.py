@@ -11,8 +11,8 @@ import numpy as np
 
 from mxnetseg.errors import CheckpointError, ConfigError
 from mxnetseg.nn.surgery import named_parameters
-from mxnetseg.recipe import Recipe, find_recipe, load_recipe
-from mxnetseg.run_files import RECIPE, run_weights
+from mxnetseg.recipe import Recipe, load_recipe
+from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
 
 
 def network_arrays(net) -> Dict[str, np.ndarray]:
@@ -41,7 +41,7 @@ def read_params(path) -> Dict[str, mx.nd.NDArray]:
     if path.is_dir():
         path = run_weights(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: checkpoint not found{_also_there(path)}")
+        raise missing_checkpoint(path)
     try:
         with open(path, "rb") as handle:
             handle.read(1)
@@ -88,30 +88,22 @@ def load_into(
 
 
 def load_network(
-    path,
-    model: Optional[str] = None,
-    backbone: Optional[str] = None,
-    data: Optional[str] = None,
-    nclass: Optional[int] = None,
-    recipe: Optional[Recipe] = None,
-    norm: Optional[str] = None,
+    path, recipe: Optional[Recipe] = None, nclass: Optional[int] = None, norm: Optional[str] = None
 ):
     """(network, recipe) of a `.params` file or a run folder; on the CPU, auxiliary heads included.
 
-    `recipe.yaml` beside the file says what it is; `recipe` replaces it. Without either, `model` and `data`
-    (and `backbone`, `nclass`) must say. Given together with a recipe they must agree with it. Synchronized
-    batch norm becomes plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut
-    short, of another network or another number of classes.
+    `recipe` says what it is, by default the `recipe.yaml` beside the file. Synchronized batch norm becomes
+    plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut short, of another
+    network or another number of classes, or that nothing describes.
     """
     path = Path(path)
     if path.is_dir():
         path = run_weights(path)
     arrays = read_params(path)
-    recipe = recipe or _recipe_beside(path)
     if recipe is None:
-        recipe = _recipe_for(path, model, backbone, data)
-    else:
-        _agree(path, recipe, model, backbone, data)
+        if not (path.parent / RECIPE).is_file():
+            raise CheckpointError(f"{path}: no {RECIPE} beside it to say what it is")
+        recipe = load_recipe(path.parent / RECIPE)
     group = recipe.model
     if nclass is None:
         nclass = group.nclass or _dataset_classes(recipe)
@@ -162,29 +154,6 @@ def _aux_of(model: str, arrays) -> Optional[bool]:
     return any(name.startswith("aux_heads.") for name in arrays)
 
 
-def _recipe_beside(path: Path) -> Optional[Recipe]:
-    file = path.parent / RECIPE
-    return load_recipe(file) if file.is_file() else None
-
-
-def _recipe_for(path, model, backbone, data) -> Recipe:
-    if not model or not data:
-        raise CheckpointError(
-            f"{path}: no {RECIPE} beside it to say what it is: give --model and --data (and --backbone)"
-        )
-    file, overrides, _ = find_recipe(model, backbone, data)
-    return load_recipe(file, overrides)
-
-
-def _agree(path, recipe, model, backbone, data) -> None:
-    for what, given, stated in (
-        ("model", model, recipe.model.name),
-        ("backbone", backbone, recipe.model.backbone),
-    ):
-        if given and stated and given != stated:
-            raise CheckpointError(f"{path}: is a {stated} {what} by its {RECIPE}, not {given}")
-
-
 def _dataset_classes(recipe: Recipe) -> int:
     from mxnetseg.data import dataset_info
 
@@ -217,10 +186,3 @@ def _misfit(source, net, arrays, parameters, loaded, skipped) -> str:
     if shapes:
         parts.append(f"{len(shapes)} have another shape (first: {shapes[0][0]}, {shapes[0][1]})")
     return f"{source}: is of another network: {len(loaded)} tensors fit, " + ", ".join(parts)
-
-
-def _also_there(path: Path) -> str:
-    if not path.parent.is_dir():
-        return ""
-    names = sorted(p.name for p in path.parent.glob("*.params"))
-    return f"; in that folder: {', '.join(names[:5])}" if names else ""

@@ -254,7 +254,7 @@ MISTAKES = {
     ),
     "bare file without a model": (
         "--checkpoint {bare}",
-        r"no recipe\.yaml.*--model and --data",
+        r"no recipe\.yaml.*give its model and data set",
     ),
     "wrong class count": (
         "--checkpoint {bare} --model fcn --backbone resnet18 --data camvid --root {camvid}",
@@ -309,8 +309,8 @@ MISTAKES = {
         r"--stride.*--whole",
     ),
     "impossible stride": (
-        "--checkpoint {run} --stride 3",
-        r"stride 3",
+        "--checkpoint {run} --stride 1.5",
+        r"stride 1\.5.*whole pixels",
     ),
     "unknown kind of picture": (
         "--checkpoint {run} --save colour",

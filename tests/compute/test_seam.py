@@ -18,15 +18,13 @@ ALLOWED = {
     "losses.py",
     "weights",
     "compute/mxnet.py",
+    "compute/mxnet_inference.py",
     "compute/mxnet_optimizer.py",
     "compute/devices.py",
     "compat.py",
     "complexity.py",
     "symbols.py",
     "doctor.py",
-    # Until prediction has its side of the seam.
-    "predict/predictor.py",
-    "predict/speed.py",
 }
 
 
@@ -52,6 +50,6 @@ def test_only_the_networks_and_the_engine_import_mxnet():
     assert not found, f"only {', '.join(sorted(ALLOWED))} may import mxnet"
 
 
-@pytest.mark.parametrize("room", ["train", "recipe", "report", "cli"])
+@pytest.mark.parametrize("room", ["train", "predict", "recipe", "report", "cli"])
 def test_the_rooms_above_the_engine_are_looked_at(room):
     assert [p for p in PACKAGE.rglob("*.py") if room in rooms(p)]

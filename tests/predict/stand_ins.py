@@ -6,7 +6,10 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.data.datasets.base import Dataset, Sample
+from mxnetseg.predict.evaluation import make_predictor, make_protocol, run
+from mxnetseg.predict.predictor import Predictor
 
 
 class OneConvolution(HybridBlock):
@@ -21,6 +24,21 @@ class OneConvolution(HybridBlock):
 
     def hybrid_forward(self, F, x):
         return (self.convolution(x), F.zeros_like(x))
+
+    def deploy(self):
+        return self
+
+
+def predictor(net, contexts=None, reduce="auto", crop=None, **protocol):
+    """A `Predictor` of a network on MXNet contexts by a protocol of these fields."""
+    resolved = make_protocol(**protocol, crop=crop).resolved()
+    return Predictor(MxnetInference(net, contexts), resolved, reduce=reduce)
+
+
+def scores(net, data, contexts=None, limit=None, on_image=None, progress=False, score=True, **protocol):
+    """What evaluating a network on a data set gives."""
+    made = make_predictor(MxnetInference(net, contexts), data, make_protocol(**protocol))
+    return run(made, data, on_image=on_image, limit=limit, score=score, progress=progress)
 
 
 def network(nclass=5, kernel=3, seed=0):

@@ -12,46 +12,41 @@ import pytest
 from mxnetseg.data.datasets.base import Sample
 from mxnetseg.errors import CheckpointError, DatasetError
 from mxnetseg.metrics import ConfusionMatrix
-from mxnetseg.predict.evaluation import evaluate, predict, read_ahead
-from mxnetseg.predict.predictor import Predictor
-from tests.predict.stand_ins import Drawn, network
+from mxnetseg.predict.evaluation import read_ahead
+from tests.predict.stand_ins import Drawn, network, predictor, scores
 
 
 def test_scores_are_those_of_the_predictions_at_label_size():
     data, net = Drawn(), network()
     matrix = ConfusionMatrix(5)
     for i in range(len(data)):
-        matrix.update(Predictor(net).predict(data[i].image), data[i].label)
-    scores = evaluate(net, data, progress=False)
-    assert scores["confusion"] == matrix.matrix.tolist()
-    assert scores["miou"] == matrix.scores()["miou"]
-    assert scores["images"] == 4 and scores["classes"] == list(data.classes)
-    json.dumps(scores)
+        matrix.update(predictor(net).predict(data[i].image), data[i].label)
+    found = scores(net, data)
+    assert found["confusion"] == matrix.matrix.tolist()
+    assert found["miou"] == matrix.scores()["miou"]
+    assert found["images"] == 4 and found["classes"] == list(data.classes)
+    json.dumps(found)
 
 
-@pytest.mark.parametrize("settings", [None, dict(flip=True, scales=(0.5, 1.0)), dict(mode="slide", crop=32)])
+@pytest.mark.parametrize("settings", [{}, dict(flip=True, scales=(0.5, 1.0)), dict(mode="slide", crop=32)])
 def test_scores_do_not_depend_on_the_number_of_contexts(settings):
     net = network()
-    one = evaluate(net, Drawn(7), [mx.cpu(0)], settings, progress=False)
-    three = evaluate(net, Drawn(7), [mx.cpu(0), mx.cpu(1), mx.cpu(2)], settings, progress=False)
+    one = scores(net, Drawn(7), [mx.cpu(0)], **settings)
+    three = scores(net, Drawn(7), [mx.cpu(0), mx.cpu(1), mx.cpu(2)], **settings)
     assert one["confusion"] == three["confusion"]
 
 
-def test_settings_may_be_an_object_and_none_of_it_means_the_default():
-    class Group:
-        scales, flip, mode, crop, stride, base = [0.5, 1.0], True, "slide", None, None, None
-
-    protocol = evaluate(network(), Drawn(1), settings=Group(), progress=False)["protocol"]
-    assert "32 x 32" in protocol  # the data set's own crop
+def test_the_window_is_the_data_sets_where_the_protocol_states_none():
+    protocol = scores(network(), Drawn(1), scales=[0.5, 1.0], flip=True, mode="slide")["protocol"]
+    assert "32 x 32" in protocol
     assert "0.5, 1" in protocol and "with flip" in protocol
 
 
 def test_every_sample_is_handed_on_in_order_and_limit_stops_early():
     seen = []
-    evaluate(
+    scores(
         network(),
         Drawn(5),
-        progress=False,
         limit=3,
         on_image=lambda i, sample, labels: seen.append((i, sample.name, labels.shape)),
     )
@@ -61,22 +56,22 @@ def test_every_sample_is_handed_on_in_order_and_limit_stops_early():
 def test_a_split_without_labels_cannot_be_scored_but_predicted():
     data = Drawn(labelled=False)
     with pytest.raises(DatasetError, match="drawn_0: no label"):
-        evaluate(network(), data, progress=False)
-    result = predict(network(), data, progress=False)
+        scores(network(), data)
+    result = scores(network(), data, score=False)
     assert result["images"] == 4 and "miou" not in result
 
 
 def test_a_network_of_another_class_count_is_refused_with_both_counts():
     with pytest.raises(CheckpointError, match="7 classes but data set 'drawn' has 5"):
-        evaluate(network(7), Drawn(), progress=False)
+        scores(network(7), Drawn())
 
 
 @pytest.mark.parametrize("names", [1, 2])
 def test_one_logit_is_scored_as_background_and_foreground(names):
     data = Drawn(nclass=2)
     data.classes = ("horse",) if names == 1 else ("background", "horse")
-    scores = evaluate(network(1), data, progress=False)
-    assert scores["classes"] == ["background", "horse"] and len(scores["class_iou"]) == 2
+    found = scores(network(1), data)
+    assert found["classes"] == ["background", "horse"] and len(found["class_iou"]) == 2
 
 
 def test_the_networks_auxiliary_heads_are_left_out():
@@ -86,8 +81,8 @@ def test_the_networks_auxiliary_heads_are_left_out():
 
     wrong = Deployable(5)
     wrong.initialize(mx.init.Zero())
-    right = evaluate(network(5), Drawn(), progress=False)
-    assert evaluate(wrong, Drawn(), progress=False)["confusion"] == right["confusion"]
+    right = scores(network(5), Drawn())
+    assert scores(wrong, Drawn())["confusion"] == right["confusion"]
 
 
 def test_an_unreadable_sample_reaches_the_caller_and_ends_the_reading_thread():
@@ -99,7 +94,7 @@ def test_an_unreadable_sample_reaches_the_caller_and_ends_the_reading_thread():
 
     before = threading.active_count()
     with pytest.raises(DatasetError, match=r"frame_2\.png"):
-        evaluate(network(), Damaged(), progress=False)
+        scores(network(), Damaged())
     assert threading.active_count() == before
 
 
@@ -117,7 +112,7 @@ def test_reading_ahead_never_holds_more_samples_than_asked_for():
 
 
 def test_without_a_terminal_progress_is_a_line_for_every_tenth(capsys):
-    evaluate(network(), Drawn(4), progress=True)
+    scores(network(), Drawn(4), progress=True)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4 and lines[-1].startswith("evaluate: 4/4 images")
 
@@ -126,5 +121,5 @@ def test_parameters_stay_where_the_trainer_has_them():
     net = network()
     contexts = [mx.cpu(0), mx.cpu(1)]
     net.collect_params().reset_ctx(contexts)
-    evaluate(net, Drawn(2), [mx.cpu(0)], progress=False)
+    scores(net, Drawn(2), [mx.cpu(0)])
     assert net.convolution.weight.list_ctx() == contexts

@@ -35,7 +35,7 @@ def make_run(folder, classes=("road", "sky"), validations=3):
                 "confusion": np.eye(len(classes), dtype=int).tolist(),
             }
             tracker.log_scores(10 * epoch + 9, scores, epoch=epoch)
-        tracker.log_images(9, [("frame", picture(20, 30), label, label.astype(np.uint8))])
+        tracker.log_images(9, [("frame", picture(20, 30), label, label.astype(np.uint8))], 255)
     (folder / "recipe.yaml").write_text("model: {name: sfnet, backbone: resnet18}\ndata: {name: camvid}\n")
     return folder
 

@@ -100,7 +100,7 @@ def test_loose_pictures_read_the_classes_of_somebodys_own_data_from_its_options(
     options = {"classes": {"soil": [1, 2, 3], "leaf": [4, 5, 6]}, "scales": None, "images": "x/{split}"}
     pictures = LoosePictures([str(tmp_path)], "folder", options)
     assert pictures.classes == ("soil", "leaf") and pictures.palette.tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert len(LoosePictures([str(tmp_path)], "folder", {"classes": ["a", "b", "c"]}).palette) == 3
+    assert len(LoosePictures([str(tmp_path)], "folder", {"classes": ["a", "b", "c"]}).scored_palette) == 3
     with pytest.raises(DatasetError, match="'folder' has no classes"):
         LoosePictures([str(tmp_path)], "folder")
 

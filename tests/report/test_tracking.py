@@ -90,8 +90,8 @@ def test_a_folder_that_cannot_be_written_is_one_line_naming_the_file(tmp_path):
 def test_examples_and_confusion_matrix_of_the_latest_validation_are_kept(tmp_path):
     label = np.zeros((20, 30), np.int32)
     with Tracker(str(tmp_path), classes=["a", "b"]) as tracker:
-        tracker.log_images(5, [("frame", picture(20, 30), label, label.astype(np.uint8))])
-        tracker.log_images(6, [("frame", picture(20, 30), None, label.astype(np.uint8))])
+        tracker.log_images(5, [("frame", picture(20, 30), label, label.astype(np.uint8))], 255)
+        tracker.log_images(6, [("frame", picture(20, 30), None, label.astype(np.uint8))], 255)
         tracker.confusion(5, [[3, 1], [0, 2]])
     assert (tmp_path / "examples.jpg").stat().st_size > 1000
     assert json.loads((tmp_path / "confusion.json").read_text())["matrix"] == [[3, 1], [0, 2]]
@@ -126,7 +126,7 @@ def test_wandb_works_offline_and_a_resumed_run_continues_the_same_wandb_run(tmp_
         with Tracker(str(tmp_path), recipe, "proj", resume, classes=["a", "b"]) as tracker:
             tracker.log(1, {"loss": 1.0}, epoch=0)
             tracker.log_scores(1, scores, epoch=0)
-            tracker.log_images(1, [("frame", picture(20, 30), label, label.astype(np.uint8))])
+            tracker.log_images(1, [("frame", picture(20, 30), label, label.astype(np.uint8))], 255)
             ids.append(json.loads((tmp_path / "wandb_run.json").read_text())["id"])
     assert ids[0] == ids[1]
     runs = [name for name in os.listdir(tmp_path / "wandb") if name.startswith("offline-run")]

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from mxnetseg.data.palettes import default_palette
 from mxnetseg.errors import MxnetsegError
 from mxnetseg.report.visualize import (
     RIGHT,
     WRONG,
     colourize,
     contact_sheet,
-    default_palette,
     error_map,
     legend,
     overlay,

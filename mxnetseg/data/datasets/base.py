@@ -14,6 +14,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
+from mxnetseg.data.palettes import default_palette, palette_array
 from mxnetseg.data.reading import IMAGE_EXTENSIONS, exif_orientation, read_image, read_label
 from mxnetseg.errors import DatasetError
 from mxnetseg.registry import Registry
@@ -72,6 +73,20 @@ class Dataset:
     @property
     def nclass(self) -> int:
         return len(self.classes)
+
+    @property
+    def scored_classes(self) -> List[str]:
+        """Names of what a prediction can be: the classes, behind a background where there is only one."""
+        names = list(self.classes)
+        return ["background", *names] if len(names) == 1 else names
+
+    @property
+    def scored_palette(self) -> np.ndarray:
+        """Their colours, uint8 (n, 3)."""
+        palette, count = palette_array(self.palette), len(self.scored_classes)
+        if len(palette) == 1 and count == 2:
+            return np.concatenate([np.zeros((1, 3), np.uint8), palette])
+        return palette[:count] if len(palette) >= count else default_palette(count)
 
     @property
     def has_labels(self) -> bool:
@@ -263,11 +278,6 @@ class FileDataset(Dataset):
 def default_root(name: str) -> str:
     """`$MXNETSEG_DATA/<name>`, else `./datasets/<name>`."""
     return os.path.join(os.environ.get("MXNETSEG_DATA") or "datasets", name)
-
-
-def palette_array(colours: Sequence[Sequence[int]]) -> np.ndarray:
-    """RGB triples -> uint8 (nclass, 3)."""
-    return np.asarray(colours, np.uint8).reshape(-1, 3)
 
 
 def stem(path: str) -> str:

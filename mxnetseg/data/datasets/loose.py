@@ -6,13 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, List, Optional, Sequence
 
-import numpy as np
-
 from mxnetseg.data import dataset_info
 from mxnetseg.data.datasets.base import Dataset, Sample
+from mxnetseg.data.palettes import palette_array
 from mxnetseg.data.reading import IMAGE_EXTENSIONS, read_image
 from mxnetseg.errors import DatasetError
-from mxnetseg.report.visualize import default_palette
 
 
 class LoosePictures(Dataset):
@@ -38,8 +36,7 @@ class LoosePictures(Dataset):
             raise DatasetError(
                 f"data set {trained_on!r} has no classes of its own: the recipe must name them"
             )
-        palette = np.asarray(facts["palette"], np.uint8).reshape(-1, 3)
-        self.palette = palette if len(palette) else default_palette(max(2, len(self.classes)))
+        self.palette = palette_array(facts["palette"])
         for key in ("mean", "std", "scales", "crop", "base", "ignore_index"):
             setattr(self, key, facts[key])
         self.train_id_to_label_id = facts["train_id_to_label_id"]

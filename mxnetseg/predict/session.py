@@ -1,0 +1,121 @@
+"""A checkpoint ready to predict: its recipe, its data set, its network and its protocol, put together once.
+
+`eval.py`, the picture demo and the web page open one and use it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, Sequence
+
+from mxnetseg.compute.inference import open_network
+from mxnetseg.data import create_dataset
+from mxnetseg.data.datasets.base import Dataset
+from mxnetseg.data.datasets.loose import LoosePictures
+from mxnetseg.errors import CheckpointError
+from mxnetseg.facts import model_info
+from mxnetseg.predict.evaluation import make_predictor, make_protocol
+from mxnetseg.predict.predictor import Predictor
+from mxnetseg.recipe import Recipe, find_recipe, load_recipe, parse_overrides
+from mxnetseg.recipe.protocol import SCALES, Protocol
+from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
+
+
+class Session(NamedTuple):
+    """What a checkpoint predicts with, and on."""
+
+    recipe: Recipe
+    dataset: Dataset
+    predictor: Predictor
+
+    def names(self) -> Dict[str, str]:
+        """Model and backbone, as they are printed."""
+        name = self.recipe.model.name
+        return {"model": name, "backbone": self.recipe.model.backbone or model_info(name)["backbone"]}
+
+
+def open_session(
+    checkpoint: Any,
+    dataset: Dataset,
+    recipe: Recipe,
+    protocol: Optional[Protocol] = None,
+    devices: Optional[Sequence[str]] = None,
+    engine: str = "mxnet",
+) -> Session:
+    """The network of a checkpoint over a data set.
+
+    recipe : of the checkpoint, see `recipe_of`
+    protocol : default the recipe's
+    devices : names as `--ctx` takes them; None: every GPU there is, else the CPU
+    """
+    nclass = None
+    if recipe.model.nclass is None and dataset.name == recipe.data.name:
+        nclass = len(dataset.classes) or None
+    inference = open_network(checkpoint, recipe, nclass, devices, engine)
+    predictor = make_predictor(inference, dataset, protocol or recipe.evaluation, recipe.input)
+    return Session(recipe, dataset, predictor)
+
+
+def recipe_of(
+    checkpoint: Any,
+    model: Optional[str] = None,
+    backbone: Optional[str] = None,
+    data: Optional[str] = None,
+    settings: Any = None,
+) -> Recipe:
+    """The recipe beside a checkpoint, or the one of `model`, `backbone` and `data` where there is none.
+
+    settings : overrides as `load_recipe` takes them. What is given must agree with the recipe beside.
+    Raises CheckpointError for a checkpoint that is not there or does not say what it is.
+    """
+    path = os.fspath(checkpoint)
+    if os.path.isdir(path):
+        path = os.fspath(run_weights(Path(path)))
+    elif not os.path.isfile(path):
+        raise missing_checkpoint(Path(path))
+    beside = os.path.join(os.path.dirname(path), RECIPE)
+    if os.path.isfile(beside):
+        recipe = load_recipe(beside, settings)
+        stated = {"model": (model, recipe.model.name), "backbone": (backbone, recipe.model.backbone)}
+        for what, (given, found) in stated.items():
+            if given and found and given != found:
+                raise CheckpointError(f"{path}: is a {found} {what} by its {RECIPE}, not {given}")
+        return recipe
+    if not model or not data:
+        raise CheckpointError(
+            f"{path}: no {RECIPE} beside it to say what it is: give its model and data set (and backbone)"
+        )
+    file, overrides, _ = find_recipe(model, backbone, data)
+    return load_recipe(file, {**overrides, **parse_overrides(settings)})
+
+
+def dataset_of(
+    recipe: Recipe,
+    name: Optional[str] = None,
+    root: Optional[str] = None,
+    split: Optional[str] = None,
+) -> Dataset:
+    """A split of the recipe's data set, or of the data set `name`; default the one validated on."""
+    group = recipe.data
+    same = name in (None, group.name)
+    split = split or (group.val_split if same else None) or "val"
+    return create_dataset(
+        name or group.name, root or (group.root if same else None), split, **(group.options if same else {})
+    )
+
+
+def pictures_of(recipe: Recipe, paths: Sequence[str] = (), name: Optional[str] = None) -> LoosePictures:
+    """Picture files, or folders of them, in the classes and colours of the recipe's data set or of `name`."""
+    return LoosePictures(paths, name or recipe.data.name, recipe.data.options)
+
+
+def multi_scale(protocol: Protocol, dataset: Dataset) -> Protocol:
+    """The same protocol with several scales (its own list, else the data set's) and mirrored copies."""
+    scales = list(SCALES.get(protocol.protocol, dataset.scales))
+    return protocol.model_copy(update={"scales": scales, "flip": True})
+
+
+def changed(protocol: Protocol, **fields: Any) -> Protocol:
+    """The protocol with other values in these fields; ConfigError in one line for one that is not allowed."""
+    return make_protocol(**{**{name: getattr(protocol, name) for name in Protocol.model_fields}, **fields})
