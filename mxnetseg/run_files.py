@@ -6,8 +6,7 @@
 Every file is written under a temporary name, forced to the disk and moved into place, so a kill or a full
 disk leaves the old one. `last.state` is complete in itself, weights included: two files could be of two
 moments.
-`.params` files have MXNet's own format, names as in `net.save_parameters`; they are written from Python,
-whose writes fail with an error where those of `mx.nd.save` may not. Nothing here imports MXNet.
+`.params` files have MXNet's own format, names as in `net.save_parameters`. Nothing here imports MXNet.
 """
 
 from __future__ import annotations
@@ -18,24 +17,19 @@ import io
 import json
 import os
 import re
-import struct
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError
 
 LAST, BEST, STATE, RECIPE = "last.params", "best.params", "last.state", "recipe.yaml"
 REPORT, LOCK = "report.html", ".lock"
 _TEMPORARY = ".part"
 _EPOCH = re.compile(r"epoch_(\d+)\.params")
-
-# MXNet's format of a list of named arrays (src/ndarray/ndarray.cc): magic numbers of the list and of
-# one dense array, and the numbers of its types.
-_LIST_MAGIC, _ARRAY_MAGIC = 0x112, 0xF993FAC9
-_TYPE_FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4, "int8": 5, "int64": 6}
 
 
 @contextlib.contextmanager
@@ -77,17 +71,7 @@ def _sync_folder(folder: Path) -> None:
 def save_params(path, arrays: Mapping[str, np.ndarray]) -> None:
     """Named arrays as a `.params` file that `mx.nd.load` and `net.load_parameters` read."""
     with atomic_file(path) as out:
-        out.write(struct.pack("<QQQ", _LIST_MAGIC, 0, len(arrays)))
-        for array in arrays.values():
-            array = np.ascontiguousarray(array)
-            out.write(struct.pack("<Iii", _ARRAY_MAGIC, 0, array.ndim))
-            out.write(struct.pack(f"<{array.ndim}q", *array.shape))
-            out.write(struct.pack("<iii", 1, 0, _TYPE_FLAGS[array.dtype.name]))  # cpu(0)
-            out.write(memoryview(array).cast("B"))
-        out.write(struct.pack("<Q", len(arrays)))
-        for name in arrays:
-            encoded = name.encode()
-            out.write(struct.pack("<Q", len(encoded)) + encoded)
+        params_file.write(out, arrays)
 
 
 def save_recipe(run_dir, recipe) -> None:

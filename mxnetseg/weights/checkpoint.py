@@ -9,6 +9,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 import mxnet as mx
 import numpy as np
 
+from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError, ConfigError
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.recipe import Recipe, load_recipe
@@ -35,32 +36,24 @@ class Fit(NamedTuple):
     skipped: List[Tuple[str, str]]
 
 
-def read_params(path) -> Dict[str, mx.nd.NDArray]:
-    """Tensors of a `.params` file by name, on the CPU. CheckpointError if missing, cut short or not one."""
+def read_params(path) -> Dict[str, np.ndarray]:
+    """Tensors of a `.params` file by name. CheckpointError if missing, cut short or not one."""
     path = Path(path)
     if path.is_dir():
         path = run_weights(path)
     if not path.is_file():
         raise missing_checkpoint(path)
     try:
-        with open(path, "rb") as handle:
-            handle.read(1)
-        arrays = mx.nd.load(str(path))
+        return params_file.read(path)
     except OSError as error:
         raise CheckpointError(f"{path}: checkpoint cannot be read ({error.strerror})") from error
-    except Exception as error:  # MXNet's reader fails in several ways on damaged bytes
+    except ValueError as error:
         raise CheckpointError(
-            f"{path}: not an MXNet parameter file, or cut short ({path.stat().st_size} bytes)"
+            f"{path}: not an MXNet parameter file, or cut short ({path.stat().st_size} bytes): {error}"
         ) from error
-    if not isinstance(arrays, dict) or not arrays:
-        raise CheckpointError(f"{path}: holds arrays without names; expected a network's parameters")
-    # `arg:` and `aux:` are what mx.mod and export write in front of names.
-    return {name.split(":", 1)[1] if name[:4] in ("arg:", "aux:") else name: a for name, a in arrays.items()}
 
 
-def load_into(
-    net, arrays: Mapping[str, mx.nd.NDArray], strict: bool = True, source: str = "checkpoint"
-) -> Fit:
+def load_into(net, arrays: Mapping[str, np.ndarray], strict: bool = True, source: str = "checkpoint") -> Fit:
     """Copy tensors into a network by structural name.
 
     strict: every tensor of both must match, or CheckpointError says what does not and nothing is
@@ -80,10 +73,8 @@ def load_into(
     if strict and skipped:
         raise CheckpointError(_misfit(source, net, arrays, parameters, loaded, skipped))
     for name in loaded:
-        value = arrays[name]
-        if not isinstance(value, mx.nd.NDArray):
-            value = mx.nd.array(value, dtype=value.dtype)
-        parameters[name].set_data(value.astype(parameters[name].dtype, copy=False))
+        value = arrays[name].astype(parameters[name].dtype, copy=False)
+        parameters[name].set_data(mx.nd.array(value, dtype=value.dtype))
     return Fit(loaded, skipped)
 
 

@@ -1,21 +1,23 @@
 """Reading published weight files into a name -> NumPy array mapping.
 
-PyTorch files (`.pth`, `.pt`, `.tar`, `.pkl`, `.bin`) are read by PyTorch with `weights_only=True` where it is
-installed. Without it, and files that also hold objects of their training framework, are read by `torchfile`,
-which builds tensors and plain containers only: nothing in the file is ever called.
+Each format has a reader that believes nothing the file states (`limits`): shapes, sizes and nesting are
+looked at before anything is allocated, and nothing in a file is ever called. PyTorch files are read by
+`torchfile` where PyTorch is installed too, so that a file is read, or refused, the same everywhere.
 """
 
 from __future__ import annotations
 
-import warnings
+import zipfile
 from pathlib import Path
+from typing import Dict
 
-import mxnet as mx
 import numpy as np
 import safetensors
 
+from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights import torchfile
+from mxnetseg.weights.limits import TENSORS, Allowance, elements
 
 TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".pkl", ".bin")
 WRAPPERS = (
@@ -48,7 +50,7 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 _ADVICE = "save it again as a dense float32 tensor"
 
 
-def read_tensors(path):
+def read_tensors(path) -> Dict[str, np.ndarray]:
     """{tensor name: array} of a weights file, wrappers and data-parallel prefixes taken off; floating point
     numbers are float32.
 
@@ -58,19 +60,22 @@ def read_tensors(path):
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"no weights file at {path}")
-    if path.suffix in TORCH_SUFFIXES:
-        content = _read_torch(path)
-    elif path.suffix == ".params":
-        content = _read_params(path)
-    elif path.suffix == ".npz":
-        content = _read_npz(path)
-    elif path.suffix == ".safetensors":
-        content = _read_safetensors(path)
-    else:
+    known = next((kind for kind in _READERS if path.suffix in kind), None)
+    if known is None:
         raise CheckpointError(
             f"{path} has no known ending: expected {', '.join(TORCH_SUFFIXES)}, .safetensors, .params or .npz"
         )
-    arrays = {n: _array(path, n, value) for n, value in _unwrap(content).items() if isinstance(n, str)}
+    read, what = _READERS[known]
+    try:
+        allowance = Allowance.of(path)
+        content = _unwrap(read(path, allowance))
+        _afford(content, allowance)
+    except MemoryError:
+        raise CheckpointError(f"{path} needs more memory than there is") from None
+    except Exception as error:
+        # safetensors, zipfile, zlib and NumPy's header reader each have errors of their own.
+        raise CheckpointError(f"{path} is damaged or no {what}: {_line(error)}") from None
+    arrays = {n: _array(path, n, value) for n, value in content.items() if isinstance(n, str)}
     tensors = {name: array for name, array in arrays.items() if array is not None}
     if not tensors:
         raise CheckpointError(
@@ -79,59 +84,70 @@ def read_tensors(path):
     return _strip(tensors)
 
 
-def _read_torch(path):
-    try:
-        # Its warnings (a TorchScript program, a pickle protocol) would stand before the one line of an error.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import torch
-
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        # Not installed; or the file holds more than tensors; or it is damaged, which the reader below says.
-        pass
-    try:
-        return torchfile.read(path)
-    except ValueError as error:
-        raise CheckpointError(f"{path} is damaged or no PyTorch file: {_line(error)}") from None
+def _afford(content, allowance):
+    """Whether there may be so many tensors, and memory for those that have yet to become float32."""
+    if len(content) > TENSORS:
+        raise ValueError(f"it names {len(content)} tensors; {TENSORS} are the most")
+    for name, value in content.items():
+        if isinstance(value, np.ndarray) and value.dtype != np.float32:
+            allowance.take(4 * value.size, f"tensor {name!r}")
 
 
-def _read_safetensors(path):
+def _read_safetensors(path, allowance):
     # Not safetensors.numpy, which has no bfloat16.
-    try:
-        content = dict(safetensors.deserialize(path.read_bytes()))
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {_line(error)}") from None
-    return {name: _from_bytes(**tensor) for name, tensor in content.items()}
+    allowance.take(2 * path.stat().st_size, "the file")
+    content = safetensors.deserialize(path.read_bytes())
+    return {name: _from_bytes(allowance, **tensor) for name, tensor in content}
 
 
-def _from_bytes(dtype, shape, data):
+def _from_bytes(allowance, dtype, shape, data):
     if dtype not in SAFETENSORS:
         return torchfile.UnknownTensor(dtype)
     name = SAFETENSORS[dtype]
+    if name == "bfloat16":
+        allowance.take(4 * elements(shape), "a tensor in bfloat16")
+    elements(shape)
     return torchfile.decoded(np.frombuffer(data, torchfile.DTYPES[name]).reshape(shape), name)
 
 
-def _read_params(path):
-    try:
-        content = mx.nd.load(str(path))
-    except Exception as error:
-        raise CheckpointError(f"{path} is damaged or no MXNet parameter file: {_line(error)}") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds arrays without names")
-    return {name.split(":", 1)[-1]: value for name, value in content.items()}
-
-
-def _read_npz(path):
-    try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
+def _read_npz(path, allowance):
+    with open(path, "rb") as file:
+        if file.read(6) == np.lib.format.MAGIC_PREFIX:
             raise ValueError("a single array without a name; numpy.savez writes named ones")
-        with content:
-            return {name: content[name] for name in content.files}
-    except Exception as error:
-        # NumPy lets zipfile's, zlib's and the tokenizer's own errors through.
-        raise CheckpointError(f"{path} is damaged or no NumPy archive: {_line(error)}") from None
+        file.seek(0)
+        with zipfile.ZipFile(file) as archive:
+            entries = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            if len(entries) > TENSORS:
+                raise ValueError(f"it names {len(entries)} arrays; {TENSORS} are the most")
+            return {info.filename[:-4]: _read_npy(archive, info, allowance) for info in entries}
+
+
+def _read_npy(archive, info, allowance):
+    """One array of a NumPy archive; its size in the archive's directory has to fit the shape it states."""
+    form = np.lib.format
+    allowance.take(info.file_size, f"array {info.filename[:-4]!r}")
+    with archive.open(info) as file:
+        version = form.read_magic(file)
+        read_header = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
+        shape, fortran, dtype = read_header(file)
+        if dtype.kind not in "biufc" or dtype.subdtype is not None:
+            return torchfile.UnknownTensor(str(dtype))
+        size = elements(shape) * dtype.itemsize
+        if size > info.file_size:
+            raise ValueError(f"array {info.filename[:-4]!r} of shape {shape} is cut short")
+        data = file.read(size)
+        if len(data) < size:
+            raise ValueError(f"array {info.filename[:-4]!r} of shape {shape} is cut short")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+# endings -> (reader of a path within an allowance, what such a file is called)
+_READERS = {
+    TORCH_SUFFIXES: (torchfile.read, "PyTorch file"),
+    (".params",): (lambda path, _: params_file.read(path), "MXNet parameter file"),
+    (".npz",): (_read_npz, "NumPy archive"),
+    (".safetensors",): (_read_safetensors, "safetensors file"),
+}
 
 
 def _unwrap(content):
@@ -157,26 +173,12 @@ def _array(path, name, value):
     """`value` as an array, None where it is no tensor."""
     if isinstance(value, torchfile.UnknownTensor):
         raise _unknown(path, name, value.kind)
-    try:
-        array = _converted(value)
-    except Exception as error:
-        # PyTorch says in a dozen ways that a tensor is sparse, quantized, on no device or lazily negated.
-        raise CheckpointError(
-            f"{path}: tensor {name!r} cannot be converted to an array: {_line(error)}; {_ADVICE}"
-        ) from None
-    if array is not None and array.dtype.kind not in "biuf":
-        raise _unknown(path, name, array.dtype)
-    return array
-
-
-def _converted(value):
-    if hasattr(value, "asnumpy"):
-        value = value.asnumpy()
-    elif hasattr(value, "numpy") and hasattr(value, "shape"):
-        value = value.detach().float().numpy() if value.is_floating_point() else value.numpy()
-    elif not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray):
         return None
-    return value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value
+    if value.dtype.kind not in "biuf":
+        raise _unknown(path, name, value.dtype)
+    with np.errstate(over="ignore"):  # a float64 may be beyond float32: infinity, without a warning beside it
+        return value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value
 
 
 def _unknown(path, name, kind):
@@ -184,6 +186,5 @@ def _unknown(path, name, kind):
 
 
 def _line(error):
-    """What `error` says, in one line; MXNet's errors may begin with a traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return (lines[-1] if lines[0].startswith("Traceback") else lines[0])[:200]
+    """What `error` says, in one short line."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]

@@ -1,16 +1,16 @@
 """Files of `torch.save` read without PyTorch, whose wheels weigh gigabytes: tensors and plain containers.
 
 Two layouts are known: the zip archive that PyTorch writes since 1.6 (`data.pkl`, one entry per storage) and
-the stream before it (four pickles, then the storages one after the other). Nothing that the file names is
-called or imported: tensors of a kind that NumPy does not have become `UnknownTensor`, whatever is neither
-tensor nor plain container an inert placeholder. Tensors may not reach outside their storage.
+the stream before it (five pickles, then the storages one after the other). Their pickles are run by
+`unpickle`, so nothing that the file names is called or imported: tensors of a kind that NumPy does not have
+become `UnknownTensor`, whatever is neither tensor nor plain container an inert placeholder. Tensors may not
+reach outside their storage; what all of it may take is in `limits`.
 """
 
 from __future__ import annotations
 
-import math
+import io
 import os
-import pickle
 import struct
 import sys
 import zipfile
@@ -18,6 +18,10 @@ import zlib
 
 import numpy as np
 
+from mxnetseg.weights.limits import Allowance, elements
+from mxnetseg.weights.unpickle import PROGRAM_BYTES, Inert, Maker, Unpickler, put_items
+
+_DEPTH = 64
 _STREAM_MAGIC, _STREAM_VERSION = 0x1950A86A20F9469CFC6C, 1001
 # Name of a `torch` dtype -> how NumPy reads its bytes; `decoded` makes numbers of them. Quantized ones are
 # here for their size only: the older layout cannot be read past a storage whose size is not known.
@@ -66,28 +70,28 @@ _STORAGES = {
     "QUInt4x2Storage": "quint4x2",
     "QUInt2x4Storage": "quint2x4",
 }
-# `torch.ones(1).expand(3, 4)` is one value and a legal tensor; without a bound a hostile one has any size.
-_REPEATED = 1 << 24
 
 
-def read(path):
+def read(path, allowance=None):
     """What `torch.save` wrote to `path`, tensors as NumPy arrays (bfloat16 as float32), those of a kind that
     NumPy does not have as `UnknownTensor`, other objects inert.
 
-    Raises ValueError, in one line, for a file that is damaged, of another format or of a byte order or layout
-    that is not known.
+    `allowance`: the `limits.Allowance` to take memory from; None makes one for this file.
+    Raises ValueError, in one line, for a file that is damaged, of another format, of a byte order or layout
+    that is not known, or that states more than `limits` and `unpickle` allow.
     """
     try:
+        allowance = allowance or Allowance.of(path)
         with open(path, "rb") as file:
             head = file.read(262)
             file.seek(0)
             # Not zipfile.is_zipfile, which takes any file with an archive's end in its last bytes.
             if head.startswith(b"PK\x03\x04"):
                 with zipfile.ZipFile(file) as archive:
-                    return _read_archive(archive)
+                    return _read_archive(archive, allowance)
             if head.endswith(b"ustar"):
                 raise ValueError("a tar archive; unpack it and give the file inside")
-            return _read_stream(file)
+            return _read_stream(file, allowance)
     except ValueError:
         raise
     except EOFError as error:
@@ -98,10 +102,11 @@ def read(path):
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         zlib.error,
-        pickle.UnpicklingError,
         struct.error,
     ) as error:
         raise ValueError(str(error) or type(error).__name__) from None
+    except MemoryError:
+        raise
     except Exception as error:
         # A pickle program is free to do nonsense: pop from an empty stack, add to a number.
         raise ValueError(f"its pickle makes no sense ({type(error).__name__}: {error})") from None
@@ -116,37 +121,7 @@ def decoded(values, dtype):
     return wide.view(np.float32)
 
 
-class _Inert:
-    """Stands for any object: takes whatever the pickle says and does nothing.
-
-    Without attributes and with its own `__setstate__`, so that a pickle cannot change what it was handed.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, *args, **keywords):
-        return object.__new__(cls)
-
-    def __init__(self, *args, **keywords):
-        pass
-
-    def __setstate__(self, state):
-        pass
-
-    def __call__(self, *args, **keywords):
-        return self
-
-    def append(self, item):
-        pass
-
-    def extend(self, items):
-        pass
-
-    def __setitem__(self, key, value):
-        pass
-
-
-class UnknownTensor(_Inert):
+class UnknownTensor(Inert):
     """A tensor that is no plain array of numbers; `kind` says in a word or two why."""
 
     __slots__ = ("kind",)
@@ -155,7 +130,7 @@ class UnknownTensor(_Inert):
         self.kind = kind
 
 
-class _Name(_Inert):
+class _Name(Inert):
     """A storage class, a dtype or another plain name of `torch`."""
 
     __slots__ = ("name",)
@@ -164,32 +139,10 @@ class _Name(_Inert):
         self.name = name
 
 
-class _Maker(_Inert):
-    """What a pickle calls to get a tensor."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function):
-        self._function = function
-
-    def __call__(self, *args):
-        return self._function(*args)
-
-
-class _Dict(dict):
-    """OrderedDict, defaultdict and Counter, whose factory and attributes are passed over."""
-
-    __slots__ = ()
-
-    def __init__(self, *args):
-        super().__init__(*[items for items in args if isinstance(items, (dict, list, tuple))])
-
-    def __setstate__(self, state):
-        pass
-
-
 class _Storage:
     """A run of values, fetched when a tensor wants it."""
+
+    __slots__ = ("_fetch", "count", "data", "dtype")
 
     def __init__(self, dtype, count, fetch=None):
         self.dtype, self.count, self._fetch = dtype, count, fetch
@@ -212,23 +165,27 @@ class _Storage:
 class _Tensor:
     """A view of a storage; becomes an array when the whole file has been read."""
 
+    __slots__ = ("dtype", "offset", "size", "storage", "stride")
+
     def __init__(self, storage, dtype, offset, size, stride):
         self.storage, self.dtype = storage, dtype
-        self.offset, self.size, self.stride = offset, tuple(size), tuple(stride)
+        self.offset, self.size, self.stride = offset, size, stride
 
-    def array(self) -> np.ndarray:
-        values = self.storage.values(self.dtype)
-        whole = all(isinstance(n, int) and n >= 0 for n in (self.offset, *self.size, *self.stride))
+    def array(self, allowance) -> np.ndarray:
+        count = elements(self.size)
+        whole = all(isinstance(n, int) and 0 <= n < 1 << 48 for n in (self.offset, *self.stride))
         if not whole or len(self.size) != len(self.stride):
             raise ValueError("a tensor has an impossible shape")
-        if 0 in self.size:
+        values = self.storage.values(self.dtype)
+        if not count:
             return decoded(np.zeros(self.size, values.dtype), self.dtype)
         last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride))
         if last >= len(values):
             raise ValueError(f"a tensor of shape {self.size} reaches outside its storage")
-        if math.prod(self.size) > max(len(values), _REPEATED):
-            raise ValueError(f"a tensor of shape {self.size} has more values than its storage")
-        steps = [step * values.itemsize for step in self.stride]
+        # A view takes nothing yet, but `torch.ones(1).expand(3, 4)` is one value and any number of them.
+        if count > len(values) or self.dtype == "bfloat16":
+            allowance.take(4 * count, f"a tensor of shape {self.size}")
+        steps = [step * values.itemsize if n > 1 else 0 for n, step in zip(self.size, self.stride)]
         view = np.lib.stride_tricks.as_strided(values[self.offset :], self.size, steps, writeable=False)
         return decoded(view, self.dtype)
 
@@ -239,27 +196,25 @@ def _rebuild_tensor(storage, offset, size, stride, requires_grad=False, hooks=No
 
 def _rebuild_typed_tensor(storage, offset, size, stride, requires_grad, hooks, dtype, metadata=None):
     """Tensors whose storage is plain bytes and whose type stands beside it: uint16 and other late dtypes."""
-    return _tensor(storage, dtype.name, offset, size, stride, metadata)
+    return _tensor(storage, getattr(dtype, "name", None), offset, size, stride, metadata)
 
 
 def _tensor(storage, dtype, offset, size, stride, metadata):
     if not isinstance(storage, _Storage):
         raise ValueError("a tensor has no storage")
+    if not isinstance(size, (tuple, list)) or not isinstance(stride, (tuple, list)):
+        raise ValueError("a tensor has an impossible shape")
+    elements(size)
     if dtype not in DTYPES:
         return UnknownTensor(dtype)
     if metadata:
         # The bits say what PyTorch has yet to do to the values.
         return UnknownTensor("lazily negated or conjugated")
-    return _Tensor(storage, dtype, offset, size, stride)
+    return _Tensor(storage, dtype, offset, tuple(size), tuple(stride[: len(size) + 1]))
 
 
 def _rebuild_parameter(tensor, *_):
     return tensor
-
-
-def _rebuild_from_type(function, kind, arguments, state):
-    """Tensor subclasses and tensors with attributes, both passed over."""
-    return function(*arguments) if isinstance(function, _Maker) else _Inert()
 
 
 _TENSOR_MAKERS = {
@@ -271,42 +226,72 @@ _TENSOR_MAKERS = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file, storage=None):
-        # Python 2 pickled the bytes of NumPy's scalars as text; nothing here needs them.
-        super().__init__(file, encoding="utf-8", errors="replace")
-        self._storage = storage
+def _rebuild_from_type(function, kind, arguments, state):
+    """Tensor subclasses and tensors with attributes, both passed over."""
+    if not isinstance(function, _TensorMaker) or not isinstance(arguments, tuple):
+        return Inert()
+    return function.function(*arguments)
 
-    def find_class(self, module, name):
-        if module == "collections" and name in ("OrderedDict", "defaultdict", "Counter"):
-            return _Dict
-        if module == "torch._utils" and name in _TENSOR_MAKERS:
-            return _Maker(_TENSOR_MAKERS[name])
-        if module == "torch._utils" and name.startswith("_rebuild_"):
-            # Sparse, quantized, nested, on the meta device.
-            return _Maker(lambda *_: UnknownTensor(name[len("_rebuild_") :]))
-        if module in ("torch._tensor", "torch.tensor") and name == "_rebuild_from_type_v2":
-            return _Maker(_rebuild_from_type)
-        if (module, name) == ("torch", "Size"):
-            return tuple
-        if module in ("torch", "torch.storage") and (name.endswith("Storage") or name.islower()):
-            return _Name(name)
-        return _Inert
 
-    def persistent_load(self, saved):
-        if isinstance(saved, tuple) and saved[0] == "module":
-            return _Inert  # the class of a network, which the older layout stores with its source
-        if self._storage is None or not isinstance(saved, tuple) or saved[0] != "storage":
+class _TensorMaker(Maker):
+    """One of `_TENSOR_MAKERS`."""
+
+    __slots__ = ()
+
+
+def _dictionary(*arguments):
+    """OrderedDict, defaultdict and Counter, whose factory and attributes are passed over."""
+    result = {}
+    for items in arguments:
+        if isinstance(items, dict):
+            put_items(result, items.items())
+        elif isinstance(items, (list, tuple)):  # pairs, as Python 2 wrote them
+            put_items(result, (pair for pair in items if isinstance(pair, (list, tuple)) and len(pair) == 2))
+    return result
+
+
+def _resolve(module, name):
+    if module == "collections" and name in ("OrderedDict", "defaultdict", "Counter"):
+        return Maker(_dictionary)
+    if module == "torch._utils" and name in _TENSOR_MAKERS:
+        return _TensorMaker(_TENSOR_MAKERS[name])
+    if module == "torch._utils" and name.startswith("_rebuild_"):
+        # Sparse, quantized, nested, on the meta device.
+        return Maker(lambda *_: UnknownTensor(name[len("_rebuild_") :]))
+    if module in ("torch._tensor", "torch.tensor") and name == "_rebuild_from_type_v2":
+        return Maker(_rebuild_from_type)
+    if (module, name) == ("torch", "Size"):
+        return Maker(lambda sizes=(): sizes)
+    if module in ("torch", "torch.storage") and (name.endswith("Storage") or name.islower()):
+        return _Name(name)
+    return Inert()
+
+
+def _no_storage(*_):
+    raise ValueError("it refers to a storage where there can be none")
+
+
+def _unpickler(file, storage=_no_storage):
+    def persistent(saved):
+        if not isinstance(saved, tuple) or not saved:
+            raise ValueError("it refers to something other than a storage")
+        if saved[0] == "module":
+            return Inert()  # the class of a network, which the older layout stores with its source
+        if saved[0] != "storage" or len(saved) < 5:
             raise ValueError("it refers to something other than a storage")
         _, kind, key, _, count, *view = saved
         if any(part is not None for part in view):
             raise ValueError("its storages are views of each other, as only PyTorch before 0.4 wrote them")
-        if not isinstance(kind, _Name) or not isinstance(count, int) or count < 0:
-            raise ValueError("a storage has an impossible type or size")
-        return self._storage(_STORAGES.get(kind.name, kind.name), str(key), count)
+        if not isinstance(kind, _Name) or not isinstance(key, (str, int)):
+            raise ValueError("a storage has an impossible type or name")
+        if not isinstance(count, int) or not 0 <= count < 1 << 48:
+            raise ValueError("a storage has an impossible size")
+        return storage(_STORAGES.get(kind.name, kind.name), str(key), count)
+
+    return Unpickler(file, _resolve, persistent)
 
 
-def _read_archive(archive):
+def _read_archive(archive, allowance):
     names = {name.partition("/")[2]: name for name in archive.namelist() if "/" in name}
     if "data.pkl" not in names:
         raise ValueError("a zip archive that torch.save did not write (no data.pkl in it)")
@@ -322,11 +307,14 @@ def _read_archive(archive):
             name = names.get(f"data/{key}")
             if name is None:
                 raise ValueError(f"storage {key} is not in it")
-            known[key] = _Storage(dtype, count, lambda size: _content(archive, name, size))
+            known[key] = _Storage(dtype, count, lambda size: _content(archive, name, size, allowance))
         return known[key]
 
-    with _entry(archive, names["data.pkl"]) as program:
-        return _arrays(_Unpickler(program, storage).load(), {})
+    size = archive.getinfo(names["data.pkl"]).file_size
+    if size > PROGRAM_BYTES:
+        raise ValueError(f"its data.pkl has {size >> 20} MB; {PROGRAM_BYTES >> 20} are the most")
+    program = io.BytesIO(_content(archive, names["data.pkl"], size, allowance))
+    return _Arrays(allowance)(_unpickler(program, storage).load())
 
 
 def _entry(archive, name):
@@ -341,10 +329,11 @@ def _entry(archive, name):
     return entry
 
 
-def _content(archive, name, size):
+def _content(archive, name, size, allowance):
     """The `size` bytes of an entry; its stated size comes first, for a small file may inflate to anything."""
     stated = archive.getinfo(name).file_size
     if stated == size:
+        allowance.take(size, f"its entry {name}")
         with _entry(archive, name) as entry:
             content = entry.read(size)
         stated = len(content)
@@ -353,14 +342,7 @@ def _content(archive, name, size):
     return content
 
 
-def _read_stream(file):
-    if _Unpickler(file).load() != _STREAM_MAGIC:
-        raise ValueError("torch.save did not write it")
-    if _Unpickler(file).load() != _STREAM_VERSION:
-        raise ValueError("of an unknown version")
-    machine = _Unpickler(file).load()
-    if isinstance(machine, dict) and machine.get("little_endian") is False:
-        raise ValueError("written on a machine of the other byte order")
+def _read_stream(file, allowance):
     known = {}
 
     def storage(dtype, key, count):
@@ -368,36 +350,54 @@ def _read_stream(file):
             raise ValueError(f"a storage is of a kind that is not known ({dtype})")
         return known.setdefault(key, _Storage(dtype, count))
 
-    result = _Unpickler(file, storage).load()
+    programs = _unpickler(file, storage)
+    if programs.load() != _STREAM_MAGIC:
+        raise ValueError("torch.save did not write it")
+    if programs.load() != _STREAM_VERSION:
+        raise ValueError("of an unknown version")
+    machine = programs.load()
+    if isinstance(machine, dict) and machine.get("little_endian") is False:
+        raise ValueError("written on a machine of the other byte order")
+    result = programs.load()
     end = os.fstat(file.fileno()).st_size
-    for key in _Unpickler(file).load():
+    for key in programs.load():
         (count,) = struct.unpack("<q", file.read(8))
-        if key not in known or count != known[key].count:
-            raise ValueError(f"storage {key} is not the one that its tensors name")
-        if known[key].size() > end - file.tell():
+        if not isinstance(key, str) or key not in known or count != known[key].count:
+            raise ValueError("a storage is not the one that its tensors name")
+        size = known[key].size()
+        if size > end - file.tell():
             raise ValueError(f"it ends within storage {key}")
-        known[key].data = file.read(known[key].size())
-    return _arrays(result, {})
+        if known[key].data is None:
+            allowance.take(size, f"storage {key}")
+        known[key].data = file.read(size)
+    return _Arrays(allowance)(result)
 
 
-def _arrays(value, done):
-    """`value` with every tensor in its containers as an array.
+class _Arrays:
+    """Containers copied with every tensor in them as an array.
 
-    `done` has the results so far by identity (all of `value` stays alive meanwhile): what the file shares,
-    a list of lists of one list, say, stays shared.
+    What the file shares, a list of lists of one list, say, stays shared; all of it stays alive meanwhile, so
+    that its identity tells it.
     """
-    if not isinstance(value, (_Tensor, dict, list, tuple)):
-        return value
-    if id(value) not in done:
-        if isinstance(value, _Tensor):
-            done[id(value)] = value.array()
-        elif isinstance(value, dict):
-            done[id(value)] = result = {}
-            result.update((key, _arrays(item, done)) for key, item in value.items())
-        else:
-            done[id(value)] = result = []
-            result.extend(_arrays(item, done) for item in value)
-    return done[id(value)]
+
+    def __init__(self, allowance):
+        self._allowance, self._done = allowance, {}
+
+    def __call__(self, value, depth=0):
+        if not isinstance(value, (_Tensor, dict, list, tuple)):
+            return value
+        if depth > _DEPTH:
+            raise ValueError(f"its containers are nested more than {_DEPTH} deep")
+        if id(value) not in self._done:
+            if isinstance(value, _Tensor):
+                self._done[id(value)] = value.array(self._allowance)
+            elif isinstance(value, dict):
+                self._done[id(value)] = result = {}
+                result.update((key, self(item, depth + 1)) for key, item in value.items())
+            else:
+                self._done[id(value)] = result = []
+                result.extend(self(item, depth + 1) for item in value)
+        return self._done[id(value)]
 
 
 if sys.byteorder != "little":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import struct
-import sys
 import zipfile
 from pathlib import Path
 
@@ -16,9 +14,9 @@ import pytest
 import safetensors.numpy
 
 from mxnetseg.errors import CheckpointError
-from mxnetseg.weights import torchfile
+from mxnetseg.weights import reading, torchfile
 from mxnetseg.weights.reading import read_tensors
-from tests.weights.torch_writer import archive, save
+from tests.weights.torch_writer import save
 
 FILES = Path(__file__).parent / "files"
 
@@ -31,18 +29,9 @@ def same(found):
         np.testing.assert_array_equal(found[name], array)
 
 
-@pytest.fixture(params=["with PyTorch", "without PyTorch"])
-def reader(request, monkeypatch):
-    """The two ways to read a PyTorch file."""
-    if request.param == "without PyTorch":
-        monkeypatch.setitem(sys.modules, "torch", None)
-    else:
-        pytest.importorskip("torch", reason="PyTorch is not installed: its own reader is not tried")
-
-
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
 @pytest.mark.parametrize("prefix", ["", "module.", "module.module."])
-def test_wrappers_and_prefixes_of_pytorch_files_are_taken_off(reader, tmp_path, wrapper, prefix):
+def test_wrappers_and_prefixes_of_pytorch_files_are_taken_off(tmp_path, wrapper, prefix):
     content = {prefix + name: value for name, value in TENSORS.items()}
     if wrapper:
         content = {wrapper: content, "epoch": 7, "command": "train"}
@@ -50,7 +39,7 @@ def test_wrappers_and_prefixes_of_pytorch_files_are_taken_off(reader, tmp_path, 
     same(read_tensors(tmp_path / "net.pth"))
 
 
-def test_objects_of_a_training_framework_are_passed_over_and_never_run(reader, tmp_path):
+def test_objects_of_a_training_framework_are_passed_over_and_never_run(tmp_path):
     class Trap:
         def __reduce__(self):
             return (exec, (f"open({str(tmp_path / 'sprung')!r}, 'w')",))
@@ -60,7 +49,7 @@ def test_objects_of_a_training_framework_are_passed_over_and_never_run(reader, t
     assert not (tmp_path / "sprung").exists()
 
 
-def test_half_precision_tensors_become_float32(reader, tmp_path):
+def test_half_precision_tensors_become_float32(tmp_path):
     save({k: v.astype(np.float16) for k, v in TENSORS.items()}, tmp_path / "net.pth")
     found = read_tensors(tmp_path / "net.pth")
     assert all(a.dtype == np.float32 for a in found.values())
@@ -87,7 +76,7 @@ def test_damaged_files_are_named(tmp_path, suffix):
         read_tensors(path)
 
 
-def test_a_truncated_pytorch_file_is_damaged(reader, tmp_path):
+def test_a_truncated_pytorch_file_is_damaged(tmp_path):
     path = tmp_path / "net.pth"
     save(TENSORS, path)
     path.write_bytes(path.read_bytes()[:-200])
@@ -103,7 +92,7 @@ def test_missing_files_and_unknown_endings_are_said(tmp_path):
         read_tensors(tmp_path / "net.h5")
 
 
-def test_a_file_without_tensors_is_said(reader, tmp_path):
+def test_a_file_without_tensors_is_said(tmp_path):
     save({"epoch": 3, 7: TENSORS["bn.bias"]}, tmp_path / "net.pth")
     with pytest.raises(CheckpointError, match="no tensors"):
         read_tensors(tmp_path / "net.pth")
@@ -126,26 +115,21 @@ KINDS = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("installed", [True, False])
-def test_tensors_without_a_numpy_form_are_named(kind, stream, installed, tmp_path, monkeypatch):
+def test_tensors_without_a_numpy_form_are_named(kind, stream, tmp_path):
     torch = pytest.importorskip("torch")
     value = KINDS[kind](torch, torch.arange(6, dtype=torch.float32).reshape(2, 3))
     torch.save({"fc.w": value}, tmp_path / "net.pth", _use_new_zipfile_serialization=not stream)
-    if not installed:
-        monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(CheckpointError, match=r"net\.pth: tensor 'fc\.w' .*save it again") as caught:
         read_tensors(tmp_path / "net.pth")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["complex64", "float8", "negated", "sparse", "quantized", "meta"])
-def test_kinds_are_named_without_pytorch(kind, tmp_path, monkeypatch):
+def test_kinds_are_named_where_pytorch_is_not_installed(kind, monkeypatch):
     content = torchfile.read(FILES / "kinds_archive.pth")["kinds"]
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(torchfile, "read", lambda path: {"state_dict": {"fc.w": content[kind]}})
-    (tmp_path / "net.pth").touch()
+    monkeypatch.setattr(reading, "_unwrap", lambda _: {"fc.w": content[kind]})
     with pytest.raises(CheckpointError, match=r"tensor 'fc\.w' is of a kind that is not known \("):
-        read_tensors(tmp_path / "net.pth")
+        read_tensors(FILES / "kinds_archive.pth")
 
 
 def safetensors_file(path, dtype, shape, data):
@@ -183,14 +167,7 @@ def test_damaged_numpy_archives_are_one_line(content, reason, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100])
-def test_damaged_mxnet_files_say_what_mxnet_says_and_no_traceback(content, tmp_path):
+def test_damaged_mxnet_files_are_one_line(content, tmp_path):
     (tmp_path / "net.params").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"parameter file: .*Invalid NDArray file format"):
+    with pytest.raises(CheckpointError, match=r"no MXNet parameter file: it (ends too early|does not begin)"):
         read_tensors(tmp_path / "net.params")
-
-
-def test_pytorch_does_not_warn_beside_the_error(reader, tmp_path, recwarn):
-    archive(tmp_path / "net.pth", pickle.dumps({}), [("constants.pkl", b"x"), ("version", b"3\n")])
-    with pytest.raises(CheckpointError, match="TorchScript"):
-        read_tensors(tmp_path / "net.pth")
-    assert not [str(warning.message) for warning in recwarn]

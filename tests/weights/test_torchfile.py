@@ -58,7 +58,10 @@ def test_the_writer_of_these_tests_writes_what_pytorch_reads(stream, tmp_path):
         (dict(size=(4, -6)), "impossible shape"),
         (dict(stride=(-6, 1)), "impossible shape"),
         (dict(size=(4, 6, 1)), "impossible shape"),
-        (dict(size=(10**9, 10**9), stride=(0, 0)), "more values than its storage"),
+        (dict(size=(10**9, 10**9), stride=(0, 0)), "impossible shape"),
+        (dict(size=(10**5, 10**6), stride=(0, 0)), "out of proportion to the file"),
+        (dict(size=(1,) * 80, stride=(0,) * 80), "80 dimensions"),
+        (dict(size=(4, 6, 0), stride=(0, 0, 2**70)), "impossible shape"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
