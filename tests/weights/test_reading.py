@@ -156,7 +156,7 @@ def npz_cases():
     header = b"{'descr': ("
     with zipfile.ZipFile(unfinished, "w") as file:
         file.writestr("a.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
-    return [(b"", "No data left"), (single.getvalue(), "without a name"), (unfinished.getvalue(), "EOF")]
+    return [(b"", "not a zip file"), (single.getvalue(), "without a name"), (unfinished.getvalue(), "EOF")]
 
 
 @pytest.mark.parametrize("content, reason", npz_cases(), ids=["empty", "single array", "header cut off"])
