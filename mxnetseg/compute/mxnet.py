@@ -1,8 +1,7 @@
 """The MXNet engine: Gluon's network on one or more contexts, one graph over network and loss.
 
-A batch is split over contexts, and over `optimizer.accumulate` parts where memory is short. Its loss is one
-mean over its valid pixels: devices compute sums, and each is weighted by what the host counted in the labels
-of the whole batch.
+A batch is split over contexts, and over `optimizer.accumulate` parts where memory is short; its loss is that
+of the whole batch all the same (`mxnetseg.losses.criterion`).
 """
 
 from __future__ import annotations
@@ -11,15 +10,13 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
-from gluoncv.utils.parallel import split_and_load
-from mxnet import autograd
 from mxnet.gluon import HybridBlock
 
 from mxnetseg.compute.base import StepResult
 from mxnetseg.compute.devices import contexts
 from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.compute.mxnet_optimizer import Updater
-from mxnetseg.losses import Criterion
+from mxnetseg.losses.criterion import Criterion, Reported
 from mxnetseg.weights.checkpoint import joined, network_arrays
 
 
@@ -39,7 +36,7 @@ def training_devices(names: Optional[Sequence[str]] = None, norm: str = "bn") ->
 class _Step(NamedTuple):
     """Arrays on the devices that a step leaves behind."""
 
-    losses: List[mx.nd.NDArray]
+    losses: List[Reported]
     gradient_norm: Optional[mx.nd.NDArray]
 
 
@@ -63,38 +60,20 @@ class TrainingEngine:
             for parameter in network.collect_params().values():
                 if parameter.grad_req == "write":
                     parameter.grad_req = "add"
-        self._criterion = Criterion(loss, nclass, ignore_index, loss.class_weights)
-        self._graph = self._criterion.graph(network)
-        self._graph.hybridize(static_alloc=True, static_shape=True)
+        self._criterion = Criterion(network, loss, nclass, ignore_index)
+        self._criterion.graph.hybridize(static_alloc=True, static_shape=True)
         self._updater = Updater(network, optimizer, self.devices)
         self.trained_parameters = sum(int(np.prod(p.shape)) for p in self._updater.trained)
 
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
-        mx.random.seed(seed)
-        mass = self._criterion.pixel_mass(labels)
         if self._accumulate > 1:
             for parameter in self._updater.trained:
                 parameter.zero_grad()
-        losses = []
-        size = len(images) // self._accumulate
-        for part in range(self._accumulate):
-            rows = slice(part * size, (part + 1) * size)
-            losses += self._forward_backward(images[rows], labels[rows], mass)
+        losses = self._criterion.backward(images, labels, self.devices, self._accumulate, seed)
         return _Step(losses, self._updater.step(rate))
 
-    def _forward_backward(self, images: np.ndarray, labels: np.ndarray, mass: float) -> List[mx.nd.NDArray]:
-        x = split_and_load(mx.nd.array(images, dtype="float32"), self.devices)
-        y = split_and_load(mx.nd.array(labels, dtype="float32"), self.devices)
-        with autograd.record():
-            outputs = [self._graph(a, b) for a, b in zip(x, y)]
-        gradients, values = self._criterion.head_gradients(outputs, mass)
-        autograd.backward(
-            [o for device in outputs for o in device], [g for device in gradients for g in device]
-        )
-        return values
-
     def read(self, handle: _Step) -> StepResult:
-        loss = float(sum(value.asnumpy().sum(dtype=np.float64) for value in handle.losses))
+        loss = sum(self._criterion.read(handle.losses).values())
         norm = handle.gradient_norm
         return StepResult(loss, None if norm is None else float(norm.asscalar()))
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mxnetseg.data.datasets.base import Dataset, FileDataset
-from mxnetseg.data.prepare.workspace import process_pool, progress_bar
+from mxnetseg.data.parallel import map_samples
+from mxnetseg.data.prepare.workspace import progress_bar
 from mxnetseg.data.reading import read_image, read_label
-from mxnetseg.errors import DatasetError
-
-# ENet's constant: the largest weight is 1 / ln(1.02), about 50.
-_ENET_OFFSET = 1.02
-_SAMPLES_PER_TASK = 8
+from mxnetseg.data.statistics import ClassCounts, count_pixels
 
 
 class Examined(NamedTuple):
@@ -36,9 +33,7 @@ class SplitReport:
         self.samples = len(dataset)
         self.published = getattr(dataset, "sizes", {}).get(dataset.split)
         self.sizes: Counter = Counter()
-        self.pixels = np.zeros(len(self.classes), np.int64)
-        # Of the images that hold a class, all labelled pixels (median frequency balancing).
-        self.pixels_where_present = np.zeros(len(self.classes), np.int64)
+        self.counts = ClassCounts.none(len(self.classes))
         self.images_with = np.zeros(len(self.classes), np.int64)
         self.ignored = 0
         self.labelled = 0
@@ -50,32 +45,10 @@ class SplitReport:
         if examined.pixels is None:
             return
         self.labelled += 1
-        present = examined.pixels > 0
-        self.pixels += examined.pixels
-        self.pixels_where_present[present] += examined.pixels.sum()
-        self.images_with += present
+        self.counts.add(examined.pixels)
+        self.images_with += examined.pixels > 0
         self.ignored += examined.ignored
         self.values.update(examined.values or {})
-
-    # --- what follows from the counts -------------------------------------------------------------
-
-    def frequencies(self) -> np.ndarray:
-        """Share of each class of the labelled pixels that are not ignored, 0..1."""
-        return self.pixels / max(1, self.pixels.sum())
-
-    def median_weights(self) -> np.ndarray:
-        """Median frequency balancing (Eigen and Fergus, ICCV 2015); 0 for absent classes."""
-        share = self.pixels / np.maximum(1, self.pixels_where_present)
-        present = share > 0
-        weights = np.zeros(len(share))
-        if present.any():
-            weights[present] = np.median(share[present]) / share[present]
-        return weights
-
-    def enet_weights(self) -> np.ndarray:
-        """1 / ln(1.02 + share) (Paszke et al., ENet, 2016); 0 for absent classes."""
-        weights = 1.0 / np.log(_ENET_OFFSET + self.frequencies())
-        return np.where(self.pixels > 0, weights, 0.0)
 
     def as_dict(self) -> Dict[str, Any]:
         """Everything as plain numbers and texts, for JSON."""
@@ -92,11 +65,11 @@ class SplitReport:
                 {
                     "id": k,
                     "name": name,
-                    "pixels": int(self.pixels[k]),
-                    "frequency": float(self.frequencies()[k]),
+                    "pixels": int(self.counts.pixels[k]),
+                    "frequency": float(self.counts.frequencies()[k]),
                     "images": int(self.images_with[k]),
-                    "weight_median": float(self.median_weights()[k]),
-                    "weight_enet": float(self.enet_weights()[k]),
+                    "weight_median": float(self.counts.median_frequency_weights()[k]),
+                    "weight_enet": float(self.counts.enet_weights()[k]),
                 }
                 for k, name in enumerate(self.classes)
             ],
@@ -139,16 +112,16 @@ class SplitReport:
         )
 
     def _class_lines(self) -> Iterator[str]:
-        total = self.pixels.sum() + self.ignored
+        total = self.counts.pixels.sum() + self.ignored
         yield f"ignored pixels: {100 * self.ignored / max(1, total):.2f} %"
         width = max(12, *(min(30, len(name)) for name in self.classes))
         yield f"{'id':>4}  {'class':<{width}} {'pixels %':>9} {'images':>7} {'median w':>9} {'ENet w':>7}"
         columns = zip(
             self.classes,
-            self.frequencies(),
+            self.counts.frequencies(),
             self.images_with,
-            self.median_weights(),
-            self.enet_weights(),
+            self.counts.median_frequency_weights(),
+            self.counts.enet_weights(),
         )
         for k, (name, share, images, median, enet) in enumerate(columns):
             if images:
@@ -206,51 +179,9 @@ def examine(dataset: Dataset, index: int) -> Examined:
         image, label, _ = owner[inner]
     if label is None:
         return Examined(image.shape[:2], None, 0, None)
-    counts = np.bincount(label.ravel(), minlength=dataset.ignore_index + 1)
-    pixels = counts[: len(dataset.classes)].astype(np.int64)
+    pixels = count_pixels(label, len(dataset.classes))
     return Examined(image.shape[:2], pixels, int(label.size - pixels.sum()), values)
-
-
-def map_samples(dataset: Dataset, function: Callable[[Dataset, int], Any], workers: int = 1) -> Iterator[Any]:
-    """`function(dataset, index)` for every sample, in order; a DatasetError comes as its text."""
-    if workers <= 1 or len(dataset) < 2 * _SAMPLES_PER_TASK:
-        for index in range(len(dataset)):
-            yield _attempt(dataset, function, index)
-        return
-    with process_pool(workers, _hold, (dataset, function)) as pool:
-        jobs: List[Any] = []
-        starts = iter(range(0, len(dataset), _SAMPLES_PER_TASK))
-        while True:
-            while len(jobs) < 4 * workers:
-                start = next(starts, None)
-                if start is None:
-                    break
-                stop = min(start + _SAMPLES_PER_TASK, len(dataset))
-                jobs.append(pool.submit(_work, start, stop))
-            if not jobs:
-                return
-            yield from jobs.pop(0).result()
 
 
 def _examine_all(dataset: Dataset, workers: int) -> Iterator[Any]:
     return map_samples(dataset, examine, workers)
-
-
-# What a worker process works on, set once when it starts.
-_held: Tuple[Any, Any] = (None, None)
-
-
-def _hold(dataset: Dataset, function: Callable) -> None:
-    global _held
-    _held = (dataset, function)
-
-
-def _work(start: int, stop: int) -> List[Any]:
-    return [_attempt(*_held, index) for index in range(start, stop)]
-
-
-def _attempt(dataset: Dataset, function: Callable, index: int) -> Any:
-    try:
-        return function(dataset, index)
-    except DatasetError as error:
-        return str(error)

@@ -18,8 +18,8 @@ from typing import Any, List, NamedTuple, Optional, Tuple, Union
 import cv2
 import numpy as np
 
-from mxnetseg.data.check import map_samples
 from mxnetseg.data.datasets.base import Dataset, FileDataset, Sample
+from mxnetseg.data.parallel import map_samples
 from mxnetseg.data.prepare.workspace import process_pool, progress_bar
 from mxnetseg.data.recordio import Record, write_record
 from mxnetseg.errors import ConfigError, DatasetError

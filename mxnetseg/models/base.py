@@ -31,8 +31,8 @@ class Segmentor(HybridBlock):
 
     `aux` lists pairs (source, block): the source is `c1`..`c4` for a level of the backbone or
     `head.k` for the k-th map that the head returns after its logits. Logits come back main first, then
-    in the order of `aux`, every one resized to the input. `presence_outputs`: places of those that tell, the
-    same all over the image, which classes are in it (`predicts = "presence"` of the auxiliary head).
+    in the order of `aux`, every one resized to the input. `predicts`: what each tells: `pixels`
+    their class, or `presence`, the same all over the image, which classes are in it (as the head says).
     """
 
     def __init__(self, backbone, head, aux=(), align_corners=True):
@@ -45,9 +45,7 @@ class Segmentor(HybridBlock):
         for source, block in aux:
             self._sources.append(source)
             self.aux_heads.add(block)
-        self.presence_outputs = tuple(
-            k for k, (_, block) in enumerate(aux, 1) if getattr(block, "predicts", "pixels") == "presence"
-        )
+        self.predicts = ("pixels", *(getattr(block, "predicts", "pixels") for _, block in aux))
 
     def __call__(self, *args):
         return tuple(super().__call__(*args))

@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from mxnetseg.recipe.group import Group, Size, positive_size
+from mxnetseg.recipe.loss import LossGroup
 from mxnetseg.recipe.protocol import Protocol
 
 
@@ -147,42 +148,6 @@ class AugmentGroup(Group):
         if not 0 <= self.blur_sigma[0] <= self.blur_sigma[1]:
             raise ValueError(f"blur_sigma {list(self.blur_sigma)} must be [low, high], both >= 0")
         return self
-
-
-class LossGroup(Group):
-    """What is minimized: a mean over the valid pixels of the global batch; see `mxnetseg.losses`."""
-
-    name: str = Field(
-        "cross_entropy",
-        description="loss of a pixel, as registered (binary cross-entropy where model.nclass is 1)",
-    )
-    aux_weights: Union[float, List[float]] = Field(
-        0.4, description="weight of the auxiliary outputs: one for all, or one for each"
-    )
-    class_weights: Union[Literal["auto"], List[float], None] = Field(
-        None, description="weight of each class; auto: median frequency balancing over the training labels"
-    )
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of the target spread evenly over all classes"
-    )
-    ohem_threshold: Optional[float] = Field(
-        None,
-        gt=0,
-        le=1,
-        description="keep pixels whose true class has at most this probability; none: all pixels",
-    )
-    ohem_min_kept: int = Field(
-        80000, ge=1, description="pixels of the global batch kept at least (the hardest ones)"
-    )
-    focal_gamma: float = Field(2.0, ge=0, description="exponent of the focal loss")
-
-    @field_validator("aux_weights", "class_weights")
-    @classmethod
-    def _not_negative(cls, value):
-        numbers = value if isinstance(value, list) else [value]
-        if any(isinstance(n, (int, float)) and n < 0 for n in numbers):
-            raise ValueError("weights must not be negative")
-        return value
 
 
 class OptimizerGroup(Group):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-import numpy as np
-
 from mxnetseg.compute import create_engine, training_devices
 from mxnetseg.compute.base import Engine
 from mxnetseg.data import create_dataset
@@ -14,8 +12,9 @@ from mxnetseg.data.augment import make_transform
 from mxnetseg.data.loading.loader import TrainLoader
 from mxnetseg.data.samplers.base import SequentialSampler
 from mxnetseg.data.samplers.class_uniform import ClassUniformSampler
+from mxnetseg.data.statistics import count_classes
 from mxnetseg.errors import CheckpointError, ConfigError
-from mxnetseg.losses import median_frequency_weights
+from mxnetseg.losses.plan import set_class_weights, wants_class_weights
 from mxnetseg.models import model_info
 from mxnetseg.recipe import Recipe
 from mxnetseg.train.progress import log
@@ -79,8 +78,8 @@ def prepare(
     nclass = class_count(recipe, train)
     recipe.model.nclass = nclass
     recipe.model.backbone = recipe.model.backbone or model_info(recipe.model.name)["backbone"]
-    if recipe.loss.class_weights == "auto":
-        recipe.loss.class_weights = _counted_weights(train, nclass, quiet)
+    if wants_class_weights(recipe.loss):
+        set_class_weights(recipe.loss, _counted_weights(train, nclass, group.workers, quiet))
     # Loader processes start before the engine touches a device.
     loader = TrainLoader(
         train,
@@ -185,21 +184,10 @@ def _check_batch(recipe: Recipe, devices: int) -> None:
         )
 
 
-def _counted_weights(train: Any, nclass: int, quiet: bool) -> List[float]:
+def _counted_weights(train: Any, nclass: int, workers: int, quiet: bool) -> List[float]:
     if not quiet:
         log(f"class weights: counting the labels of {len(train)} training samples")
-    counts = count_labels(train, max(nclass, 2))
-    return [round(float(weight), 6) for weight in median_frequency_weights(counts)]
-
-
-def count_labels(dataset: Any, nclass: int) -> np.ndarray:
-    """Pixels of each class over the data set, int64 (nclass,)."""
-    counts = np.zeros(nclass, np.int64)
-    read = getattr(dataset, "read_label_file", None)
-    for index in range(len(dataset)):
-        label = read(index) if read else dataset[index].label
-        counts += np.bincount(label.reshape(-1), minlength=nclass)[:nclass]
-    return counts
+    return list(count_classes(train, max(nclass, 2), workers).median_frequency_weights())
 
 
 def _initialize_from(network: Any, path: str) -> None:

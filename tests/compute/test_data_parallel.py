@@ -9,11 +9,11 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
-from mxnet import autograd
 
 from mxnetseg.compute.mxnet_optimizer import Updater
-from mxnetseg.losses import Criterion
-from mxnetseg.recipe.fields import LossGroup, OptimizerGroup
+from mxnetseg.losses.criterion import Criterion
+from mxnetseg.recipe.fields import OptimizerGroup
+from mxnetseg.recipe.loss import LossGroup
 from tests.train.tiny import tiny
 
 IGNORE = 255
@@ -28,27 +28,21 @@ def batch(n=4, nclass=4, size=(16, 24)):
     return images, labels
 
 
-def train(contexts, steps=2, norm="bn", global_stats=False, clip=None, rule="sgd", weights=None, **loss):
+def train(contexts, steps=2, norm="bn", global_stats=False, clip=None, rule="sgd", **loss):
     """Losses and parameters of a few steps."""
     images, labels = batch()
     net = tiny(contexts=contexts, norm=norm)
     if global_stats:
         net.backbone[1]._kwargs["use_global_stats"] = True
-    criterion = Criterion(LossGroup(**loss), 4, IGNORE, weights)
-    graph = criterion.graph(net)
-    graph.hybridize(static_alloc=True, static_shape=True)
+    criterion = Criterion(net, LossGroup(**loss), 4, IGNORE)
+    criterion.graph.hybridize(static_alloc=True, static_shape=True)
     settings = OptimizerGroup(name=rule, clip_grad_norm=clip, weight_decay=0.01)
     updater = Updater(net, settings, contexts)
     losses = []
     for _ in range(steps):
-        x = mx.gluon.utils.split_and_load(mx.nd.array(images), contexts)
-        y = mx.gluon.utils.split_and_load(mx.nd.array(labels), contexts)
-        with autograd.record():
-            outputs = [graph(a, b) for a, b in zip(x, y)]
-        heads, values = criterion.head_gradients(outputs, criterion.pixel_mass(labels.astype(int)))
-        autograd.backward([o for d in outputs for o in d], [h for d in heads for h in d])
+        reported = criterion.backward(images, labels, contexts)
         updater.step(0.05)
-        losses.append(sum(float(v.sum().asscalar()) for v in values))
+        losses.append(sum(criterion.read(reported).values()))
     named = net._collect_params_with_prefix()
     return losses, {n: [c.asnumpy() for c in p.list_data()] for n, p in named.items()}
 
@@ -68,11 +62,13 @@ def assert_same(one, two, tolerance=2e-6, but=()):
         dict(),
         dict(ohem_threshold=0.6, ohem_min_kept=20),
         dict(ohem_threshold=0.01, ohem_min_kept=300),
-        dict(ohem_threshold=0.3, ohem_min_kept=20, weights=[1.0, 0.2, 5.0, 0.0]),
+        dict(ohem_threshold=0.3, ohem_min_kept=20, class_weights=[1.0, 0.2, 5.0, 0.0]),
+        dict(name="lovasz"),
+        dict(name="dice", options=dict(per_image=False)),
         dict(clip=0.05),
         dict(rule="adamw"),
     ],
-    ids=["plain", "mined by threshold", "mined by count", "mined, weighted", "clipped", "adamw"],
+    ids=["plain", "by threshold", "by count", "mined, weighted", "lovasz", "dice", "clipped", "adamw"],
 )
 def test_two_contexts_move_the_parameters_as_one(settings):
     assert_same(train(ONE, global_stats=True, **settings), train(TWO, global_stats=True, **settings), 5e-6)

@@ -9,7 +9,8 @@ import pytest
 from mxnetseg.compute import create_engine, training_devices
 from mxnetseg.compute import mxnet as engine_module
 from mxnetseg.errors import ConfigError, DeviceError
-from mxnetseg.recipe.fields import LossGroup, OptimizerGroup
+from mxnetseg.recipe.fields import OptimizerGroup
+from mxnetseg.recipe.loss import LossGroup
 from tests.train.tiny import tiny
 
 

@@ -58,7 +58,7 @@ def test_check_counts_what_is_in_the_labels(name, roots):
         assert report.bad == [] and sum(report.sizes.values()) == len(labels)
         labelled = [label for label in labels.values() if label is not None]
         for k in range(len(dataset.classes)):
-            assert report.pixels[k] == sum((label == k).sum() for label in labelled)
+            assert report.counts.pixels[k] == sum((label == k).sum() for label in labelled)
             assert report.images_with[k] == sum((label == k).any() for label in labelled)
         assert report.ignored == sum((label == 255).sum() for label in labelled)
         assert str(len(labels)) in report.text()
@@ -85,10 +85,10 @@ def test_several_processes_count_the_same(roots):
 def test_weights_follow_their_formulas(roots):
     root, _ = roots("aeroscapes")
     report = check(create_dataset("aeroscapes", root, "train"))
-    share = report.pixels / report.pixels.sum()
-    np.testing.assert_allclose(report.enet_weights(), 1 / np.log(1.02 + share))
+    share = report.counts.pixels / report.counts.pixels.sum()
+    np.testing.assert_allclose(report.counts.enet_weights(), 1 / np.log(1.02 + share))
     # Both pictures hold all classes, so that the denominators agree.
-    np.testing.assert_allclose(report.median_weights(), np.median(share) / share)
+    np.testing.assert_allclose(report.counts.median_frequency_weights(), np.median(share) / share)
 
 
 def test_an_absent_class_is_called_absent_and_weighs_nothing(roots):
@@ -96,7 +96,10 @@ def test_an_absent_class_is_called_absent_and_weighs_nothing(roots):
     dataset = create_dataset("weizmann_horses", root, "train")
     dataset.classes = (*dataset.classes, "unicorn")
     report = check(dataset)
-    assert "absent" in report.text() and report.median_weights()[2] == 0 == report.enet_weights()[2]
+    assert (
+        "absent" in report.text()
+        and report.counts.median_frequency_weights()[2] == 0 == report.counts.enet_weights()[2]
+    )
 
 
 def test_stored_values_are_reported_before_the_table_is_applied(roots):

@@ -194,7 +194,7 @@ def all_recipes():
 @pytest.mark.parametrize("path", all_recipes(), ids=lambda p: "/".join(p.parts[-2:]))
 def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     from mxnetseg.data import list_datasets
-    from mxnetseg.losses import Criterion
+    from mxnetseg.losses.plan import plan, set_class_weights
     from mxnetseg.models import list_models
 
     comment = "".join(line for line in path.read_text().splitlines(True) if line.startswith("#"))
@@ -210,7 +210,9 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     backbone = recipe.model.backbone or recipe.model.name
     assert re.fullmatch(rf"{re.escape(backbone)}_(\w+_)?{re.escape(recipe.data.name)}", path.stem)
     # What the loss refuses (focal loss of hard pixels, say) would be told only when training starts.
-    weights = recipe.loss.class_weights if recipe.loss.class_weights != "auto" else None
-    Criterion(recipe.loss, len(weights or range(19)), -1, weights)
+    classes = len(recipe.loss.class_weights) if isinstance(recipe.loss.class_weights, list) else 19
+    set_class_weights(recipe.loss, [1.0] * classes)
+    aux = recipe.loss.aux_weights
+    plan(recipe.loss, ["pixels"] * (1 + len(aux) if isinstance(aux, list) else 2), classes)
     for word in ("paper", "command", "score", "cost"):
         assert re.search(rf"^#\s+{word}\s+\S", comment, re.M), f"{path}: its comment has no {word}"

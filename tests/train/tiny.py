@@ -22,6 +22,7 @@ class TinyNet(HybridBlock):
         )
         self.head = nn.Conv2D(nclass, 3, padding=1, in_channels=width)
         self.aux_heads = nn.HybridSequential()
+        self.predicts = ("pixels", "pixels") if aux else ("pixels",)
         if aux:
             self.aux_heads.add(nn.Conv2D(nclass, 1, in_channels=width))
 

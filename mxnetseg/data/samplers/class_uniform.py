@@ -131,7 +131,7 @@ def cached_centroids(dataset: Any, tile: int, cache: Optional[str] = None, worke
 
 
 def _compute(dataset: Any, tile: int, workers: int) -> np.ndarray:
-    from mxnetseg.data.check import map_samples
+    from mxnetseg.data.parallel import map_samples
     from mxnetseg.data.prepare.workspace import progress_bar
 
     rows: List[Tuple[int, int, int, int]] = []
