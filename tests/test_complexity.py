@@ -57,7 +57,7 @@ def test_a_small_network_counts_as_by_hand():
 )
 def test_sfnet_agrees_with_the_published_flops(reference, millions, published):
     entry = reference_info(reference)
-    found = complexity(create_model(entry.model, 19, init=False, **entry.options), (1024, 2048))
+    found = complexity(create_model(entry.model, 19, init=False, **entry.keywords), (1024, 2048))
     counted = ("Convolution", "Activation", "Pooling", "_contrib_AdaptiveAvgPooling2D")
     assert round(found.parameters / 1e6, 2) == millions
     assert round(sum(found.operations[op] for op in counted) / 1e9, 2) == published

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Dict, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -12,7 +12,7 @@ from mxnet.gluon import HybridBlock, Parameter
 from mxnetseg.backbones.naming import ImageNetNames
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.norm import convert_norm
-from mxnetseg.nn.surgery import forget_graph, named_parameters
+from mxnetseg.nn.surgery import Transparent, forget_graph, named_parameters
 from mxnetseg.registry import Registry
 
 BACKBONES = Registry("backbone", package="mxnetseg.backbones")
@@ -31,6 +31,9 @@ class Backbone(HybridBlock):
     runs_twice = False
     # Images are padded at the right and at the bottom to a multiple of this many pixels; maps cover that.
     patch = 1
+    # The name that it was built by, and the channels of its images.
+    registered_name = ""
+    in_channels = 3
     # Side of an image that every level can be computed of.
     trace_size = 64
     # Names in files of ImageNet weights, and {GluonCV's prefix: ours} where its layers were numbered anew.
@@ -41,6 +44,11 @@ class Backbone(HybridBlock):
         super().__init__()
         self.channels = tuple(channels)
         self.strides = tuple(strides)
+
+    @property
+    def pretrainable(self) -> Backbone:
+        """The network that ImageNet weights are for."""
+        return self
 
     def parameters_by_name(self) -> Dict[str, Parameter]:
         """{name in files of ImageNet weights, after the rules: parameter}."""
@@ -72,6 +80,27 @@ class TwoPartBackbone(Backbone):
         return (c1, c2, *self.second_part(F, c2))
 
 
+class Wrapper(Transparent, Backbone):
+    """A backbone, `net`, that sees the image in another way: smaller, rescaled, at several sizes."""
+
+    def __init__(
+        self,
+        net: Backbone,
+        channels: Optional[Sequence[int]] = None,
+        strides: Optional[Sequence[int]] = None,
+    ) -> None:
+        super().__init__(channels or net.channels, strides or net.strides)
+        for fact in ("family", "parallel_branches", "runs_twice", "patch", "trace_size"):
+            setattr(self, fact, getattr(net, fact))
+        self.registered_name = net.registered_name
+        self.in_channels = net.in_channels
+        self.net = net
+
+    @property
+    def pretrainable(self) -> Backbone:
+        return self.net.pretrainable
+
+
 def output_strides(name: str) -> Tuple[int, ...]:
     """The output strides that a backbone offers."""
     return BACKBONES.info(name).get("output_strides", (32,))
@@ -93,7 +122,6 @@ def create_backbone(
     name: str,
     output_stride: int = 32,
     norm: str = "bn",
-    pretrained: Union[bool, str] = False,
     in_channels: int = 3,
     num_devices: int = 1,
     **options: Any,
@@ -101,10 +129,9 @@ def create_backbone(
     """A registered backbone with parameter shapes known and nothing initialized yet.
 
     `output_stride`: stride of the deepest map. `norm`: `bn`, `syncbn` (over `num_devices`) or `gn`.
-    `pretrained`: True takes ImageNet weights from the local weights folder, a path takes that file
-    (loaded when the network is initialized, see `mxnetseg.models.create_model`). `in_channels`: channels of
-    the image. `options` are the keywords of that backbone's own constructor. Raises RegistryError for
-    an unknown name or option and ConfigError for an output stride that the family does not have.
+    `in_channels`: channels of the image. `options` are the keywords of that backbone's own constructor.
+    ImageNet weights are loaded afterwards, by `mxnetseg.weights.imagenet.load_backbone`. Raises RegistryError
+    for an unknown name or option and ConfigError for an output stride that the family does not have.
     """
     offered = output_strides(name)
     if output_stride not in offered:
@@ -119,7 +146,6 @@ def create_backbone(
     # known without a forward pass and lets the first convolution take any number of channels.
     backbone.infer_shape(mx.nd.zeros((1, in_channels, backbone.trace_size, backbone.trace_size)))
     forget_graph(backbone)
-    backbone.pretrained = pretrained
     backbone.in_channels = in_channels
     backbone.registered_name = name
     return convert_norm(backbone, norm, num_devices)

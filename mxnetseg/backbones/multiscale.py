@@ -8,20 +8,18 @@ from typing import Dict, List, Sequence, Union
 import mxnet as mx
 from mxnet.gluon import HybridBlock, Parameter, nn
 
-from mxnetseg.backbones.base import Backbone
+from mxnetseg.backbones.base import Backbone, Wrapper
 from mxnetseg.nn.resize import halve_bicubic, resize_by
 from mxnetseg.nn.surgery import children, exchange, layers, own_parameters, settings
 
 
-class MultiScale(Backbone):
+class MultiScale(Wrapper):
     """`(N, 3, H, W)` to the maps of the image, then those of its smaller versions: four for each scale.
 
     `factors`: sizes relative to the image, each a half or a quarter, largest first. `bicubic` shrinks by
     bicubic interpolation instead of corner-aligned bilinear. `separate_norms` gives every scale its own batch
     norms but in shortcut projections (SwiftNet's pyramid); convolutions are always shared.
     """
-
-    runs_twice = True
 
     def __init__(
         self,
@@ -30,15 +28,15 @@ class MultiScale(Backbone):
         bicubic: bool = False,
         separate_norms: bool = False,
     ) -> None:
-        super().__init__(net.channels, net.strides)
+        super().__init__(net)
+        self.runs_twice = True
         self._factors = tuple(factors)
         self._bicubic = bicubic
         # The smallest version must still be an image that the backbone takes.
-        net.trace_size = int(net.trace_size / min(self._factors))
+        self.trace_size = int(net.trace_size / min(self._factors))
         if separate_norms:
             _separate(net, 1 + len(self._factors))
             net.parameters_by_name = functools.partial(_with_equal_norms, net)
-        self.net = net
 
     def hybrid_forward(self, F, x):
         maps = list(self._at_scale(0, x))

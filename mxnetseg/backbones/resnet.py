@@ -113,11 +113,23 @@ def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -
             set_dilation(block.conv2, rate)
 
 
-def _register(name: str, depth: int, preset_stem: Stem) -> None:
-    @BACKBONES.register(name, output_strides=(8, 16, 32))
+def _register(depth: int) -> None:
+    @BACKBONES.register(f"resnet{depth}", output_strides=(8, 16, 32))
     def build(
         output_stride: int = 32,
-        stem: Stem = preset_stem,
+        stem: Stem = "7x7",
+        dilation: Dilation = "contracted",
+        rectified: bool = True,
+        ceil_pool: bool = False,
+    ) -> ResNet:
+        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool)
+
+
+def _register_with_stem(depth: int, suffix: str, stem: Stem) -> None:
+    # The stem is in the name, so it is no option: no architecture's preference changes it.
+    @BACKBONES.register(f"resnet{depth}_{suffix}", output_strides=(8, 16, 32))
+    def build(
+        output_stride: int = 32,
         dilation: Dilation = "contracted",
         rectified: bool = True,
         ceil_pool: bool = False,
@@ -126,6 +138,6 @@ def _register(name: str, depth: int, preset_stem: Stem) -> None:
 
 
 for _depth in DEPTHS:
-    _register(f"resnet{_depth}", _depth, "7x7")
-    _register(f"resnet{_depth}_v1s", _depth, "deep")
-    _register(f"resnet{_depth}_v1c", _depth, "deep_narrow")
+    _register(_depth)
+    _register_with_stem(_depth, "v1s", "deep")
+    _register_with_stem(_depth, "v1c", "deep_narrow")

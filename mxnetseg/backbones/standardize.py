@@ -7,17 +7,16 @@ from typing import Sequence
 import mxnet as mx
 import numpy as np
 
-from mxnetseg.backbones.base import Backbone
+from mxnetseg.backbones.base import Backbone, Wrapper
 
 
-class Standardize(Backbone):
+class Standardize(Wrapper):
     """A backbone behind (image - mean) / std, the statistics stored with its parameters, never trained."""
 
     def __init__(self, net: Backbone, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__(net.channels, net.strides)
+        super().__init__(net)
         self.mean = self.params.get_constant("mean", _per_channel(mean))
         self.std = self.params.get_constant("std", _per_channel(std))
-        self.net = net
 
     def hybrid_forward(self, F, x, mean, std):
         return self.net(F.broadcast_div(F.broadcast_sub(x, mean), std))

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 from mxnetseg.facts import default_backbone, form_options, list_models, model_info
 
 if TYPE_CHECKING:
-    from mxnetseg.models.base import MODELS, Segmentor, create_model
+    from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
+    from mxnetseg.models.create import create_model
 
 __all__ = [
     "MODELS",
+    "Aux",
+    "Head",
+    "Neck",
     "Segmentor",
     "create_model",
     "default_backbone",
@@ -28,4 +32,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("mxnetseg.models.base"), name)
+    module = "create" if name == "create_model" else "base"
+    return getattr(importlib.import_module(f"mxnetseg.models.{module}"), name)

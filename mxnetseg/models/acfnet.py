@@ -13,7 +13,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.aspp import ASPP
 from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
 
@@ -77,5 +77,5 @@ def acfnet(nclass, backbone, aux=True, width=512, rates=(12, 24, 36), attention=
     if attention not in ATTENTIONS:
         raise ConfigError(f"acfnet attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}")
     head = ACFNetHead(backbone.channels[-1], nclass, width, tuple(rates), attention)
-    supervised = [("head.0", Identity()), *aux_on_c3(backbone, nclass)] if aux else ()
+    supervised = [Aux(Identity(), "head", 1), *aux_on_c3(backbone, nclass)] if aux else ()
     return Segmentor(backbone, head, supervised)

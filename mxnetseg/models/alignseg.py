@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.models.base import MODELS, Head, Segmentor, head_width
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, head_width
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
@@ -120,5 +120,5 @@ def alignseg(nclass, backbone, aux=True, width=256):
     """`width`: channels of the head. `aux`: a plain head on c4."""
     deepest = backbone.channels[-1]
     head = AlignSegHead(backbone.channels, nclass, width)
-    supervised = [("c4", FCNHead(deepest, nclass, head_width(256, deepest)))] if aux else ()
+    supervised = [Aux(FCNHead(deepest, nclass, head_width(256, deepest)), "backbone", 3)] if aux else ()
     return Segmentor(backbone, head, supervised)

@@ -89,4 +89,6 @@ def ann(
     """`width`, `aux_width`: by default a quarter of c4 and c3. `inner`: channels of the attention. `bins`:
     sides of the grids that keys and values are averaged over."""
     head = ANNHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, inner, tuple(bins))
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

@@ -71,4 +71,6 @@ class APCHead(Head):
 def apcnet(nclass, backbone, aux=True, width=None, bins=(1, 2, 3, 6), aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3. `bins`: sides of the grids."""
     head = APCHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, tuple(bins))
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from mxnet.gluon import nn
 
 from mxnetseg.backbones.multiscale import MultiScale
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
 from mxnetseg.nn.resize import resize_like
 
@@ -67,7 +67,7 @@ def att2scale(nclass, backbone, aux=True, width=256, gate="softmax", enlarge="sc
     small scale. `aux`: supervision of either scale, by its scores or (`own_aux_heads`) by separate heads."""
     channels = backbone.channels[-1]
     head = AttentionToScale(channels, nclass, width, gate, enlarge)
-    supervised = [("head.0", Identity()), ("head.1", Identity())]
+    supervised = [Aux(Identity(), "head", 1), Aux(Identity(), "head", 2)]
     if own_aux_heads:
-        supervised = [(source, FCNHead(channels, nclass, width, kernel=1)) for source in ("c4", "c8")]
+        supervised = [Aux(FCNHead(channels, nclass, width, kernel=1), "backbone", k) for k in (3, 7)]
     return Segmentor(MultiScale(backbone), head, supervised if aux else ())

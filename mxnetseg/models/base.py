@@ -1,14 +1,13 @@
-"""The shape every network of the zoo has, and the call that builds one."""
+"""The shape every network of the zoo has: backbone, neck, head, auxiliary heads."""
 
 from __future__ import annotations
 
-import mxnet as mx
+from typing import Literal, NamedTuple, Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import BACKBONES, accepted_options, create_backbone, nearest_stride
-from mxnetseg.errors import ConfigError
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.nn.layers import FCNHead
-from mxnetseg.nn.norm import convert_norm
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.registry import Registry
 
@@ -16,148 +15,93 @@ MODELS = Registry("model", package="mxnetseg.models")
 
 
 class Head(HybridBlock):
-    """Base of decode heads: `head(c1, c2, c3, c4)` (or one tuple of maps) gives a tuple, the main logits
-    at the head's own resolution first, then the maps that auxiliary heads tap."""
+    """Base of decode heads: `head(*maps)` gives a tuple, the main logits first, at the head's own
+    resolution, then whatever maps auxiliary heads read."""
 
-    def __call__(self, *features):
-        if len(features) == 1 and isinstance(features[0], (tuple, list)):
-            features = features[0]
-        maps = super().__call__(*features)
-        return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
+    def __call__(self, *maps):
+        return _as_tuple(super().__call__(*maps))
+
+
+class Neck(HybridBlock):
+    """Base of what stands between backbone and head and is not pretrained on ImageNet: further paths over
+    the image, fusions. `neck(image, c1, c2, c3, c4)` gives the tuple of maps that the head takes."""
+
+    def __call__(self, image, *features):
+        return _as_tuple(super().__call__(image, *features))
+
+
+class Aux(NamedTuple):
+    """An auxiliary head and what it reads.
+
+    block       maps `(N, C, h, w)` to logits; they are resized to the image.
+    of, index   reads the map at place `index`, counted from 0, of the tuple that `of` returns: c1 is 0 of
+                the backbone; the main logits are 0 of the head, its further maps begin at 1.
+    predicts    what its logits are: classes of `pixels`; `presence` of classes in the image, the same at
+                every pixel; `boundary`, edges between classes; `detail`, the edges of STDC's detail loss.
+    """
+
+    block: HybridBlock
+    of: Literal["backbone", "neck", "head"]
+    index: int
+    predicts: Literal["pixels", "presence", "boundary", "detail"] = "pixels"
 
 
 class Segmentor(HybridBlock):
-    """backbone -> head -> auxiliary heads; `(N, 3, H, W)` to a tuple of logits `(N, nclass, H, W)`.
+    """Backbone, neck, head, auxiliary heads: `(N, 3, H, W)` to a tuple of logits `(N, nclass, H, W)`.
 
-    `aux` lists pairs (source, block): the source is `c1`..`c4` for a level of the backbone or
-    `head.k` for the k-th map that the head returns after its logits. Logits come back main first, then
-    in the order of `aux`, every one resized to the input. `predicts`: what each tells: `pixels`
-    their class, or `presence`, the same all over the image, which classes are in it (as the head says).
+    Without a neck the head reads the backbone's maps. Logits come back main first, then in the order of
+    `aux`, every one resized to the image. `align_corners`: of that last resizing. `predicts` says what each
+    output is, main first (see `Aux`). Of all parameters, those of `backbone` alone may come from ImageNet.
     """
 
-    def __init__(self, backbone, head, aux=(), align_corners=True):
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: Head,
+        aux: Sequence[Aux] = (),
+        *,
+        neck: Optional[Neck] = None,
+        align_corners: bool = True,
+    ):
         super().__init__()
         self.backbone = backbone
+        self.neck = neck
         self.head = head
         self.aux_heads = nn.HybridSequential()
-        self._sources = []
+        self.predicts = ("pixels", *(one.predicts for one in aux))
+        self._sources = [(one.of, one.index) for one in aux]
         self._align_corners = align_corners
-        for source, block in aux:
-            self._sources.append(source)
-            self.aux_heads.add(block)
-        self.predicts = ("pixels", *(getattr(block, "predicts", "pixels") for _, block in aux))
+        for one in aux:
+            self.aux_heads.add(one.block)
 
     def __call__(self, *args):
-        return tuple(super().__call__(*args))
+        return _as_tuple(super().__call__(*args))
 
     def hybrid_forward(self, F, x):
-        features = self.backbone(x)
-        maps = self.head(*features)
-        logits = [maps[0]]
-        for source, aux_head in zip(self._sources, self.aux_heads):
-            logits.append(aux_head(_tap(source, features, maps)))
+        maps = {"backbone": self.backbone(x)}
+        maps["neck"] = self.neck(x, *maps["backbone"]) if self.neck is not None else maps["backbone"]
+        maps["head"] = self.head(*maps["neck"])
+        logits = [maps["head"][0]]
+        for (of, index), aux_head in zip(self._sources, self.aux_heads):
+            logits.append(aux_head(maps[of][index]))
         return tuple(resize_like(F, y, x, self._align_corners) for y in logits)
 
-    def deploy(self):
+    def deploy(self) -> Segmentor:
         """The same network over the same parameters, without auxiliary heads: a tuple of one."""
-        return Segmentor(self.backbone, self.head, align_corners=self._align_corners)
+        return Segmentor(self.backbone, self.head, neck=self.neck, align_corners=self._align_corners)
 
 
-def _tap(source, features, maps):
-    kind, _, index = source.partition(".")
-    if kind == "head":
-        return maps[1 + int(index)]
-    return features[int(kind[1:]) - 1]
+def _as_tuple(maps):
+    # A hybridized block hands back a list where hybrid_forward returned a tuple.
+    return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
 
 
-def create_model(
-    name,
-    nclass,
-    backbone=None,
-    aux=None,
-    output_stride=None,
-    norm="bn",
-    num_devices=1,
-    pretrained=False,
-    in_channels=3,
-    backbone_options=None,
-    init=True,
-    **options,
-):
-    """Build and initialize (on the CPU) a registered architecture.
-
-    `nclass`: number of logits (1: one sigmoid logit for binary masks). `backbone`, `output_stride`,
-    `aux`: None takes the architecture's own default; `aux=False` leaves auxiliary heads out. `norm`: `bn`,
-    `syncbn` over `num_devices` contexts, or `gn`. `pretrained`: see `create_backbone`. `backbone_options`:
-    keywords of the backbone's constructor (`stem`, `dilation` of a ResNet). `init`: True draws the weights,
-    an `mx.init.Initializer` fills them (zeros are quicker where a file fills them next), False gives them
-    shapes only, which is all that counting and tracing need. `options`: the keywords of the architecture's
-    constructor. Returns a `Segmentor`. Raises RegistryError for unknown names or options
-    (nearest ones in the text) and ConfigError for impossible combinations.
-    """
-    if not isinstance(nclass, int) or isinstance(nclass, bool) or nclass < 1:
-        raise ConfigError(f"nclass must be a whole number of at least 1, not {nclass!r}")
-    facts = MODELS.info(name)
-    backbone = backbone or facts["backbone"]
-    if not BACKBONES.info(backbone).get("pyramid", True) and not facts.get("one_stride"):
-        raise ConfigError(
-            f"backbone {backbone!r} gives all its maps at one stride and model {name!r} needs a pyramid; "
-            f"{backbone!r} is for {', '.join(_of_one_stride())}"
-        )
-    stride = output_stride or nearest_stride(backbone, facts.get("output_stride", 32))
-    preset = accepted_options(backbone, facts.get("backbone_options", {}))
-    features = create_backbone(
-        backbone,
-        stride,
-        pretrained=pretrained,
-        in_channels=in_channels,
-        **{**preset, **(backbone_options or {})},
-    )
-    if aux is not None:
-        options["aux"] = aux
-    net = convert_norm(MODELS.build(name, nclass, features, **options), norm, num_devices)
-    _settle(net, (1, in_channels, features.trace_size, features.trace_size))
-    if init:
-        net.initialize(mx.init.MSRAPrelu(slope=0) if init is True else init)
-        load_pretrained(features)
-    return net
-
-
-def _of_one_stride():
-    return [name for name in MODELS.names() if MODELS.info(name).get("one_stride")]
-
-
-def _settle(net, data_shape):
-    """Make every parameter's shape known, and freeze those that no output depends on.
-
-    Heads that read some of the maps only leave parts of backbones like HRNet idle; an optimizer would
-    stumble over gradients that never come.
-    """
-    symbol = mx.sym.Group(list(net(mx.sym.var("data"))))
-    shapes, _, auxiliary = symbol.infer_shape(data=data_shape)
-    known = dict(zip(symbol.list_arguments(), shapes))
-    known.update(zip(symbol.list_auxiliary_states(), auxiliary))
-    for name, parameter in net.collect_params().items():
-        if name in known:
-            parameter.shape = known[name]
-        else:
-            parameter.grad_req = "null"
-
-
-def load_pretrained(backbone):
-    """Fill the backbone from the ImageNet weights it was created with, if any."""
-    if backbone.pretrained:
-        from mxnetseg.weights.imagenet import load_backbone
-
-        load_backbone(backbone, backbone.pretrained)
-
-
-def aux_on_c3(backbone, nclass, width=256):
+def aux_on_c3(backbone: Backbone, nclass: int, width: Optional[int] = 256) -> list[Aux]:
     """The auxiliary classifier of the dilated family: a plain head on c3."""
     channels = backbone.channels[2]
-    return [("c3", FCNHead(channels, nclass, head_width(width, channels)))]
+    return [Aux(FCNHead(channels, nclass, head_width(width, channels)), "backbone", 2)]
 
 
-def head_width(width, in_channels):
+def head_width(width: Optional[int], in_channels: int) -> int:
     """`width` channels but no more than come in; a quarter of those for None."""
     return min(width, in_channels) if width else in_channels // 4

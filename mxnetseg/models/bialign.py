@@ -3,16 +3,14 @@ arXiv 2105.11651).
 
 BiSeNet's two paths, spatial and context, aligned to each other before they are joined: one flow warps the
 pooled context to the detail, another the detail to the context, each held back by a gate that the map to be
-warped computes. The classifier writes 8 x 8 pixels at a time. The spatial path stands in `net.backbone`,
-beside the pyramid backbone (`net.backbone.context`).
+warped computes. The classifier writes 8 x 8 pixels at a time.
 """
 
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import Backbone
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
@@ -20,16 +18,15 @@ from mxnetseg.nn.twopath import ShuffleHead, SpatialPath
 from mxnetseg.nn.warp import flow_grid, sample
 
 
-class SpatialBesideContext(Backbone):
-    """Image to (spatial map at stride 8, c2, c3, c4)."""
+class SpatialBesideContext(Neck):
+    """Image and pyramid to (spatial map at stride 8, c4)."""
 
-    def __init__(self, context, width, channels):
-        super().__init__(channels=(channels, *context.channels[1:]), strides=(8, *context.strides[1:]))
-        self.context = context
+    def __init__(self, width, channels):
+        super().__init__()
         self.spatial_path = SpatialPath(width, channels)
 
-    def hybrid_forward(self, F, x):
-        return (self.spatial_path(x), *self.context(x)[1:])
+    def hybrid_forward(self, F, image, c1, c2, c3, c4):
+        return self.spatial_path(image), c4
 
 
 class GatedFlowAlign(HybridBlock):
@@ -60,17 +57,16 @@ class GatedFlowAlign(HybridBlock):
 class BiAlignHead(Head):
     """Spatial map and c4 to logits at full size."""
 
-    def __init__(self, channels, nclass, sample_corners):
+    def __init__(self, width, deepest, nclass, sample_corners):
         super().__init__()
-        width = channels[0]
-        self.ppm = PyramidPooling(channels[3], width, act=None, input_first=False)
+        self.ppm = PyramidPooling(deepest, width, act=None, input_first=False)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)
         self.drop = channel_dropout(0.1)
         self.align_context = GatedFlowAlign(width, "context", sample_corners)
         self.align_spatial = GatedFlowAlign(width, "spatial", sample_corners)
         self.classifier = ShuffleHead(2 * width, nclass, 2 * width, 8)
 
-    def hybrid_forward(self, F, spatial, c2, c3, c4):
+    def hybrid_forward(self, F, spatial, c4):
         context = self.drop(self.ppm_fuse(self.ppm(c4)))
         both = F.concat(self.align_context(spatial, context), self.align_spatial(spatial, context), dim=1)
         return self.classifier(both)
@@ -84,7 +80,7 @@ class BiAlignHead(Head):
     link="https://arxiv.org/abs/2105.11651",
     backbone="dfnetv2",
     output_stride=32,
-    backbone_options=dict(widening=True),
+    backbone_options={"widening": True},
     scores=[
         ("Cityscapes val", "dfnetv2", 78.7, "the authors"),
         ("Cityscapes val", "backbone not named in the abstract, 30 FPS", 80.1, "the paper"),
@@ -95,10 +91,11 @@ def bialign(nclass, backbone, aux=False, width=128, sample_corners=True):
     """`width`: channels of both paths. `aux`: bare classifiers on the backbone's c3 and c2. `sample_corners`:
     False samples by edges a grid that was made by corner centres, as the authors' code does on newer
     PyTorch releases."""
-    paths = SpatialBesideContext(backbone, width // 2, width)
-    head = BiAlignHead(paths.channels, nclass, sample_corners)
-    heads = [
-        (source, FCNHead(paths.channels[i], nclass, paths.channels[i], units=0, dropout=0.0))
-        for source, i in (("c3", 2), ("c2", 1))
-    ]
-    return Segmentor(paths, head, heads if aux else ())
+    neck = SpatialBesideContext(width // 2, width)
+    head = BiAlignHead(width, backbone.channels[3], nclass, sample_corners)
+    heads = []
+    if aux:
+        for i in (2, 1):
+            channels = backbone.channels[i]
+            heads.append(Aux(FCNHead(channels, nclass, channels, units=0, dropout=0.0), "backbone", i))
+    return Segmentor(backbone, head, heads, neck=neck)

@@ -6,16 +6,15 @@ average and refined maps at strides 32 and 16; a gated fusion joins the two. Aux
 context path. Published implementations differ in: how context comes up (`merge`: step by step as in the
 paper, or one sum at stride 8 in MXNetSeg; `upsample`), the fusion's gate (`gate`, `reduction`), classifiers
 that shuffle their channels into pixels (`shuffle`, SFSegNets), and what the auxiliary heads read (`aux_on`).
-The paths stand in `net.backbone`, above the pyramid backbone itself (`net.backbone.context`).
 """
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Tuple
+
 from mxnet.gluon import HybridBlock
 
-from mxnetseg.backbones.base import Backbone
-from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
@@ -39,28 +38,24 @@ class SummedContext(HybridBlock):
         return self.smooth(total), fine
 
 
-class TwoPaths(Backbone):
-    """Image to (fused map at stride 8, context at 8, context at 16, c3, c4)."""
+class TwoPaths(Neck):
+    """Image and pyramid to (fused map at stride 8, context at 8, context at 16)."""
 
-    def __init__(self, context, width, merge, upsample, gate, reduction):
-        c3, c4 = context.channels[2:]
-        super().__init__(channels=(2 * width, width, width, c3, c4), strides=(8, 8, 16, *context.strides[2:]))
-        self.context = context
+    def __init__(self, channels, strides, width, merge, upsample, gate, reduction):
+        super().__init__()
+        c3, c4 = channels[2:]
         self.spatial_path = SpatialPath(width // 2, width)
         if merge == "progressive":
-            steps = (context.strides[3] // context.strides[2], context.strides[2] // 8)
+            steps = (strides[3] // strides[2], strides[2] // 8)
             self.context_path = ContextPath(c3, c4, width, steps, upsample)
-        elif merge == "sum":
-            self.context_path = SummedContext(c3, c4, width)
         else:
-            raise ConfigError(f"bisenet merge must be progressive or sum, not {merge!r}")
+            self.context_path = SummedContext(c3, c4, width)
         self.fusion = FeatureFusion(2 * width, 2 * width, gate, reduction)
 
-    def hybrid_forward(self, F, x):
-        c3, c4 = self.context(x)[2:]
-        spatial = self.spatial_path(x)
+    def hybrid_forward(self, F, image, c1, c2, c3, c4):
+        spatial = self.spatial_path(image)
         context8, context16 = self.context_path(c3, c4, spatial)
-        return self.fusion(spatial, context8), context8, context16, c3, c4
+        return self.fusion(spatial, context8), context8, context16
 
 
 class BiSeNetHead(Head):
@@ -70,7 +65,7 @@ class BiSeNetHead(Head):
         super().__init__()
         self.classifier = _classifier(channels, nclass, channels, 8 if shuffle else 0)
 
-    def hybrid_forward(self, F, fused, *others):
+    def hybrid_forward(self, F, fused, *context):
         return self.classifier(fused)
 
 
@@ -97,33 +92,30 @@ def _classifier(in_channels, nclass, channels, shuffle, dropout=0.0):
 def bisenet(
     nclass,
     backbone,
-    aux=True,
-    width=None,
-    merge="progressive",
-    upsample=("bilinear", "bilinear"),
-    gate="bottleneck",
-    reduction=1,
-    shuffle=False,
-    aux_on="context",
-    aux_width=None,
-    align_corners=True,
+    aux: bool = True,
+    width: Optional[int] = None,
+    merge: Literal["progressive", "sum"] = "progressive",
+    upsample: Tuple[Literal["bilinear", "nearest"], ...] = ("bilinear", "bilinear"),
+    gate: Literal["bottleneck", "normed", "single"] = "bottleneck",
+    reduction: int = 1,
+    shuffle: bool = False,
+    aux_on: Literal["context", "backbone"] = "context",
+    aux_width: Optional[int] = None,
+    align_corners: bool = True,
 ):
     """`width`: channels of the two paths, None is a quarter of c4's (128 on ResNet-18) but at least 128.
     `merge`, `upsample`, `gate`, `reduction`: see `ContextPath` and `FeatureFusion`. `shuffle`: classifiers
     write whole blocks of pixels. `aux_on`: auxiliary heads read `context` (strides 8 and 16) or the
     `backbone` (c4, then c3). `aux_width`: channels of these heads, None is half of `width`."""
     width = width or max(128, backbone.channels[-1] // 4)
-    paths = TwoPaths(backbone, width, merge, tuple(upsample), gate, reduction)
-    aux_width = aux_width or width // 2
+    neck = TwoPaths(backbone.channels, backbone.strides, width, merge, tuple(upsample), gate, reduction)
     head = BiSeNetHead(2 * width, nclass, shuffle)
-    if aux_on == "context":
-        factors = (8, 16) if shuffle else (0, 0)
-        heads = [
-            (source, _classifier(width, nclass, aux_width, factor))
-            for source, factor in zip(("c2", "c3"), factors)
-        ]
-    elif aux_on == "backbone":
-        heads = [(f"c{i + 1}", FCNHead(paths.channels[i], nclass, aux_width)) for i in (4, 3)]
-    else:
-        raise ConfigError(f"bisenet aux_on must be context or backbone, not {aux_on!r}")
-    return Segmentor(paths, head, heads if aux else (), align_corners)
+    aux_width = aux_width or width // 2
+    heads = []
+    if aux and aux_on == "context":
+        for index, factor in ((1, 8), (2, 16)):
+            block = _classifier(width, nclass, aux_width, factor if shuffle else 0)
+            heads.append(Aux(block, "neck", index))
+    elif aux:
+        heads = [Aux(FCNHead(backbone.channels[i], nclass, aux_width), "backbone", i) for i in (3, 2)]
+    return Segmentor(backbone, head, heads, neck=neck, align_corners=align_corners)

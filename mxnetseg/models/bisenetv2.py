@@ -3,16 +3,14 @@ IJCV 2021, arXiv 2004.02147).
 
 A wide and shallow detail branch at stride 8 beside a thin and deep semantic one (`backbones/bisenetv2.py`),
 whose deepest map takes in its global average. Guided aggregation lets each gate the other, at its own size.
-Heads on every stage of the semantic branch boost training. Detail branch and aggregation stand in
-`net.backbone`, above the semantic branch (`net.backbone.context`).
+Heads on every stage of the semantic branch boost training.
 """
 
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import Backbone
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
@@ -71,34 +69,32 @@ def _separable(in_channels, channels):
     return block
 
 
-class DetailAndSemantics(Backbone):
-    """Image to (fused map at stride 8, c1, c2, c3, c4 before its context embedding)."""
+class DetailAndSemantics(Neck):
+    """Image and semantic pyramid to the map of 128 channels, at stride 8, that both branches give."""
 
-    def __init__(self, context):
-        super().__init__(channels=(128, *context.channels), strides=(8, *context.strides))
-        self.context = context
+    def __init__(self, deepest):
+        super().__init__()
         self.detail = nn.HybridSequential()
         before = 0  # the image's channels are inferred when the network is created
         for width, units in ((64, 2), (64, 3), (128, 3)):
             for index in range(units):
                 self.detail.add(ConvUnit(before, width, strides=2 if index == 0 else 1))
                 before = width
-        self.embed = ContextEmbedding(context.channels[3])
-        self.aggregate = GuidedAggregation(128, context.channels[3])
+        self.embed = ContextEmbedding(deepest)
+        self.aggregate = GuidedAggregation(128, deepest)
 
-    def hybrid_forward(self, F, x):
-        maps = self.context(x)
-        return (self.aggregate(self.detail(x), self.embed(maps[3])), *maps)
+    def hybrid_forward(self, F, image, c1, c2, c3, c4):
+        return self.aggregate(self.detail(image), self.embed(c4))
 
 
 class BiSeNetV2Head(Head):
-    """The fused map, first of five, to logits at stride 8."""
+    """The fused map to logits at stride 8."""
 
     def __init__(self, in_channels, nclass, width):
         super().__init__()
         self.classifier = FCNHead(in_channels, nclass, width)
 
-    def hybrid_forward(self, F, fused, *others):
+    def hybrid_forward(self, F, fused):
         return self.classifier(fused)
 
 
@@ -110,19 +106,17 @@ class BiSeNetV2Head(Head):
     link="https://arxiv.org/abs/2004.02147",
     backbone="bisenetv2",
     output_stride=32,
-    # The batch norm after the next convolution takes out any shift of this one.
-    no_gradient_at_start=("embed.bn.beta",),
     scores=[
         ("Cityscapes val", "1024x1024, 160k", 73.21, "mmsegmentation"),
         ("Cityscapes val", "1024x1024, 160k, batch 32", 75.76, "mmsegmentation"),
     ],
 )
-def bisenetv2(nclass, backbone, aux=True, width=1024, align_corners=False):
-    """`width`: channels of the head. `aux`: heads on c1 to c4."""
-    branches = DetailAndSemantics(backbone)
-    head = BiSeNetV2Head(branches.channels[0], nclass, width)
+def bisenetv2(nclass, backbone, aux: bool = True, width: int = 1024, align_corners: bool = False):
+    """`width`: channels of the head. `aux`: heads on c1 to c4, the last before its context embedding."""
+    neck = DetailAndSemantics(backbone.channels[3])
+    head = BiSeNetV2Head(128, nclass, width)
     heads = [
-        (f"c{i + 2}", FCNHead(n, nclass, aux_width, units=2))
-        for i, (n, aux_width) in enumerate(zip(backbone.channels, AUX_WIDTHS))
+        Aux(FCNHead(channels, nclass, aux_width, units=2), "backbone", index)
+        for index, (channels, aux_width) in enumerate(zip(backbone.channels, AUX_WIDTHS))
     ]
-    return Segmentor(branches, head, heads if aux else (), align_corners)
+    return Segmentor(backbone, head, heads if aux else (), neck=neck, align_corners=align_corners)

@@ -108,15 +108,6 @@ class CCNetHead(Head):
     link="https://arxiv.org/abs/1811.11721",
     backbone="resnet101",
     output_stride=8,
-    # gamma starts at 0, so nothing flows into the attention at first.
-    no_gradient_at_start=[
-        "block.query.weight",
-        "block.query.bias",
-        "block.key.weight",
-        "block.key.bias",
-        "block.value.weight",
-        "block.value.bias",
-    ],
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 78.87, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 79.03, "mmsegmentation"),
@@ -127,4 +118,6 @@ def ccnet(nclass, backbone, aux=True, width=None, aux_width=None, recurrence=2, 
     """`width`, `aux_width`: by default a quarter of c4 and c3. `recurrence`: how often it attends."""
     width = width or backbone.channels[-1] // 4
     head = CCNetHead(backbone.channels, nclass, width, recurrence)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

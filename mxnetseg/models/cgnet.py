@@ -37,4 +37,4 @@ class CGNetHead(Head):
 def cgnet(nclass, backbone, aux=False, align_corners=False):
     """`aux`: a plain head on c3."""
     head = CGNetHead(backbone.channels[3], nclass)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else (), align_corners)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else (), align_corners=align_corners)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend, like_map, positions
 from mxnetseg.nn.jpu import jpu_neck
 from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
@@ -87,15 +87,6 @@ class DANetHead(Head):
     link="https://arxiv.org/abs/1809.02983",
     backbone="resnet101",
     output_stride=8,
-    # gamma starts at 0, so nothing flows into the attention at first.
-    no_gradient_at_start=[
-        "head.position.query.weight",
-        "head.position.query.bias",
-        "head.position.key.weight",
-        "head.position.key.bias",
-        "head.position.value.weight",
-        "head.position.value.bias",
-    ],
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 80.41, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 79.34, "mmsegmentation"),
@@ -119,7 +110,7 @@ def danet(
     head = DANetHead(backbone.channels, nclass, width, over, project, jpu, align_corners)
     supervised = []
     if aux:
-        supervised = [(f"head.{k}", FCNHead(head.width, nclass, head.width, units=0)) for k in (0, 1)]
+        supervised = [Aux(FCNHead(head.width, nclass, head.width, units=0), "head", k) for k in (1, 2)]
         if aux_c3:
             supervised += aux_on_c3(backbone, nclass, aux_width)
-    return Segmentor(backbone, head, supervised, align_corners)
+    return Segmentor(backbone, head, supervised, align_corners=align_corners)

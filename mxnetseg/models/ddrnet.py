@@ -7,7 +7,7 @@ classifier, the auxiliary one on the detail branch after its first exchange with
 
 from __future__ import annotations
 
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.preact import PreActHead
 
 
@@ -39,5 +39,5 @@ def ddrnet(nclass, backbone, aux=True, width=None, align_corners=False):
     """`width`: channels of the heads' convolutions, None is half of c4's. `aux`: a head on c3."""
     width = width or max(backbone.channels[3] // 2, 1)
     head = DDRNetHead(backbone.channels[3], nclass, width)
-    heads = [("c3", PreActHead(backbone.channels[2], nclass, width))]
-    return Segmentor(backbone, head, heads if aux else (), align_corners)
+    heads = [Aux(PreActHead(backbone.channels[2], nclass, width), "backbone", 2)]
+    return Segmentor(backbone, head, heads if aux else (), align_corners=align_corners)

@@ -76,4 +76,6 @@ def deeplabv3(
         project=project,
         dropout=dropout,
     )
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

@@ -114,4 +114,6 @@ def deeplabv3plus(
         project="linear" if linear else project,
         dropout=aspp_dropout,
     )
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import Backbone
+from mxnetseg.backbones.base import Wrapper
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
 
 
-class HalfSize(Backbone):
+class HalfSize(Wrapper):
     """A backbone that sees the image at half its size."""
 
-    def __init__(self, context):
-        super().__init__(channels=context.channels, strides=[2 * s for s in context.strides])
-        self.context = context
+    def __init__(self, net):
+        super().__init__(net, strides=[2 * s for s in net.strides])
 
     def hybrid_forward(self, F, x):
-        return self.context(resize_by(F, x, 0.5))
+        return self.net(resize_by(F, x, 0.5))
 
 
 class FusionNode(HybridBlock):
@@ -68,14 +67,14 @@ class DFSegHead(Head):
     link="https://arxiv.org/abs/1903.03777",
     backbone="dfnetv2",
     output_stride=32,
-    backbone_options=dict(widening=True),
+    backbone_options={"widening": True},
     scores=[
         ("Cityscapes val", "dfnetv1, DF1-Seg", 74.1, "the authors"),
         ("Cityscapes val", "dfnetv2, DF2-Seg1", 75.9, "the authors"),
         ("Cityscapes val", "dfnetv2, DF2-Seg2", 76.9, "the authors"),
     ],
 )
-def dfseg(nclass, backbone, aux=False, width=128, half_size=False):
+def dfseg(nclass, backbone, aux: bool = False, width: int = 128, half_size: bool = False):
     """`width`: channels of the decoder. `half_size`: the backbone sees the image halved, as the authors
     evaluate (they train at full size). `aux`: a plain head on c3."""
     backbone = HalfSize(backbone) if half_size else backbone

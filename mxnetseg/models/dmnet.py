@@ -78,4 +78,6 @@ class DMHead(Head):
 def dmnet(nclass, backbone, aux=True, width=None, sizes=(1, 3, 5, 7), aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3. `sizes`: sides of the filters, odd."""
     head = DMHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, tuple(sizes))
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

@@ -61,8 +61,6 @@ class DNLHead(Head):
     link="https://arxiv.org/abs/2006.06668",
     backbone="resnet101",
     output_stride=8,
-    # Whitening takes the biases of query and key out, the softmax that of the unary scores.
-    no_gradient_at_start=["block.theta.bias", "block.phi.bias", "block.unary.bias"],
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 80.41, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 79.33, "mmsegmentation"),
@@ -72,4 +70,6 @@ class DNLHead(Head):
 def dnlnet(nclass, backbone, aux=True, width=None, aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3."""
     head = DNLHead(backbone.channels, nclass, width or backbone.channels[-1] // 4)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

@@ -107,7 +107,7 @@ class EMANetHead(Head):
     link="https://arxiv.org/abs/1907.13426",
     backbone="resnet50",
     output_stride=8,
-    backbone_options=dict(stem="deep"),
+    backbone_options={"stem": "deep"},
     scores=[
         ("Cityscapes val", "resnet50_v1c, 512x1024, 80k", 77.59, "mmsegmentation"),
         ("Cityscapes val", "resnet101_v1c, 512x1024, 80k", 79.1, "mmsegmentation"),
@@ -129,4 +129,4 @@ def emanet(
     `EMAttention`; `moving=False` keeps the bases as they were drawn, as SFSegNets does. `concat_input`: see
     `EMANetHead`. `aux`: a plain head on c3 (mmsegmentation)."""
     head = EMANetHead(backbone.channels[3], nclass, width, bases, rounds, epsilon, moving, concat_input)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else (), align_corners)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else (), align_corners=align_corners)

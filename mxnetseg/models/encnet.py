@@ -10,7 +10,7 @@ from __future__ import annotations
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import positions
 from mxnetseg.nn.jpu import jpu_neck
 from mxnetseg.nn.layers import ConvUnit
@@ -59,8 +59,6 @@ class _Between(mx.init.Initializer):
 
 class PresenceHead(HybridBlock):
     """The encoded vector `(N, C)` to a logit for each class, `(N, nclass, 1, 1)`: is it in the image?"""
-
-    predicts = "presence"
 
     def __init__(self, in_channels, nclass):
         super().__init__()
@@ -118,5 +116,5 @@ def encnet(nclass, backbone, aux=True, width=None, codes=32, aux_width=None, jpu
     supervised = []
     if aux:
         presence = PresenceHead(head.width, nclass)
-        supervised = [("head.0", presence), *aux_on_c3(backbone, nclass, aux_width)]
-    return Segmentor(backbone, head, supervised, align_corners)
+        supervised = [Aux(presence, "head", 1, "presence"), *aux_on_c3(backbone, nclass, aux_width)]
+    return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -11,6 +11,8 @@ whose deformable convolution reads the offset features beside the coarse map.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
@@ -20,16 +22,16 @@ from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import pixel_grid, sample
 
-FORMS = ("paper", "mxnetseg")
+FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
 
 
 class FeatureSelection(HybridBlock):
     """`(N, in, H, W)` to `(N, channels, H, W)`: channels weighed by the pooled map, then reduced."""
 
-    def __init__(self, in_channels, channels, form):
+    def __init__(self, in_channels, channels, variant):
         super().__init__()
-        self._form = form
-        if form == "paper":
+        self._variant = variant
+        if variant == "paper":
             self.score = nn.Conv2D(in_channels, 1, use_bias=False, in_channels=in_channels)
         else:
             self.score = ConvUnit(in_channels, in_channels, 1, act=None)
@@ -38,7 +40,7 @@ class FeatureSelection(HybridBlock):
     def hybrid_forward(self, F, x):
         score = F.sigmoid(self.score(adaptive_avg_pool(F, x, 1)))
         x = self.reduce(F.broadcast_mul(x, score) + x)
-        return F.relu(x) if self._form == "mxnetseg" else x
+        return F.relu(x) if self._variant == "mxnetseg" else x
 
 
 class ModulatedDeformableConv(HybridBlock):
@@ -85,18 +87,18 @@ class ModulatedDeformableConv(HybridBlock):
 class FeatureAlignment(HybridBlock):
     """`(high, low)` to their sum at low's size, high aligned to the selected low."""
 
-    def __init__(self, low_channels, width, form):
+    def __init__(self, low_channels, width, variant):
         super().__init__()
-        self._form = form
-        self.select = FeatureSelection(low_channels, width, form)
-        self.guide = ConvUnit(2 * width, width, 1, act=None if form == "paper" else "relu")
-        joined = width if form == "paper" else 2 * width
+        self._variant = variant
+        self.select = FeatureSelection(low_channels, width, variant)
+        self.guide = ConvUnit(2 * width, width, 1, act=None if variant == "paper" else "relu")
+        joined = width if variant == "paper" else 2 * width
         self.align = ModulatedDeformableConv(joined, joined, width)
 
     def hybrid_forward(self, F, high, low):
         low = self.select(low)
         high = resize_like(F, high, low)
-        if self._form == "paper":
+        if self._variant == "paper":
             aligned = self.align(high, self.guide(F.concat(low, 2 * high, dim=1)))
         else:
             joined = F.concat(high, self.guide(F.concat(low, high, dim=1)), dim=1)
@@ -107,13 +109,13 @@ class FeatureAlignment(HybridBlock):
 class FaPNHead(Head):
     """Top-down path from c4 to c1, classifier at c1's size."""
 
-    def __init__(self, channels, nclass, width, form):
+    def __init__(self, channels, nclass, width, variant):
         super().__init__()
         *finer, deepest = channels
         self.reduce = ConvUnit(deepest, width, 1)
         self.aligns = nn.HybridSequential()
         for n in reversed(finer):
-            self.aligns.add(FeatureAlignment(n, width, form))
+            self.aligns.add(FeatureAlignment(n, width, variant))
         self.classifier = FCNHead(width, nclass, width)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
@@ -125,6 +127,7 @@ class FaPNHead(Head):
 
 @MODELS.register(
     "fapn",
+    forms=FORMS,
     paper="FaPN: Feature-aligned Pyramid Network for Dense Image Prediction",
     venue="ICCV 2021",
     year=2021,
@@ -135,14 +138,10 @@ class FaPNHead(Head):
         ("Cityscapes val", "resnet50, with PointRend", 80.0, "the authors"),
         ("Cityscapes val", "resnet101, with PointRend", 80.1, "the authors"),
     ],
-    # Behind offsets that start at zero.
-    no_gradient_at_start=("guide.conv.weight", "guide.bn.gamma", "guide.bn.beta"),
 )
-def fapn(nclass, backbone, aux=True, width=256, form="paper"):
-    """`width`: channels of the pyramid, a multiple of 8. `form`: see above. `aux`: a plain head on c3."""
-    if form not in FORMS:
-        raise ConfigError(f"fapn form must be one of {', '.join(FORMS)}, not {form!r}")
+def fapn(nclass, backbone, aux=True, width=256, variant: Literal["paper", "mxnetseg"] = "paper"):
+    """`width`: channels of the pyramid, a multiple of 8. `variant`: see above. `aux`: a plain head on c3."""
     if width % 8:
         raise ConfigError(f"fapn width must be a multiple of 8, the groups of its convolutions, not {width}")
-    head = FaPNHead(backbone.channels, nclass, width, form)
+    head = FaPNHead(backbone.channels, nclass, width, variant)
     return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())

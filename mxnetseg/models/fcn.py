@@ -63,4 +63,6 @@ def fcn(
     channels = backbone.channels
     gather = not jpu and (backbone.parallel_branches if gather is None else gather)
     head = FCN(channels, nclass, width, units, concat_input, jpu, gather, align_corners)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

@@ -52,8 +52,6 @@ class GCNetHead(Head):
     link="https://arxiv.org/abs/1904.11492",
     backbone="resnet101",
     output_stride=8,
-    # A bias before a softmax over all positions changes nothing.
-    no_gradient_at_start=["block.mask.bias"],
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 79.03, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 78.48, "mmsegmentation"),
@@ -63,4 +61,6 @@ class GCNetHead(Head):
 def gcnet(nclass, backbone, aux=True, width=None, aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3."""
     head = GCNetHead(backbone.channels, nclass, width or backbone.channels[-1] // 4)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

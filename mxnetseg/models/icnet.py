@@ -6,24 +6,21 @@ the last two and pyramid pooling, and the full image passes three strided convol
 fusions bring the branches together, each low branch with a classifier of its own in training.
 
 Published forms differ in how things are halved and resized (`corners`), in the pooling (`ppm_act`,
-`ppm_first`, `ppm_kernel`, `ceil_pool`), in an early ReLU of the fusions (`early_act`) and in the classifiers.
-The branches and fusions stand in `net.backbone`, above the ResNet itself (`net.backbone.context`).
+`ppm_first`, `ppm_kernel`), in an early ReLU of the fusions (`early_act`) and in the classifiers.
 Backbones that cannot be run in two parts see the halved image in one piece, without the second halving.
 """
 
 from __future__ import annotations
 
+from typing import Literal, Optional
+
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import Backbone
-from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.backbones.base import TwoPartBackbone, Wrapper
+from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
-from mxnetseg.nn.surgery import configure
-
-STAGES = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
 
 class CascadeFusion(HybridBlock):
@@ -41,44 +38,47 @@ class CascadeFusion(HybridBlock):
         return F.relu(low + self.high(high)), low
 
 
-class ThreeResolutions(Backbone):
-    """Image to (low part of the first fusion, at stride 16; of the second, at 8; the fused map, at 8)."""
+class TwiceHalved(Wrapper):
+    """Image to (c2 of the halved image, c4 of that map halved again)."""
 
-    def __init__(self, context, width, corners, ceil_pool, ppm_act, ppm_first, ppm_kernel, early_act):
-        super().__init__(channels=(width // 2,) * 3, strides=(16, 8, 8))
+    def __init__(self, net, corners):
+        in_two_parts = isinstance(net, TwoPartBackbone)
+        again = 2 if in_two_parts else 1
+        super().__init__(net, net.channels[1::2], (2 * net.strides[1], 2 * again * net.strides[3]))
+        self._in_two_parts = in_two_parts
         self._corners = corners
-        self._in_two_parts = all(hasattr(context, stage) for stage in STAGES)
-        self.context = context
-        if ceil_pool:
-            if not self._in_two_parts:
-                raise ConfigError("icnet ceil_pool needs a ResNet")
-            configure(context.maxpool, pooling_convention="full")
+
+    def hybrid_forward(self, F, x):
+        half = halve(F, x, self._corners)
+        if not self._in_two_parts:
+            return self.net(half)[1::2]
+        c2 = self.net.first_part(F, half)[1]
+        return c2, self.net.second_part(F, halve(F, c2, self._corners))[1]
+
+
+class ThreeResolutions(Neck):
+    """Image and the two lower branches to (fused map at stride 8; low part of the first fusion, at 16; of the
+    second, at 8)."""
+
+    def __init__(self, channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act):
+        super().__init__()
+        half, quarter = channels
         deepest = 2 * width
         # Zero input channels: the image's are inferred when the network is created.
         self.full = nn.HybridSequential()
         self.full.add(ConvUnit(0, 32, strides=2), ConvUnit(32, 32, strides=2), ConvUnit(32, 64, strides=2))
-        self.ppm = PyramidPooling(
-            context.channels[3], deepest, act=ppm_act, align_corners=corners, input_first=ppm_first
-        )
+        self.ppm = PyramidPooling(quarter, deepest, act=ppm_act, align_corners=corners, input_first=ppm_first)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, deepest, ppm_kernel)
         self.reduce_quarter = ConvUnit(deepest, width, 1)
-        self.reduce_half = ConvUnit(context.channels[1], width, 1)
+        self.reduce_half = ConvUnit(half, width, 1)
         self.fuse_half = CascadeFusion(width, width, width // 2, corners, early_act)
         self.fuse_full = CascadeFusion(width // 2, 64, width // 2, corners, early_act)
 
-    def hybrid_forward(self, F, x):
-        net = self.context
-        half = halve(F, x, self._corners)
-        if self._in_two_parts:
-            half = net.maxpool(net.relu(net.bn1(net.conv1(half))))
-            half = net.layer2(net.layer1(half))
-            quarter = net.layer4(net.layer3(halve(F, half, self._corners)))
-        else:
-            half, quarter = net(half)[1::2]
+    def hybrid_forward(self, F, image, half, quarter):
         quarter = self.reduce_quarter(self.ppm_fuse(self.ppm(quarter)))
         fused, low16 = self.fuse_half(quarter, self.reduce_half(half))
-        fused, low8 = self.fuse_full(fused, self.full(x))
-        return low16, low8, fused
+        fused, low8 = self.fuse_full(fused, self.full(image))
+        return fused, low16, low8
 
 
 class ICNetHead(Head):
@@ -89,10 +89,8 @@ class ICNetHead(Head):
         self._at_quarter = units == 0
         self.classifier = _classifier(channels, nclass, units)
 
-    def hybrid_forward(self, F, *maps):
-        fused = maps[-1]
-        logits = self.classifier(resize_by(F, fused, 2) if self._at_quarter else fused)
-        return logits, logits
+    def hybrid_forward(self, F, fused, low16, low8):
+        return self.classifier(resize_by(F, fused, 2) if self._at_quarter else fused)
 
 
 def halve(F, x, corners):
@@ -123,28 +121,28 @@ def _classifier(channels, nclass, units):
 def icnet(
     nclass,
     backbone,
-    aux=True,
-    width=256,
-    corners=True,
-    ceil_pool=False,
-    ppm_act="relu",
-    ppm_first=True,
-    ppm_kernel=3,
-    early_act=False,
-    units=0,
-    supervise_main=False,
-    fine_first=False,
+    aux: bool = True,
+    width: int = 256,
+    corners: bool = True,
+    ppm_act: Optional[Literal["relu"]] = "relu",
+    ppm_first: bool = True,
+    ppm_kernel: int = 3,
+    early_act: bool = False,
+    units: int = 0,
+    supervise_main: bool = False,
+    fine_first: bool = False,
 ):
-    """`width`: channels of the reduced branches. `corners`: all resizing aligns corners. `ceil_pool`: the
-    ResNet's max pool rounds up. `ppm_act`, `ppm_first`, `ppm_kernel`: pyramid pooling's activation, whether
-    its input is joined first, side of the convolution after it. `early_act`: ReLU inside the fusions too.
+    """`width`: channels of the reduced branches. `corners`: all resizing aligns corners. `ppm_act`,
+    `ppm_first`, `ppm_kernel`: pyramid pooling's activation, whether its input is joined first, side of the
+    convolution after it. `early_act`: ReLU inside the fusions too.
     `units`: 3x3 units of the classifiers, 0 for bare ones without bias. `aux`: classifiers of the low parts,
     stride 16 before 8. `supervise_main`: then the main logits once more. `fine_first`: in reverse order."""
-    paths = ThreeResolutions(backbone, width, corners, ceil_pool, ppm_act, ppm_first, ppm_kernel, early_act)
+    backbone = TwiceHalved(backbone, corners)
+    neck = ThreeResolutions(backbone.channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act)
     head = ICNetHead(width // 2, nclass, units)
-    heads = [(source, _classifier(width // 2, nclass, units)) for source in ("c1", "c2")]
+    heads = [Aux(_classifier(width // 2, nclass, units), "neck", index) for index in (1, 2)]
     if supervise_main:
-        heads.append(("head.0", Identity()))
+        heads.append(Aux(Identity(), "head", 0))
     if fine_first:
         heads.reverse()
-    return Segmentor(paths, head, heads if aux else (), corners)
+    return Segmentor(backbone, head, heads if aux else (), neck=neck, align_corners=corners)

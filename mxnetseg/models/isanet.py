@@ -122,4 +122,6 @@ def isanet(nclass, backbone, aux=True, width=None, inner=256, block=8, aux_width
     """`width`, `aux_width`: by default a quarter of c4 and c3. `inner`: channels of queries and keys.
     `block`: side of the blocks."""
     head = ISAHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, inner, block)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

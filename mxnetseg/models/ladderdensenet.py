@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mxnet.gluon import nn
 
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.lateral import LateralFusion
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 
@@ -48,4 +48,4 @@ class LadderHead(Head):
 def ladderdensenet(nclass, backbone, aux=True, width=128):
     """`width`: channels of the ladder."""
     head = LadderHead(backbone.channels, nclass, width)
-    return Segmentor(backbone, head, [("head.0", FCNHead(width, nclass, width))] if aux else ())
+    return Segmentor(backbone, head, [Aux(FCNHead(width, nclass, width), "head", 1)] if aux else ())

@@ -49,8 +49,6 @@ class NonLocalHead(Head):
     link="https://arxiv.org/abs/1711.07971",
     backbone="resnet101",
     output_stride=8,
-    # A bias of the keys adds the same to every score of a query: the softmax takes it out.
-    no_gradient_at_start=["block.phi.bias"],
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 78.93, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 78.01, "mmsegmentation"),
@@ -60,4 +58,6 @@ class NonLocalHead(Head):
 def nonlocal_net(nclass, backbone, aux=True, width=None, aux_width=None, align_corners=True):
     """`width`, `aux_width`: by default a quarter of c4 and c3."""
     head = NonLocalHead(backbone.channels, nclass, width or backbone.channels[-1] // 4)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

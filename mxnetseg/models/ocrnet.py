@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.gather import gather_maps
 from mxnetseg.nn.layers import ConvUnit, Identity, channel_dropout
 from mxnetseg.nn.resize import resize_like
@@ -100,7 +100,7 @@ class OCRHead(Head):
     link="https://arxiv.org/abs/1909.11065",
     backbone="resnet101",
     output_stride=8,
-    backbone_options=dict(stem="deep"),
+    backbone_options={"stem": "deep"},
     scores=[
         ("Cityscapes val", "resnet101_v1c, 512x1024, 80k, batch 16", 80.81, "mmsegmentation"),
         ("Cityscapes val", "hrnet_w18, 512x1024, 160k", 79.47, "mmsegmentation"),
@@ -140,4 +140,4 @@ def ocrnet(
         apart,
         align_corners,
     )
-    return Segmentor(backbone, head, [("head.0", Identity())] if aux else (), align_corners)
+    return Segmentor(backbone, head, [Aux(Identity(), "head", 1)] if aux else (), align_corners=align_corners)

@@ -8,7 +8,7 @@ map of classes and needs a loss of its own.
 
 from __future__ import annotations
 
-from mxnetseg.models.base import MODELS, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Segmentor
 from mxnetseg.models.ddrnet import DDRNetHead
 from mxnetseg.nn.preact import PreActHead
 
@@ -30,7 +30,8 @@ def pidnet(nclass, backbone, aux=True, width=128, boundary=0, align_corners=True
     """`width`: channels of the heads' convolutions. `aux`: a head on c3. `boundary`: channels of a boundary
     head on c1 (with the backbone's option of that name), 0 for none."""
     head = DDRNetHead(backbone.channels[3], nclass, width)
-    heads = [("c3", PreActHead(backbone.channels[2], nclass, width))]
+    heads = [Aux(PreActHead(backbone.channels[2], nclass, width), "backbone", 2)]
     if boundary:
-        heads.append(("c1", PreActHead(backbone.channels[0], boundary, backbone.channels[0] // 2)))
-    return Segmentor(backbone, head, heads if aux else (), align_corners)
+        edges = PreActHead(backbone.channels[0], boundary, backbone.channels[0] // 2)
+        heads.append(Aux(edges, "backbone", 0, "boundary"))
+    return Segmentor(backbone, head, heads if aux else (), align_corners=align_corners)

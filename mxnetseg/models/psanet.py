@@ -138,4 +138,6 @@ def psanet(nclass, backbone, aux=True, width=None, mask=97, aux_width=None, alig
     """`width`, `aux_width`: by default a quarter of c4 and c3. `mask`: offsets a side that positions score;
     97 covers the half-size map of an image of 769 pixels."""
     head = PSAHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, mask)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

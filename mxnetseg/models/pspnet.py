@@ -83,4 +83,6 @@ def pspnet(
     stand on (512 and 256 on a ResNet-50). `bins`: sides of the pooling grids. `reduce`: the SFNet authors'
     form, see the module. `jpu`: see `jpu_neck`."""
     head = PSPHead(backbone.channels, nclass, width, tuple(bins), reduce, jpu, align_corners)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

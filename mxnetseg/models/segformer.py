@@ -2,30 +2,31 @@
 NeurIPS 2021, arXiv 2105.15203).
 
 Mix transformers (`mit_b0` to `mit_b5`) with a head of pointwise layers only: every level is brought to
-the same channels and to stride 4, and all are fused. In the paper (`form="paper"`) the levels' layers are
-bare linear ones; mmsegmentation's are units with batch norm and ReLU (`form="units"`).
+the same channels and to stride 4, and all are fused. In the paper (`variant="paper"`) the levels' layers are
+bare linear ones; mmsegmentation's are units with batch norm and ReLU (`variant="units"`).
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import nn
 
-from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.resize import resize_like
 
-FORMS = ("paper", "units")
+FORMS = {"paper": {}, "mmseg": {"variant": "units"}}
 
 
 class PointwiseHead(Head):
     """Logits at c1's size."""
 
-    def __init__(self, channels, nclass, width, form):
+    def __init__(self, channels, nclass, width, variant):
         super().__init__()
         self.levels = nn.HybridSequential()
         for n in channels:
-            unit = form == "units"
+            unit = variant == "units"
             self.levels.add(ConvUnit(n, width, 1) if unit else nn.Conv2D(width, 1, in_channels=n))
         self.fuse = ConvUnit(width * len(channels), width, 1)
         self.drop = nn.Dropout(0.1)
@@ -39,6 +40,7 @@ class PointwiseHead(Head):
 
 @MODELS.register(
     "segformer",
+    forms=FORMS,
     paper="SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers",
     venue="NeurIPS 2021",
     year=2021,
@@ -54,8 +56,6 @@ class PointwiseHead(Head):
         ("Cityscapes val", "mit_b5, 1024x1024, 160k", 82.25, "mmsegmentation"),
     ],
 )
-def segformer(nclass, backbone, width=256, form="paper"):
-    """`width`: channels of the head (the paper has 768 from mit_b2 on). `form`: see above."""
-    if form not in FORMS:
-        raise ConfigError(f"segformer form must be one of {', '.join(FORMS)}, not {form!r}")
-    return Segmentor(backbone, PointwiseHead(backbone.channels, nclass, width, form), align_corners=False)
+def segformer(nclass, backbone, width=256, variant: Literal["paper", "units"] = "paper"):
+    """`width`: channels of the head (the paper has 768 from mit_b2 on). `variant`: see above."""
+    return Segmentor(backbone, PointwiseHead(backbone.channels, nclass, width, variant), align_corners=False)

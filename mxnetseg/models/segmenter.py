@@ -57,7 +57,7 @@ def _unit_length(F, tokens):
     backbone="vit_tiny",
     output_stride=16,
     one_stride=True,
-    backbone_options=dict(final_norm=True, resizing="bicubic"),
+    backbone_options={"final_norm": True, "resizing": "bicubic"},
     scores=[
         ("ADE20K val", "vit_tiny, 512x512, 160k", 39.99, "mmsegmentation"),
         ("ADE20K val", "vit_small, 512x512, 160k", 46.19, "mmsegmentation"),

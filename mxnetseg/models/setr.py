@@ -11,15 +11,17 @@ enlarged, corners are aligned, and pup's classifier is a unit: its logits have a
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 from mxnetseg.nn.resize import resize_by
 
 DECODERS = ("naive", "pup", "mla")
-FORMS = ("paper", "mxnetseg")
+FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
 
 
 class MapNorm(HybridBlock):
@@ -88,10 +90,10 @@ class Aggregation(HybridBlock):
 class AggregationHead(Head):
     """`mla`: logits, then what came out of the aggregation, deep to shallow."""
 
-    def __init__(self, channels, nclass, width, form):
+    def __init__(self, channels, nclass, width, variant):
         super().__init__()
-        self._factor = 4 if form == "paper" else 1
-        self.fpn = Aggregation(channels, width, norm=form == "paper")
+        self._factor = 4 if variant == "paper" else 1
+        self.fpn = Aggregation(channels, width, norm=variant == "paper")
         self.branches = nn.HybridSequential()
         for _ in channels:
             branch = nn.HybridSequential()
@@ -149,6 +151,7 @@ class NormalizedHead(Head):
 
 @MODELS.register(
     "setr",
+    forms=FORMS,
     paper="Rethinking Semantic Segmentation from a Sequence-to-Sequence Perspective with Transformers",
     venue="CVPR 2021",
     year=2021,
@@ -165,37 +168,37 @@ class NormalizedHead(Head):
         ("ADE20K val", "vit_large mla, 512x512, 160k", 47.39, "mmsegmentation"),
     ],
 )
-def setr(nclass, backbone, aux=True, decoder="pup", width=256, form="paper"):
-    """`decoder`, `form`: see above; `width`: channels of the decoder. `aux`: heads on the other blocks tapped
-    (`paper`), or MXNetSeg's."""
+def setr(
+    nclass, backbone, aux=True, decoder="pup", width=256, variant: Literal["paper", "mxnetseg"] = "paper"
+):
+    """`decoder`, `variant`: see above; `width`: channels of the decoder. `aux`: heads on the other blocks
+    tapped (`paper`), or MXNetSeg's."""
     if decoder not in DECODERS:
         raise ConfigError(f"setr decoder must be one of {', '.join(DECODERS)}, not {decoder!r}")
-    if form not in FORMS:
-        raise ConfigError(f"setr form must be one of {', '.join(FORMS)}, not {form!r}")
     if len(set(backbone.strides)) > 1:
         raise ConfigError("setr needs a backbone whose maps all have one stride, such as vit_large")
     channels = backbone.channels
     if decoder != "mla":
         # Blocks 10, 15, 20 and 24 of 24; the quarters' ends, which are the default, are for mla.
         backbone.tap([backbone.depth * block // 24 - 1 for block in (10, 15, 20, 24)])
-    build = _paper if form == "paper" else _mxnetseg
+    build = _paper if variant == "paper" else _mxnetseg
     head, supervised = build(channels, nclass, width, decoder)
-    return Segmentor(backbone, head, supervised if aux else (), align_corners=form == "mxnetseg")
+    return Segmentor(backbone, head, supervised if aux else (), align_corners=variant == "mxnetseg")
 
 
 def _paper(channels, nclass, width, decoder):
     if decoder == "mla":
         head = AggregationHead(channels, nclass, width, "paper")
-        return head, [(f"head.{k}", nn.Conv2D(nclass, 1, in_channels=width)) for k in range(4)]
+        return head, [Aux(nn.Conv2D(nclass, 1, in_channels=width), "head", k) for k in (1, 2, 3, 4)]
     if decoder == "naive":
         options = other = dict(units=1, kernel=1, factor=4)
     else:
         options, other = dict(units=4, kernel=3, factor=2), dict(units=2, kernel=3, factor=4)
     head = DeepestHead(channels, nclass, width, **options)
-    return head, [(f"c{k}", Upsampler(channels[k - 1], nclass, width, **other)) for k in (1, 2, 3)]
+    return head, [Aux(Upsampler(channels[k], nclass, width, **other), "backbone", k) for k in (0, 1, 2)]
 
 
 def _mxnetseg(channels, nclass, width, decoder):
     head = NormalizedHead(channels, nclass, width, decoder)
     deepest_first = (2, 1, 0) if decoder == "naive" else (3, 2, 1, 0)
-    return head, [(f"head.{k}", FCNHead(channels[k], nclass, width, kernel=1)) for k in deepest_first]
+    return head, [Aux(FCNHead(channels[k], nclass, width, kernel=1), "head", 1 + k) for k in deepest_first]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
@@ -101,7 +101,7 @@ class SFNetHead(Head):
     link="https://arxiv.org/abs/2002.10120",
     backbone="resnet18",
     output_stride=32,
-    backbone_options=dict(stem="deep", dilation="strided", widening=True),
+    backbone_options={"stem": "deep", "dilation": "strided", "widening": True},
     scores=[
         ("Cityscapes val", "resnet18, deep stem, class-uniform sampling", 79.0, "the authors"),
         ("Cityscapes val", "resnet18, Mapillary pretraining", 79.9, "the authors"),
@@ -129,8 +129,8 @@ def sfnet(
     width, levels = width or authors_width, tuple(levels or authors_levels)
     head = SFNetHead(backbone.channels, nclass, width, levels, align, flow_unit, sample_corners)
     supervised = [
-        (f"head.{k}", FCNHead(width, nclass, width, unit_bias=aux_bias, spatial_dropout=True))
-        for k in range(len(levels) - 1)
+        Aux(FCNHead(width, nclass, width, unit_bias=aux_bias, spatial_dropout=True), "head", k)
+        for k in range(1, len(levels))
     ]
     return Segmentor(backbone, head, supervised if aux else ())
 

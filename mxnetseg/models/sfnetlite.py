@@ -11,7 +11,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
@@ -87,7 +87,7 @@ class SFNetLiteHead(Head):
     link="https://arxiv.org/abs/2207.04415",
     backbone="resnet18",
     output_stride=32,
-    backbone_options=dict(stem="deep", dilation="strided"),
+    backbone_options={"stem": "deep", "dilation": "strided"},
     scores=[
         ("Cityscapes test", "an STDC backbone, 120 FPS on RTX 3090", 78.8, "the paper"),
         ("Cityscapes test", "resnet18, 60 FPS on RTX 3090", 80.1, "the paper"),
@@ -97,5 +97,5 @@ def sfnetlite(nclass, backbone, aux=False, width=128, gate="statistics"):
     """`width`: channels of the head. `gate`: see the module. `aux`: supervise the gated mixture too; the
     authors' files hold such a head, which their code never runs or trains."""
     head = SFNetLiteHead(backbone.channels, nclass, width, gate)
-    supervised = [("head.0", FCNHead(width, nclass, width, unit_bias=True, spatial_dropout=True))]
+    supervised = [Aux(FCNHead(width, nclass, width, unit_bias=True, spatial_dropout=True), "head", 1)]
     return Segmentor(backbone, head, supervised if aux else ())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.layers import FCNHead
 from mxnetseg.nn.norm import ChannelGroupNorm
 
@@ -70,12 +70,14 @@ class SRNetHead(Head):
     link="https://arxiv.org/abs/2011.03308",
     backbone="resnet50",
     output_stride=8,
-    backbone_options=dict(stem="deep", dilation="uniform"),
+    backbone_options={"stem": "deep", "dilation": "uniform"},
     scores=[("Cityscapes test", "resnet101", 82.2, "the paper")],
 )
 def srnet(nclass, backbone, aux=True, width=512, nodes=32, unpack="features"):
     """`width`: channels of the reduced map; half of them are squeezed into `nodes` nodes. `unpack`: see the
     module. `aux`: a head on c3."""
     head = SRNetHead(backbone.channels[3], nclass, width, nodes, unpack)
-    heads = [("c3", FCNHead(backbone.channels[2], nclass, 256, unit_bias=True, spatial_dropout=True))]
+    heads = [
+        Aux(FCNHead(backbone.channels[2], nclass, 256, unit_bias=True, spatial_dropout=True), "backbone", 2)
+    ]
     return Segmentor(backbone, head, heads if aux else ())

@@ -12,10 +12,11 @@ aspect of the map; `mxnetseg`, units that convolve first, PSPNet's pooling grids
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.standardize import Standardize
-from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.grid import side, steps
 from mxnetseg.nn.lateral import LateralFusion
@@ -27,7 +28,7 @@ from mxnetseg.nn.resize import resize_like
 
 # Of Cityscapes' images, 0..255 RGB: the SwiftNet authors' networks normalize their input themselves.
 AUTHORS_STATISTICS = ((73.15, 82.90, 72.3), (47.67, 48.49, 47.73))
-FORMS = ("authors", "mxnetseg")
+FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
 
 
 class AspectPooling(HybridBlock):
@@ -95,11 +96,11 @@ class AspectPyramid(HybridBlock):
 class SwiftNetHead(Head):
     """Pyramid maps to logits at c1's size."""
 
-    def __init__(self, channels, nclass, width, form, align_corners):
+    def __init__(self, channels, nclass, width, variant, align_corners):
         super().__init__()
         *finer, deepest = channels
-        unit = PreActUnit if form == "authors" else ConvUnit
-        if form == "authors":
+        unit = PreActUnit if variant == "authors" else ConvUnit
+        if variant == "authors":
             self.context = AspectPyramid(deepest, width)
             self.classifier = PreActUnit(width, nclass, 1, bias=True)
         else:
@@ -120,6 +121,7 @@ class SwiftNetHead(Head):
 
 @MODELS.register(
     "swiftnet",
+    forms=FORMS,
     paper="In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of"
     " Road-driving Images",
     venue="CVPR 2019",
@@ -127,17 +129,22 @@ class SwiftNetHead(Head):
     link="https://arxiv.org/abs/1903.08469",
     backbone="resnet18",
     output_stride=32,
-    backbone_options=dict(rectified=False),
+    backbone_options={"rectified": False},
     scores=[("Cityscapes test", "resnet18, 1024x2048", 75.5, "the paper")],
 )
-def swiftnet(nclass, backbone, aux=False, width=128, form="authors", own_statistics=False):
-    """`width`: channels of the ladder. `form`: see above. `own_statistics`: the network normalizes
+def swiftnet(
+    nclass,
+    backbone,
+    aux=False,
+    width=128,
+    variant: Literal["authors", "mxnetseg"] = "authors",
+    own_statistics=False,
+):
+    """`width`: channels of the ladder. `variant`: see above. `own_statistics`: the network normalizes
     0..255 images itself, as the authors' checkpoints do. `aux`: a plain head on c3."""
-    if form not in FORMS:
-        raise ConfigError(f"swiftnet form must be one of {', '.join(FORMS)}, not {form!r}")
-    align_corners = form == "mxnetseg"
-    head = SwiftNetHead(backbone.channels, nclass, width, form, align_corners)
+    align_corners = variant == "mxnetseg"
+    head = SwiftNetHead(backbone.channels, nclass, width, variant, align_corners)
     supervised = aux_on_c3(backbone, nclass) if aux else ()
     if own_statistics:
         backbone = Standardize(backbone, *AUTHORS_STATISTICS)
-    return Segmentor(backbone, head, supervised, align_corners)
+    return Segmentor(backbone, head, supervised, align_corners=align_corners)

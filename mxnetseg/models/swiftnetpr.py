@@ -11,13 +11,14 @@ scales with common norms, maps of a rung concatenated and projected together.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import nn
 
 from mxnetseg.backbones.multiscale import MultiScale
 from mxnetseg.backbones.standardize import Standardize
-from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor, head_width
-from mxnetseg.models.swiftnet import AUTHORS_STATISTICS, FORMS
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, head_width
+from mxnetseg.models.swiftnet import AUTHORS_STATISTICS
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 from mxnetseg.nn.preact import PreActUnit
 from mxnetseg.nn.resize import resize_like
@@ -30,11 +31,11 @@ class ResolutionPyramidHead(Head):
     of the largest scale last.
     """
 
-    def __init__(self, channels, nclass, width, scales, form):
+    def __init__(self, channels, nclass, width, scales, variant):
         super().__init__()
         levels = len(channels)
-        self._concat = form == "mxnetseg"
-        self._align_corners = form == "mxnetseg"
+        self._concat = variant == "mxnetseg"
+        self._align_corners = variant == "mxnetseg"
         self._rungs = [
             [
                 (scale * levels + rung - scale, rung - scale)
@@ -80,8 +81,12 @@ class ResolutionPyramidHead(Head):
         return sum(parts[1:], parts[0])
 
 
+FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
+
+
 @MODELS.register(
     "swiftnetpr",
+    forms=FORMS,
     paper="In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation of"
     " Road-driving Images",
     venue="CVPR 2019",
@@ -89,19 +94,24 @@ class ResolutionPyramidHead(Head):
     link="https://arxiv.org/abs/1903.08469",
     backbone="resnet18",
     output_stride=32,
-    backbone_options=dict(rectified=False),
+    backbone_options={"rectified": False},
     scores=[],
 )
-def swiftnetpr(nclass, backbone, aux=False, width=128, form="authors", own_statistics=False):
-    """`width`: channels of the ladder. `form`: see above. `own_statistics`: the network normalizes
+def swiftnetpr(
+    nclass,
+    backbone,
+    aux=False,
+    width=128,
+    variant: Literal["authors", "mxnetseg"] = "authors",
+    own_statistics=False,
+):
+    """`width`: channels of the ladder. `variant`: see above. `own_statistics`: the network normalizes
     0..255 images itself, as the authors' checkpoints do. `aux`: a pointwise head on the image's c3."""
-    if form not in FORMS:
-        raise ConfigError(f"swiftnetpr form must be one of {', '.join(FORMS)}, not {form!r}")
-    authors = form == "authors"
+    authors = variant == "authors"
     factors = (0.5, 0.25) if authors else (0.5,)
-    head = ResolutionPyramidHead(backbone.channels, nclass, width, 1 + len(factors), form)
+    head = ResolutionPyramidHead(backbone.channels, nclass, width, 1 + len(factors), variant)
     c3 = backbone.channels[2]
-    supervised = [("c3", FCNHead(c3, nclass, head_width(256, c3), kernel=1))] if aux else ()
+    supervised = [Aux(FCNHead(c3, nclass, head_width(256, c3), kernel=1), "backbone", 2)] if aux else ()
     backbone = MultiScale(backbone, factors, bicubic=authors, separate_norms=authors)
     if own_statistics:
         backbone = Standardize(backbone, *AUTHORS_STATISTICS)

@@ -58,4 +58,6 @@ class UPerHead(Head):
 def upernet(nclass, backbone, aux=True, width=512, aux_width=256, align_corners=True):
     """`width`: channels of the pyramid. The auxiliary head reads c3."""
     head = UPerHead(backbone.channels, nclass, width, align_corners)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners)
+    return Segmentor(
+        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+    )

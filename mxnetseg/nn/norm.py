@@ -28,17 +28,11 @@ def convert_norm(net: HybridBlock, kind: str, num_devices: int = 1, groups: int 
     network converts both ways (evaluation and export use `bn`). `syncbn` averages statistics over
     `num_devices` contexts of this process. `gn` takes over scale and shift, and has no statistics: it is
     for networks about to be trained; `groups` falls to the largest divisor of the channels that leaves four
-    or more to a group, if there is one. Raises ConfigError for another kind, and for `syncbn` over several
-    devices in a network that runs layers more than once in a pass (blocks that say so with `runs_twice`):
-    MXNet aborts the process there.
+    or more to a group, if there is one. MXNet aborts the process where a layer synchronized over several
+    devices runs twice in a pass: see `create_model`. Raises ConfigError for another kind.
     """
     if kind not in NORMS:
         raise ConfigError(f"norm must be one of {', '.join(NORMS)}, not {kind!r}")
-    if kind == "syncbn" and num_devices > 1 and getattr(net, "runs_twice", False):
-        raise ConfigError(
-            "this network runs layers more than once in a pass, which MXNet's synchronized batch norm "
-            "cannot do on more than one device; use norm 'bn' or 'gn'"
-        )
     for name, child in children(net).items():
         if isinstance(child, nn.BatchNorm):
             twin = _replacement(child, kind, num_devices, groups)

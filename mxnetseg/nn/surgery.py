@@ -36,6 +36,15 @@ def layers(net: Block, kind: Type[Layer]) -> Iterator[Layer]:
         yield from layers(child, kind)
 
 
+class Transparent(HybridBlock):
+    """A block around another one, its child `net`, whose parameters keep the structural names that they have
+    there: files of parameters serve with and without it."""
+
+    def _collect_params_with_prefix(self, prefix=""):
+        own = {f"{prefix}.{name}" if prefix else name: p for name, p in self._reg_params.items()}
+        return {**own, **self.net._collect_params_with_prefix(prefix)}
+
+
 def settings(layer: Block) -> Dict[str, Any]:
     """The operator's keywords of a convolution, pooling or norm layer (`kernel`, `stride`, `eps`), a copy."""
     return dict(getattr(layer, "_kwargs", {}))

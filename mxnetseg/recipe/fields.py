@@ -17,14 +17,15 @@ class ModelGroup(Group):
     """The network; see `mxnetseg.models.create_model`."""
 
     name: str = Field(description="architecture, as registered")
-    backbone: Optional[str] = Field(None, description="backbone; none: the architecture's default")
+    form: str = Field("paper", description="published form of the architecture; its options are its own")
+    backbone: Optional[str] = Field(None, description="backbone; none: the form's default")
     nclass: Optional[int] = Field(
         None, ge=1, description="logits; none: the data set's classes; 1: one sigmoid logit for binary masks"
     )
     output_stride: Optional[Literal[8, 16, 32]] = Field(
-        None, description="stride of the deepest maps; none: the architecture's default"
+        None, description="stride of the deepest maps; none: the form's default"
     )
-    aux: Optional[bool] = Field(None, description="auxiliary heads; none: the architecture's default")
+    aux: Optional[bool] = Field(None, description="auxiliary heads; none: the form's default")
     pretrained: Union[bool, str] = Field(
         False, description="start the backbone from ImageNet weights; a text: the file that has them"
     )

@@ -11,9 +11,12 @@ import numpy as np
 
 from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.models.base import MODELS
+from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.recipe import Recipe, load_recipe
 from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
+from mxnetseg.weights.imagenet import load_backbone
 
 
 def network_arrays(net) -> Dict[str, np.ndarray]:
@@ -112,21 +115,24 @@ def load_network(
 
 
 def build_network(group, **changes):
-    """The network of a recipe's `model` group, on the CPU; `changes` are arguments of `create_model`."""
-    from mxnetseg.models import create_model
-
+    """The network of a recipe's `model` group, on the CPU, its backbone from ImageNet where the group says
+    so. `changes` are arguments of `create_model`, or `pretrained`."""
     arguments = dict(
         nclass=group.nclass,
+        form=group.form,
         backbone=group.backbone,
         aux=group.aux,
         output_stride=group.output_stride,
         norm=group.norm,
-        pretrained=group.pretrained,
         in_channels=group.in_channels,
         backbone_options=group.backbone_options,
         **group.options,
     )
-    return create_model(group.name, **{**arguments, **changes})
+    pretrained = changes.pop("pretrained", group.pretrained)
+    net = create_model(group.name, **{**arguments, **changes})
+    if pretrained:
+        load_backbone(net.backbone, pretrained)
+    return net
 
 
 def draw_network(group, seed: int, **changes):
@@ -138,8 +144,6 @@ def draw_network(group, seed: int, **changes):
 
 def _aux_of(model: str, arrays) -> Optional[bool]:
     """Whether the file has auxiliary heads, for architectures that can do with and without."""
-    from mxnetseg.models import MODELS
-
     if "aux" not in inspect.signature(MODELS.get(model)).parameters:
         return None
     return any(name.startswith("aux_heads.") for name in arrays)

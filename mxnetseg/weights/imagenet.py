@@ -33,9 +33,11 @@ def folder() -> Path:
 def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
     """Fill a `Backbone` from ImageNet weights; `source` is True (the local folder) or a file's path.
 
-    Every backbone parameter must be found; what is left over may only be the classifier.
+    `backbone`: that of a `Segmentor`. Every parameter must be found; what is left over may only be the
+    classifier.
     Raises CheckpointError naming the file, or where it was looked for and how to get it.
     """
+    backbone = backbone.pretrainable
     name = backbone.registered_name
     path = _local_file(name) if source is True else Path(source)
     tensors = {n[9:] if n.startswith("backbone.") else n: t for n, t in read_tensors(path).items()}

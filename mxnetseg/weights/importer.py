@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.weights.loading import fill
 from mxnetseg.weights.reading import read_tensors
@@ -17,7 +18,7 @@ from mxnetseg.weights.rename import BOOKKEEPING, reference_info, translate
 # A class count no checkpoint has, to see which dimensions follow it.
 PROBE = 7
 USUAL_DATA = {19: "cityscapes", 150: "ade20k", 21: "voc2012"}
-BUILD_KEYS = ("backbone", "aux", "output_stride", "backbone_options", "in_channels")
+BUILD_KEYS = ("form", "backbone", "aux", "output_stride", "backbone_options", "in_channels")
 
 
 def import_checkpoint(reference, file, out, nclass=None, data=None, options=None, force=False):
@@ -28,7 +29,6 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
     Raises CheckpointError (left-over or missing tensors are listed) and writes nothing then.
     """
     from mxnetseg.data import dataset_info
-    from mxnetseg.models import create_model, model_info
 
     out = Path(out)
     entry = reference_info(reference)
@@ -44,7 +44,7 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
     net = create_model(entry.model, nclass, **keywords)
     fill(net, entry, tensors, reference)
     build = {k: keywords.pop(k) for k in BUILD_KEYS if k in keywords}
-    build.setdefault("backbone", model_info(entry.model)["backbone"])
+    build["backbone"] = net.backbone.registered_name
     model = {"name": entry.model, "nclass": nclass, **build, "options": keywords}
     _write(net, {"model": model, "data": {"name": data}, "schedule": {"iterations": 1}}, out)
     return out / "best.params", nclass
@@ -52,8 +52,6 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
 
 def class_count(entry, keywords, tensors, file):
     """Number of classes of a checkpoint, read off the shapes that follow it."""
-    from mxnetseg.models import create_model
-
     probe = named_parameters(create_model(entry.model, PROBE, **keywords))
     if entry.prepare is not None:
         tensors = entry.prepare(tensors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mxnet as mx
 
 from mxnetseg.errors import CheckpointError
-from mxnetseg.models.base import create_model
+from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.weights.rename import REFERENCES, match
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
@@ -26,25 +26,31 @@ BOOKKEEPING = re.compile(r"(^|\.)num_batches_tracked$")
 class Reference:
     """One published network: what to build and how its tensors are called there.
 
-    `options` go to `create_model`. `unused` are patterns of tensors that the published file holds and
-    its network never runs, each known by name. `prepare(tensors)` may rearrange the mapping first (split or
+    `model` is built in `form`, with `options` where this network differs from that (another backbone).
+    `unused` are patterns of tensors that the published file holds and its network never runs, each known by
+    name. `prepare(tensors)` may rearrange the mapping first (split or
     drop stored constants); `aliases(names)` gives {name: other name} for tensors stored twice.
     `adapt(options, tensors)` returns the options for a network that fits what is stored (the grid of
     a position embedding).
     """
 
-    family: str
     model: str
     rules: list
+    form: str = "paper"
     options: dict = field(default_factory=dict)
     unused: tuple = ()
     prepare: Optional[Callable] = None
     adapt: Optional[Callable] = None
 
-    def options_for(self, tensors, **options):
-        """`create_model` options of a network that fits `tensors`; `options` override the reference's."""
-        options = {**self.options, **options}
-        return self.adapt(options, tensors) if self.adapt is not None else options
+    @property
+    def keywords(self) -> Dict[str, Any]:
+        """What `create_model` is called with, form included."""
+        return {"form": self.form, **self.options}
+
+    def options_for(self, tensors, **options) -> Dict[str, Any]:
+        """`create_model` keywords of a network that fits `tensors`; `options` override the reference's."""
+        keywords = {**self.keywords, **options}
+        return self.adapt(keywords, tensors) if self.adapt is not None else keywords
 
     def stored_extra(self, meta):
         """Trainable values that the published file stores and its network never runs, so that ours has no

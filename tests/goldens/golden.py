@@ -17,6 +17,14 @@ from mxnetseg.weights import load
 # Compared in double precision: in this network, with these weights, the argument of a gate cancels (terms of
 # 1e7) and rounding decides which way it goes; the reference's own two precisions differ there.
 DOUBLE = {"mmseg_cgnet"}
+# Which of the saved maps our head takes, where the published decoder takes more, or in another order.
+HEAD_MAPS = {
+    "mmseg_bisenetv2": (0,),
+    "mmseg_fast_scnn": (2, 1),
+    "mmseg_icnet_r50-d8": (2, 0, 1),
+    "mmseg_stdc1": (3, 2, 1),
+    "mmseg_stdc2": (3, 2, 1),
+}
 
 
 def recipe(golden_dir):
@@ -51,7 +59,10 @@ def differences(golden_dir, reference_id, scaled=False):
                 mx.nd.array(drawn.image(shape, 100 + q)) for q, shape in enumerate(meta["headonly_features"])
             ]
             every = meta.get("saved_stride", {}).get(name, 1)
-            ours = _after_the_neck(net.head)(*_four(features))[0].asnumpy()[:, :, ::every, ::every]
+            features = [features[i] for i in HEAD_MAPS.get(reference_id, ())] or features
+            if net.neck is None:
+                features = _four(features)
+            ours = _after_the_neck(net.head)(*features)[0].asnumpy()[:, :, ::every, ::every]
         elif name.startswith("aux") or name.startswith("head"):
             # Further outputs of the decode head (head1, head2) come before those of auxiliary heads.
             index = int(name.lstrip("auxhed"))
@@ -79,11 +90,13 @@ def _outputs(net, images, dtype):
 
 
 def _after_the_neck(head):
-    """The head with its neck (JPU, feature pyramid) taken out: `headonly` starts behind it."""
+    """The head with what `headonly` starts behind taken out: JPU, feature pyramid, ERFNet's decoder."""
     if getattr(head, "jpu", None) is not None:
         object.__setattr__(head, "jpu", lambda c2, c3, c4: c4)
     if getattr(head, "fpn", None) is not None:
         object.__setattr__(head, "fpn", lambda *maps: maps)
+    if getattr(head, "decoder", None) is not None:
+        object.__setattr__(head, "decoder", lambda c4: c4)
     return head
 
 

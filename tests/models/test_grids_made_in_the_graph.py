@@ -15,6 +15,7 @@ from mxnetseg.models.swiftnet import AspectPooling
 from mxnetseg.nn.layers import Identity
 from mxnetseg.nn.resize import halve_bicubic, resize_bicubic_like
 from mxnetseg.nn.surgery import exchange, named_parameters
+from mxnetseg.weights.imagenet import load_backbone
 
 SIZES = [(4, 6), (3, 5), (8, 8), (5, 20), (20, 5), (2, 3), (16, 20), (1, 7)]
 
@@ -116,8 +117,9 @@ def test_every_scale_starts_from_the_norms_of_one_imagenet_file(tmp_path):
         for n, p in named_parameters(create_backbone("resnet18")).items()
     }
     np.savez(tmp_path / "resnet18.npz", **plain)
-    net = create_model("swiftnetpr", 3, pretrained=str(tmp_path / "resnet18.npz"))
-    found = {n: p.data().asnumpy() for n, p in named_parameters(net.backbone.net).items()}
+    net = create_model("swiftnetpr", 3)
+    load_backbone(net.backbone, str(tmp_path / "resnet18.npz"))
+    found = {n: p.data().asnumpy() for n, p in named_parameters(net.backbone).items()}
     for scale in range(3):
         np.testing.assert_array_equal(found[f"layer2.0.bn1.{scale}.gamma"], plain["layer2.0.bn1.gamma"])
     np.testing.assert_array_equal(found["layer2.0.downsample.1.gamma"], plain["layer2.0.downsample.1.gamma"])

@@ -28,7 +28,7 @@ STORED = [
 def test_stored_values_equal_the_published_table(model, reference, backbone, millions):
     if model not in list_models():
         pytest.skip(f"{model} is not in the zoo")
-    options = dict(reference_info(reference).options)
+    options = dict(reference_info(reference).keywords)
     if backbone:
         options["backbone"] = backbone
     found = complexity(create_model(model, 19, init=False, **options), (64, 128))
@@ -49,7 +49,7 @@ def test_counts_of_the_golden_table_are_ours(golden_dir):
         if key in wanted:
             reference, backbone = wanted[key]
             entry = reference_info(reference)
-            net = create_model(entry.model, 19, init=False, **{**entry.options, "backbone": backbone})
+            net = create_model(entry.model, 19, init=False, **{**entry.keywords, "backbone": backbone})
             found = complexity(net, (64, 128))
             assert (found.parameters, found.stored) == (row["no_aux_trainable"], row["no_aux_stored"])
             seen += 1

@@ -10,6 +10,7 @@ from mxnetseg.backbones import create_backbone
 from mxnetseg.errors import CheckpointError
 from mxnetseg.models import create_model
 from mxnetseg.nn.surgery import named_parameters
+from mxnetseg.weights.imagenet import load_backbone
 
 
 def arrays(name, rename):
@@ -103,7 +104,8 @@ def test_backbone_files_of_other_libraries_fill_every_parameter(tmp_path, backbo
     published["bn1.num_batches_tracked"] = np.zeros((), np.int64)
     file = tmp_path / "published.npz"
     np.savez(file, **published)
-    net = create_model("fcn", 3, backbone=backbone, pretrained=str(file))
+    net = create_model("fcn", 3, backbone=backbone)
+    load_backbone(net.backbone, str(file))
     for name, parameter in named_parameters(net.backbone).items():
         np.testing.assert_array_equal(parameter.data().asnumpy(), values[name], err_msg=name)
 
@@ -111,32 +113,35 @@ def test_backbone_files_of_other_libraries_fill_every_parameter(tmp_path, backbo
 def test_true_looks_in_the_local_folder_and_says_how_to_fill_it(tmp_path, monkeypatch):
     monkeypatch.setenv("MXNETSEG_WEIGHTS", str(tmp_path))
     with pytest.raises(CheckpointError, match=r"resnet18\.params.*fetch torchvision_resnet18"):
-        create_model("fcn", 3, backbone="resnet18", pretrained=True)
+        load_backbone(create_model("fcn", 3, backbone="resnet18").backbone, True)
     values, published = arrays("resnet18", torch_names)
     np.savez(tmp_path / "resnet18.npz", **published)
-    net = create_model("fcn", 3, backbone="resnet18", pretrained=True)
+    net = create_model("fcn", 3, backbone="resnet18")
+    load_backbone(net.backbone, True)
     np.testing.assert_array_equal(net.backbone.conv1.weight.data().asnumpy(), values["conv1.weight"])
 
 
 def test_the_local_folder_may_hold_safetensors(tmp_path, monkeypatch):
     monkeypatch.setenv("MXNETSEG_WEIGHTS", str(tmp_path))
     with pytest.raises(CheckpointError, match=r"or \.pth, .*\.bin, \.safetensors"):
-        create_model("fcn", 3, backbone="resnet18", pretrained=True)
+        load_backbone(create_model("fcn", 3, backbone="resnet18").backbone, True)
     values, published = arrays("resnet18", torch_names)
     safetensors.numpy.save_file(published, tmp_path / "resnet18.safetensors")
-    net = create_model("fcn", 3, backbone="resnet18", pretrained=True)
+    net = create_model("fcn", 3, backbone="resnet18")
+    load_backbone(net.backbone, True)
     np.testing.assert_array_equal(net.backbone.conv1.weight.data().asnumpy(), values["conv1.weight"])
 
 
 def test_a_file_of_another_depth_is_refused_with_what_is_missing(tmp_path):
     np.savez(tmp_path / "r18.npz", **arrays("resnet18", torch_names)[1])
     with pytest.raises(CheckpointError, match=r"resnet34.*missing"):
-        create_model("fcn", 3, backbone="resnet34", pretrained=str(tmp_path / "r18.npz"))
+        load_backbone(create_model("fcn", 3, backbone="resnet34").backbone, str(tmp_path / "r18.npz"))
 
 
 def test_weights_for_colour_images_start_a_network_of_more_channels(tmp_path):
     values, published = arrays("resnet18", torch_names)
     np.savez(tmp_path / "r18.npz", **published)
-    net = create_model("fcn", 3, backbone="resnet18", pretrained=str(tmp_path / "r18.npz"), in_channels=6)
+    net = create_model("fcn", 3, backbone="resnet18", in_channels=6)
+    load_backbone(net.backbone, str(tmp_path / "r18.npz"))
     found = net.backbone.conv1.weight.data().asnumpy()
     np.testing.assert_allclose(found.sum(1), values["conv1.weight"].sum(1), rtol=1e-5)

@@ -27,7 +27,7 @@ def command(*arguments):
 def published(reference, nclass):
     """{reference name: array} for a network of ours, by walking the table over candidate names."""
     entry = reference_info(reference)
-    net = create_model(entry.model, nclass, **entry.options)
+    net = create_model(entry.model, nclass, **entry.keywords)
     ours = named_parameters(net)
     names = {
         n.replace("backbone.", "")

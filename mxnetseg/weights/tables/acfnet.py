@@ -7,7 +7,6 @@ from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head
 
 reference(
     "mxseg_acfnet_resnet50",
-    family="mxnetseg",
     model="acfnet",
     rules=GLUONCV_RESNET
     + [

@@ -7,10 +7,9 @@ from mxnetseg.weights.tables.common import mxseg_fcn_head
 
 reference(
     "mxseg_att2scale_resnet50",
-    family="mxnetseg",
     model="att2scale",
     rules=[
-        (r"^(conv1|bn1|layer[1-4])\.", r"backbone.net.\1."),
+        (r"^(conv1|bn1|layer[1-4])\.", r"backbone.\1."),
         (r"^head\.conv3x3\.", "head.attention.0."),
         (r"^head\.conv1x1\.", "head.attention.1."),
     ]

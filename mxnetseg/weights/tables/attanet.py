@@ -7,7 +7,6 @@ from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head
 
 reference(
     "mxseg_attanet_resnet18",
-    family="mxnetseg",
     model="attanet",
     rules=GLUONCV_RESNET
     + [

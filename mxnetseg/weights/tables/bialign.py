@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from mxnetseg.weights.rename import reference
-from mxnetseg.weights.tables.bisenet import SFSEGNETS_SPATIAL, UNDER_PATHS
+from mxnetseg.weights.tables.bisenet import SFSEGNETS_SPATIAL
 from mxnetseg.weights.tables.common import sfsegnets_ppm
 
 RULES = (
-    UNDER_PATHS
-    + SFSEGNETS_SPATIAL
+    SFSEGNETS_SPATIAL
     + sfsegnets_ppm("ppm")
     + [
         (r"^spatial2Context\.", "head.align_context."),
@@ -27,14 +26,12 @@ IDLE = (r"^cxt(16|8)_aux\.",)
 
 reference(
     "bialign",
-    family="sfsegnets",
     model="bialign",
     rules=RULES,
     options=dict(backbone="dfnetv2", sample_corners=False),
 )
 reference(
     "bialign_dfnetv1_aux",
-    family="sfsegnets",
     model="bialign",
     rules=RULES,
     unused=IDLE,

@@ -7,7 +7,6 @@ from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head
 
 reference(
     "mxseg_canetv1_resnet50",
-    family="mxnetseg",
     model="canet",
     rules=GLUONCV_RESNET
     + [
@@ -24,7 +23,6 @@ reference(
 )
 reference(
     "mxseg_canetv2_resnet50",
-    family="mxnetseg",
     model="canet",
     rules=GLUONCV_RESNET
     + [

@@ -6,7 +6,6 @@ from mxnetseg.weights.rename import reference
 
 reference(
     "mmseg_cgnet",
-    family="mmseg",
     model="cgnet",
     rules=[
         (r"^backbone\.norm_prelu_0\.", "backbone.join_stem."),

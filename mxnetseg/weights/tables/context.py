@@ -9,7 +9,6 @@ BLOCK = r"^head\.context\.block\."
 for _depth in (50, 101):
     reference(
         f"mmseg_ccnet_r{_depth}-d8",
-        family="mmseg",
         model="ccnet",
         rules=mmseg_context_head(
             "cca",
@@ -22,7 +21,6 @@ for _depth in (50, 101):
     )
 reference(
     "mmseg_gcnet_r50-d8",
-    family="mmseg",
     model="gcnet",
     rules=mmseg_context_head(
         "gc_block",
@@ -46,7 +44,6 @@ for _id, _model, _block in (
 ):
     reference(
         _id,
-        family="mmseg",
         model=_model,
         rules=mmseg_context_head(_block, NON_LOCAL),
         options=dict(backbone="resnet50_v1c", align_corners=False),

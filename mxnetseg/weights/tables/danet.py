@@ -13,7 +13,6 @@ from mxnetseg.weights.tables.common import (
 
 reference(
     "mxseg_danet_resnet50",
-    family="mxnetseg",
     model="danet",
     rules=[
         *GLUONCV_RESNET,
@@ -48,7 +47,6 @@ def dual_head(prefix):
 
 reference(
     "gluoncv_danet_resnet50",
-    family="gluoncv",
     model="danet",
     rules=[
         *GLUONCV_RESNET,
@@ -62,14 +60,12 @@ reference(
 for _depth in (50, 101):
     reference(
         f"ace_danet_resnet{_depth}",
-        family="ace",
         model="danet",
         rules=[*ACE_RESNET, *ACE_JPU, *dual_head("head"), (r"^head\.conv8\.1\.", "head.classifier.")],
         options=dict(backbone=f"resnet{_depth}_v1s", output_stride=32, aux=False, over="queries", jpu=True),
     )
     reference(
         f"mmseg_danet_r{_depth}-d8",
-        family="mmseg",
         model="danet",
         rules=[
             *MMSEG_RESNET,
@@ -91,7 +87,6 @@ for _depth in (50, 101):
 for _id, _depth in (("danet", 50), ("danet_resnet101", 101)):
     reference(
         _id,
-        family="sfsegnets",
         model="danet",
         rules=[
             *SFSEGNETS_RESNET,

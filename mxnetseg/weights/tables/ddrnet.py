@@ -21,7 +21,6 @@ WINDOW_POOLING = [
 
 reference(
     "mmseg_ddrnet_23-slim",
-    family="mmseg",
     model="ddrnet",
     rules=RESIDUAL_UNITS
     + WINDOW_POOLING

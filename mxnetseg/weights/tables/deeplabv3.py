@@ -19,7 +19,6 @@ from mxnetseg.weights.tables.common import (
 
 reference(
     "mxseg_deeplabv3_resnet50",
-    family="mxnetseg",
     model="deeplabv3",
     rules=GLUONCV_RESNET
     + MXSEG_ASPP
@@ -31,7 +30,6 @@ reference(
 BLOCK_HEADS = gluoncv_head("head", "head.classifier") + gluoncv_head("auxlayer", "aux_heads.0")
 reference(
     "gluoncv_deeplab_resnet50",
-    family="gluoncv",
     model="deeplabv3",
     rules=GLUONCV_RESNET + GLUONCV_ASPP + BLOCK_HEADS,
     options=dict(backbone="resnet50_v1s", units=1),
@@ -39,7 +37,6 @@ reference(
 for _depth in (50, 101):
     reference(
         f"ace_deeplabv3_resnet{_depth}",
-        family="ace",
         model="deeplabv3",
         rules=ACE_RESNET + ACE_JPU + GLUONCV_ASPP + BLOCK_HEADS,
         options=dict(backbone=f"resnet{_depth}_v1s", output_stride=32, units=1, jpu=True),
@@ -55,14 +52,12 @@ MMSEG_OPTIONS = dict(width=512, pool_first=True, project="3x3", dropout=0.0, ali
 for _depth in (50, 101):
     reference(
         f"mmseg_deeplabv3_r{_depth}-d8",
-        family="mmseg",
         model="deeplabv3",
         rules=MMSEG,
         options=dict(backbone=f"resnet{_depth}_v1c", **MMSEG_OPTIONS),
     )
 reference(
     "mmseg_fastfcn_r50-d32_jpu_aspp",
-    family="mmseg",
     model="deeplabv3",
     rules=MMSEG_JPU + MMSEG,
     options=dict(

@@ -26,7 +26,6 @@ MXSEG_HEAD = [
 for _backbone, _rules in (("resnet50_v1s", GLUONCV_RESNET), ("xception65", GLUONCV_XCEPTION)):
     reference(
         f"mxseg_deeplabv3plus_{_backbone.split('_')[0]}",
-        family="mxnetseg",
         model="deeplabv3plus",
         rules=_rules + MXSEG_HEAD,
         options=dict(backbone=_backbone, output_stride=8, separable=False, low_kernel=3, low_first=True),
@@ -34,7 +33,6 @@ for _backbone, _rules in (("resnet50_v1s", GLUONCV_RESNET), ("xception65", GLUON
 
 reference(
     "gluoncv_deeplab_plus_xception",
-    family="gluoncv",
     model="deeplabv3plus",
     rules=[
         *GLUONCV_XCEPTION,
@@ -61,7 +59,6 @@ reference(
 LINEAR = dict(separable=False, low_first=True, linear=True, pool_first=True, dropouts=(0.0, 0.0))
 reference(
     "gluoncv_deeplab_v3b_plus_wideresnet",
-    family="gluoncv",
     model="deeplabv3plus",
     rules=[
         (r"^(mod[1-7])\.", r"backbone.\1."),
@@ -86,7 +83,6 @@ reference(
 for _depth in (50, 101):
     reference(
         f"mmseg_deeplabv3plus_r{_depth}-d8",
-        family="mmseg",
         model="deeplabv3plus",
         rules=[
             *MMSEG_RESNET,
@@ -130,7 +126,6 @@ for _id, _depth, _stride in (
 ):
     reference(
         _id,
-        family="sfsegnets",
         model="deeplabv3plus",
         rules=SFSEGNETS,
         options=dict(

@@ -7,7 +7,6 @@ from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head
 
 reference(
     "mxseg_denseaspp_resnet50",
-    family="mxnetseg",
     model="denseaspp",
     rules=GLUONCV_RESNET
     + [

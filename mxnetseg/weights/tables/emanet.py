@@ -25,7 +25,6 @@ BASES = [
 ]
 reference(
     "emanet",
-    family="sfsegnets",
     model="emanet",
     prepare=flat_bases("emau.mu", moving=False),
     rules=SFSEGNETS_RESNET
@@ -42,7 +41,6 @@ reference(
 )
 reference(
     "mmseg_emanet_r50-d8",
-    family="mmseg",
     model="emanet",
     prepare=flat_bases("decode_head.ema_module.bases", moving=True),
     rules=MMSEG_RESNET
@@ -58,7 +56,6 @@ reference(
     ],
     options=dict(
         backbone="resnet50_v1c",
-        backbone_options=dict(stem="deep_narrow"),
         aux=True,
         epsilon=1e-12,
         concat_input=True,

@@ -19,14 +19,12 @@ MMSEG = [
 ]
 reference(
     "mmseg_encnet_r50-d8",
-    family="mmseg",
     model="encnet",
     rules=MMSEG,
     options=dict(backbone="resnet50_v1c", align_corners=False),
 )
 reference(
     "mmseg_fastfcn_r50-d32_jpu_enc",
-    family="mmseg",
     model="encnet",
     rules=MMSEG_JPU + MMSEG,
     options=dict(

@@ -18,7 +18,6 @@ RULES = [
 for _id, _backbone in (("eprnetcls", "eprnet"), ("eprnetcls_light", "eprnet_light")):
     reference(
         f"mxseg_eprnet_{_id}",
-        family="mxnetseg",
         model="eprnet",
         rules=RULES,
         options=dict(backbone=_backbone),

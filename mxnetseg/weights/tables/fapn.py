@@ -7,7 +7,6 @@ from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head
 
 reference(
     "mxseg_fapn_resnet50",
-    family="mxnetseg",
     model="fapn",
     rules=GLUONCV_RESNET
     + [
@@ -21,5 +20,6 @@ reference(
     ]
     + mxseg_fcn_head(r"head\.seg", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet50_v1s", aux=True, form="mxnetseg"),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s", aux=True),
 )

@@ -25,7 +25,6 @@ for _id, _backbone, _stride in (
 ):
     reference(
         _id,
-        family="mxnetseg",
         model="fcn",
         rules=MXSEG,
         options=dict(backbone=_backbone, output_stride=_stride, aux=True),
@@ -35,14 +34,12 @@ BLOCK_HEADS = gluoncv_head("head", "head.classifier") + gluoncv_head("auxlayer",
 for _depth in (50, 101):
     reference(
         f"gluoncv_fcn_resnet{_depth}",
-        family="gluoncv",
         model="fcn",
         rules=GLUONCV_RESNET + BLOCK_HEADS,
         options=dict(backbone=f"resnet{_depth}_v1s", aux=True, width=None, aux_width=None),
     )
     reference(
         f"ace_fcn_resnet{_depth}",
-        family="ace",
         model="fcn",
         rules=ACE_RESNET + ACE_JPU + BLOCK_HEADS,
         options=dict(
@@ -56,7 +53,6 @@ for _depth in (50, 101):
     )
     reference(
         f"mmseg_fcn_r{_depth}-d8",
-        family="mmseg",
         model="fcn",
         rules=MMSEG_RESNET + MMSEG_FCN_HEAD + MMSEG_AUX,
         options=dict(
@@ -70,7 +66,6 @@ for _depth in (50, 101):
     )
 reference(
     "mmseg_fcn_hr18",
-    family="mmseg",
     model="fcn",
     rules=MMSEG_HRNET + MMSEG_FCN_HEAD,
     options=dict(backbone="hrnet_w18", aux=False, width=270, align_corners=False),

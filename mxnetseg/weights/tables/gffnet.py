@@ -13,7 +13,6 @@ def _level(pattern, ours):
 
 reference(
     "mxseg_gffnet_resnet50",
-    family="mxnetseg",
     model="gffnet",
     rules=GLUONCV_RESNET
     + [

@@ -7,7 +7,6 @@ from mxnetseg.weights.tables.common import mxseg_fcn_head, mxseg_fusions
 
 reference(
     "mxseg_ladderdensenet_densenet121",
-    family="mxnetseg",
     model="ladderdensenet",
     rules=[(r"^(stem|layer[1-4])\.", r"backbone.\1."), (r"^head\.conv_c4\.", "head.project.")]
     + mxseg_fusions(("fusion_c3", "fusion_c2", "fusion_c1"), "head.rungs")

@@ -15,7 +15,6 @@ ENDS = [
 def enter(name, model, rules, prepare=None):
     reference(
         name,
-        family="mmseg",
         model=model,
         rules=ENDS + rules,
         prepare=prepare,

@@ -41,7 +41,6 @@ ACE_OPTIONS = dict(output_stride=32, jpu=True)
 for _depth in (50, 101):
     reference(
         f"ace_ocnet_base_resnet{_depth}",
-        family="ace",
         model="ocnet",
         rules=[
             *ACE,
@@ -53,7 +52,6 @@ for _depth in (50, 101):
     )
 reference(
     "ace_ocnet_asp_resnet50",
-    family="ace",
     model="ocnet",
     rules=[
         *ACE,
@@ -73,7 +71,6 @@ SFSEGNETS = [*SFSEGNETS_RESNET, (r"^head\.out\.", "head.classifier.")]
 SFSEGNETS_OPTIONS = dict(backbone="resnet50_v1s", backbone_options=dict(dilation="uniform"), aux=False)
 reference(
     "ocnet",
-    family="sfsegnets",
     model="ocnet",
     rules=[
         *SFSEGNETS,
@@ -90,7 +87,6 @@ reference(
 )
 reference(
     "ocnet_pyramid",
-    family="sfsegnets",
     model="ocnet",
     rules=[
         *SFSEGNETS,

@@ -14,7 +14,6 @@ def unit(prefix, index, ours):
 BLOCK = r"spatial_ocr_head\.object_context_block"
 reference(
     "ocrnet",
-    family="sfsegnets",
     model="ocrnet",
     rules=[
         *SFSEGNETS_RESNET,
@@ -46,19 +45,16 @@ MMSEG = [
 ]
 reference(
     "mmseg_ocrnet_r101-d8",
-    family="mmseg",
     model="ocrnet",
     rules=MMSEG_RESNET + MMSEG,
     options=dict(
         backbone="resnet101_v1c",
-        backbone_options=dict(stem="deep_narrow"),
         region_width=256,
         align_corners=False,
     ),
 )
 reference(
     "mmseg_ocrnet_hr18",
-    family="mmseg",
     model="ocrnet",
     rules=MMSEG_HRNET + MMSEG,
     options=dict(backbone="hrnet_w18", align_corners=False),

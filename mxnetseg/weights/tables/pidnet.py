@@ -18,7 +18,6 @@ def head(name, classifier, ours):
 
 reference(
     "mmseg_pidnet-s",
-    family="mmseg",
     model="pidnet",
     rules=[
         # The boundary branch's first stage is a lone block there, a stage of one here.

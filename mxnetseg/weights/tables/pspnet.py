@@ -18,7 +18,6 @@ from mxnetseg.weights.tables.common import (
 
 reference(
     "mxseg_pspnet_resnet50",
-    family="mxnetseg",
     model="pspnet",
     rules=GLUONCV_RESNET
     + [(r"^head\.pool\.conv(\d)\.", numbered("head.ppm.stages.{}.", 1))]
@@ -36,7 +35,6 @@ BLOCK_HEAD = [
 ]
 reference(
     "gluoncv_psp_resnet50",
-    family="gluoncv",
     model="pspnet",
     rules=GLUONCV_RESNET + BLOCK_HEAD,
     options=dict(backbone="resnet50_v1s"),
@@ -46,14 +44,12 @@ ACE_BINS = (1, 2, 3, 4)
 for _depth in (50, 101):
     reference(
         f"ace_pspnet_resnet{_depth}",
-        family="ace",
         model="pspnet",
         rules=ACE_RESNET + BLOCK_HEAD,
         options=dict(backbone=f"resnet{_depth}_v1s", bins=ACE_BINS),
     )
 reference(
     "ace_pspnet_jpu_resnet50",
-    family="ace",
     model="pspnet",
     rules=ACE_RESNET + ACE_JPU + BLOCK_HEAD,
     options=dict(backbone="resnet50_v1s", output_stride=32, bins=ACE_BINS, jpu=True),
@@ -69,7 +65,6 @@ MMSEG = [
 for _depth in (18, 50, 101):
     reference(
         f"mmseg_pspnet_r{_depth}-d8",
-        family="mmseg",
         model="pspnet",
         rules=MMSEG,
         options=dict(
@@ -80,7 +75,6 @@ for _depth in (18, 50, 101):
     )
 reference(
     "mmseg_fastfcn_r50-d32_jpu_psp",
-    family="mmseg",
     model="pspnet",
     rules=MMSEG_JPU + MMSEG,
     options=dict(
@@ -105,7 +99,6 @@ SFSEGNETS = [
 for _id, _backbone in (("pspnet", "resnet50_v1s"), ("pspnet_resnet101", "resnet101_v1s")):
     reference(
         _id,
-        family="sfsegnets",
         model="pspnet",
         rules=SFSEGNETS,
         options=dict(

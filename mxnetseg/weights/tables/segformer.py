@@ -16,9 +16,9 @@ RULES = [
 for _size in ("b0", "b1", "b2", "b3", "b4", "b5"):
     reference(
         f"mmseg_segformer_mit-{_size}",
-        family="mmseg",
         model="segformer",
         rules=RULES,
-        options=dict(backbone=f"mit_{_size}", form="units"),
+        form="mmseg",
+        options=dict(backbone=f"mit_{_size}"),
         prepare=split_projections,
     )

@@ -8,7 +8,6 @@ from mxnetseg.weights.tables.vit import MMSEG_VIT, position_map, with_grid
 
 reference(
     "mmseg_segmenter_vit-t_mask",
-    family="mmseg",
     model="segmenter",
     rules=[
         (r"^backbone\.ln1\.", "backbone.norm."),

@@ -7,7 +7,6 @@ from mxnetseg.weights.tables.common import GLUONCV_RESNET, MMSEG_RESNET
 
 reference(
     "mxseg_semanticfpn_resnet50",
-    family="mxnetseg",
     model="semanticfpn",
     rules=[
         *GLUONCV_RESNET,
@@ -27,7 +26,6 @@ reference(
 for _depth in (50, 101):
     reference(
         f"mmseg_sem_fpn_r{_depth}",
-        family="mmseg",
         model="semanticfpn",
         rules=[
             *MMSEG_RESNET,

@@ -32,7 +32,6 @@ for _letter, _size in (("l", "large"), ("s", "small")):
         _token = _decoder != "mla"
         reference(
             f"mmseg_setr_vit-{_letter}_{_decoder}",
-            family="mmseg",
             model="setr",
             rules=MMSEG + (UPSAMPLER if _token else AGGREGATION),
             options=dict(
@@ -71,14 +70,13 @@ for _decoder, _rules in DECODERS.items():
     _aux = [rule for k in range(4) for rule in mxseg_fcn_head(rf"head\.aux_head\.{k}", f"aux_heads.{k}")]
     reference(
         f"mxseg_setr_{_decoder}_vit_large_16",
-        family="mxnetseg",
         model="setr",
         rules=MXSEG + _aux + _rules,
+        form="mxnetseg",
         options=dict(
             backbone="vit_large",
             decoder=_decoder,
             aux=True,
-            form="mxnetseg",
             backbone_options=dict(class_token=False),
         ),
         prepare=position_map(class_token=False, name="pos_embed"),

@@ -35,14 +35,12 @@ def sfsegnets_head(levels):
 for _depth in (18, 50, 101):
     reference(
         f"sfnet_resnet{_depth}",
-        family="sfsegnets",
         model="sfnet",
         rules=SFSEGNETS_RESNET + sfsegnets_head(4),
         options=dict(backbone=f"resnet{_depth}", aux=False),
     )
 reference(
     "sfnet_resnet18_dsn",
-    family="sfsegnets",
     model="sfnet",
     rules=SFSEGNETS_RESNET + sfsegnets_head(4),
     options=dict(backbone="resnet18", aux=True),
@@ -50,7 +48,6 @@ reference(
 # "Lite" by its builder's name only: that builder gives ResNet-101 the whole head, with deep supervision.
 reference(
     "sfnetlite_resnet101",
-    family="sfsegnets",
     model="sfnet",
     rules=SFSEGNETS_RESNET + sfsegnets_head(4),
     options=dict(backbone="resnet101", aux=True),
@@ -62,7 +59,6 @@ for _id, _backbone, _aux in (
 ):
     reference(
         _id,
-        family="sfsegnets",
         model="sfnet",
         rules=sfsegnets_head(3),
         options=dict(backbone=_backbone, aux=_aux),
@@ -70,7 +66,6 @@ for _id, _backbone, _aux in (
 for _version in (1, 2):
     reference(
         f"sfnet_stdc{_version}",
-        family="sfsegnets",
         model="sfnet",
         rules=stdc_backbone(_version) + sfsegnets_head(4),
         unused=stdc_unused(),
@@ -78,7 +73,6 @@ for _version in (1, 2):
     )
 reference(
     "stdcfpn_stdc1",
-    family="sfsegnets",
     model="sfnet",
     rules=stdc_backbone(1) + sfsegnets_head(4),
     unused=stdc_unused(),
@@ -107,7 +101,6 @@ for _id, _depth, _aux in (
 ):
     reference(
         _id,
-        family="mmsfnet",
         model="sfnet",
         rules=PORT,
         options=dict(

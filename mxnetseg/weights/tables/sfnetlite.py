@@ -23,7 +23,6 @@ IDLE = (r"^head\.dsn\.", r"^head\.fpn_in\.2\.")
 
 reference(
     "sfnetlite_resnet18",
-    family="sfsegnets",
     model="sfnetlite",
     rules=SFSEGNETS_RESNET + HEAD,
     unused=IDLE,
@@ -36,7 +35,6 @@ for _id, _version, _gate in (
 ):
     reference(
         _id,
-        family="sfsegnets",
         model="sfnetlite",
         rules=stdc_backbone(_version) + HEAD,
         unused=IDLE + stdc_unused(),

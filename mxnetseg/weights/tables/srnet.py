@@ -25,7 +25,6 @@ RULES = SFSEGNETS_RESNET + [
 for _depth in (50, 101):
     reference(
         f"srnet_resnet{_depth}",
-        family="sfsegnets",
         model="srnet",
         rules=RULES,
         options=dict(backbone=f"resnet{_depth}", unpack="nodes"),

@@ -8,7 +8,7 @@ from mxnetseg.weights.tables.common import GLUONCV_RESNET, mxseg_fcn_head, mxseg
 # The authors keep the whole decoder inside the backbone module.
 AUTHORS = [
     (r"^backbone\.img_(mean|std)$", r"backbone.\1"),
-    (r"^backbone\.(conv1|bn1|layer[1-4])\.", r"backbone.net.\1."),
+    (r"^backbone\.(conv1|bn1|layer[1-4])\.", r"backbone.\1."),
     (r"^backbone\.spp\.spp\.spp_bn\.", "head.context.reduce."),
     (r"^backbone\.spp\.spp\.spp_fuse\.", "head.context.fuse."),
     (r"^backbone\.spp\.spp\.spp(\d)\.", r"head.context.levels.\1.unit."),
@@ -20,14 +20,12 @@ AUTHORS = [
 # It takes 0..255 RGB images and normalizes them itself; an in-place ReLU rectifies its laterals.
 reference(
     "swiftnet_resnet18",
-    family="swiftnet",
     model="swiftnet",
     rules=AUTHORS,
     options=dict(backbone="resnet18", own_statistics=True, backbone_options=dict(rectified=True)),
 )
 reference(
     "mxseg_swiftnet_resnet18",
-    family="mxnetseg",
     model="swiftnet",
     rules=GLUONCV_RESNET
     + [
@@ -37,7 +35,6 @@ reference(
     + mxseg_fusions(("fusion_c3", "fusion_c2", "fusion_c1"), "head.rungs")
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(
-        backbone="resnet18", aux=True, form="mxnetseg", width=256, backbone_options=dict(rectified=True)
-    ),
+    form="mxnetseg",
+    options=dict(backbone="resnet18", aux=True, width=256, backbone_options=dict(rectified=True)),
 )

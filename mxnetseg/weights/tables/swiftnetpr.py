@@ -8,7 +8,7 @@ from mxnetseg.weights.tables.common import mxseg_fcn_head
 # The authors number levels from the deepest.
 AUTHORS = [
     (r"^backbone\.img_(mean|std)$", r"backbone.\1"),
-    (r"^backbone\.(conv1|bn1|layer[1-4])\.", r"backbone.net.net.\1."),
+    (r"^backbone\.(conv1|bn1|layer[1-4])\.", r"backbone.\1."),
     (r"^backbone\.upsample_bottlenecks\.(\d)\.", lambda m: f"head.projections.{3 - int(m.group(1))}."),
     (r"^backbone\.upsample_blends\.(\d)\.blend_conv\.", r"head.blends.\1."),
     (r"^logits\.", "head.classifier."),
@@ -17,14 +17,13 @@ AUTHORS = [
 # It takes 0..255 RGB images and normalizes them itself.
 reference(
     "swiftnetpyr_resnet18",
-    family="swiftnet",
     model="swiftnetpr",
     rules=AUTHORS,
     options=dict(backbone="resnet18", own_statistics=True),
 )
 
 MXSEG = [
-    (r"^(conv1|bn1|layer[1-4])\.", r"backbone.net.\1."),
+    (r"^(conv1|bn1|layer[1-4])\.", r"backbone.\1."),
     (r"^head\.conv1x1\.", "head.projections.0."),
 ]
 for _index, _name in enumerate(("fusion_32x", "fusion_16x", "fusion_8x", "final")):
@@ -34,10 +33,10 @@ for _index, _name in enumerate(("fusion_32x", "fusion_16x", "fusion_8x", "final"
     ]
 reference(
     "mxseg_swiftnetpr_resnet18",
-    family="mxnetseg",
     model="swiftnetpr",
     rules=MXSEG
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet18", aux=True, form="mxnetseg", backbone_options=dict(rectified=True)),
+    form="mxnetseg",
+    options=dict(backbone="resnet18", aux=True, backbone_options=dict(rectified=True)),
 )

@@ -1,0 +1,101 @@
+"""From the name of an architecture, and of one of its published forms, to a network."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Union
+
+import mxnet as mx
+
+from mxnetseg.backbones.base import BACKBONES, accepted_options, create_backbone, nearest_stride
+from mxnetseg.errors import ConfigError
+from mxnetseg.facts import form_options
+from mxnetseg.models.base import MODELS, Segmentor
+from mxnetseg.nn.norm import convert_norm
+
+
+def create_model(
+    name: str,
+    nclass: int,
+    form: str = "paper",
+    backbone: Optional[str] = None,
+    aux: Optional[bool] = None,
+    output_stride: Optional[int] = None,
+    norm: str = "bn",
+    num_devices: int = 1,
+    in_channels: int = 3,
+    backbone_options: Optional[Dict[str, Any]] = None,
+    init: Union[bool, mx.init.Initializer] = True,
+    **options,
+) -> Segmentor:
+    """Build and initialize (on the CPU) a registered architecture in one of its published forms.
+
+    `nclass`: number of logits (1: one sigmoid logit for binary masks). `form`: one of
+    `model_info(name)["forms"]`; what is given here wins over it. `backbone`, `output_stride`, `aux`: None
+    takes the form's, else the architecture's own; `aux=False` leaves auxiliary heads out. `norm`: `bn`,
+    `syncbn` over `num_devices` contexts, or `gn`. `in_channels`: of the images. `backbone_options`:
+    keywords of the backbone's constructor (`stem`, `dilation` of a ResNet). `init`: True draws the weights,
+    an `mx.init.Initializer` fills them (zeros are quicker where a file fills them next), False gives them
+    shapes only, which is all that counting and tracing need. `options`: the keywords of the architecture's
+    constructor. ImageNet weights are loaded afterwards, by
+    `mxnetseg.weights.imagenet.load_backbone(net.backbone, ...)`. Raises RegistryError for unknown names or
+    options (nearest ones in the text) and ConfigError for impossible combinations.
+    """
+    if not isinstance(nclass, int) or isinstance(nclass, bool) or nclass < 1:
+        raise ConfigError(f"nclass must be a whole number of at least 1, not {nclass!r}")
+    facts = MODELS.info(name)
+    preset = form_options(name, form)
+    backbone = backbone or preset.pop("backbone", facts["backbone"])
+    if not BACKBONES.info(backbone).get("pyramid", True) and not facts.get("one_stride"):
+        raise ConfigError(
+            f"backbone {backbone!r} gives all its maps at one stride and model {name!r} needs a pyramid; "
+            f"{backbone!r} is for {', '.join(_of_one_stride())}"
+        )
+    wanted = preset.pop("output_stride", facts.get("output_stride", 32))
+    features = create_backbone(
+        backbone,
+        output_stride or nearest_stride(backbone, wanted),
+        in_channels=in_channels,
+        # What the architecture and its form prefer applies to backbones that have it.
+        **{
+            **accepted_options(backbone, facts.get("backbone_options", {})),
+            **accepted_options(backbone, preset.pop("backbone_options", {})),
+            **(backbone_options or {}),
+        },
+    )
+    preset.pop("backbone", None)
+    keywords = {**preset, **options}
+    if aux is not None:
+        keywords["aux"] = aux
+    net = MODELS.build(name, nclass, features, **keywords)
+    if norm == "syncbn" and num_devices > 1 and net.backbone.runs_twice:
+        raise ConfigError(
+            f"model {name!r} runs its backbone more than once in a pass, which MXNet's synchronized batch "
+            "norm cannot do on more than one device; use norm 'bn' or 'gn'"
+        )
+    convert_norm(net, norm, num_devices)
+    side = net.backbone.trace_size
+    _settle(net, (1, in_channels, side, side))
+    if init:
+        net.initialize(mx.init.MSRAPrelu(slope=0) if init is True else init)
+    return net
+
+
+def _of_one_stride():
+    return [name for name in MODELS.names() if MODELS.info(name).get("one_stride")]
+
+
+def _settle(net, data_shape):
+    """Make every parameter's shape known, and freeze those that no output depends on.
+
+    Heads that read some of the maps only leave parts of backbones like HRNet idle; an optimizer would
+    stumble over gradients that never come.
+    """
+    symbol = mx.sym.Group(list(net(mx.sym.var("data"))))
+    shapes, _, auxiliary = symbol.infer_shape(data=data_shape)
+    known = dict(zip(symbol.list_arguments(), shapes))
+    known.update(zip(symbol.list_auxiliary_states(), auxiliary))
+    for name, parameter in net.collect_params().items():
+        if name in known:
+            parameter.shape = known[name]
+        else:
+            parameter.grad_req = "null"

@@ -1,0 +1,110 @@
+"""What reads what: backbone, neck, head, auxiliary heads."""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet.gluon import nn
+
+from mxnetseg.backbones.base import Backbone, Wrapper
+from mxnetseg.models import Aux, Head, Neck, Segmentor, create_model
+from mxnetseg.nn.layers import Identity
+from mxnetseg.nn.surgery import named_parameters
+from mxnetseg.weights.imagenet import load_backbone
+
+
+class Constant(Backbone):
+    """Four maps that hold 1, 2, 3, 4 times the image's first channel."""
+
+    def __init__(self):
+        super().__init__((1,) * 4, (1,) * 4)
+
+    def hybrid_forward(self, F, x):
+        x = F.slice_axis(x, axis=1, begin=0, end=1)
+        return x, 2 * x, 3 * x, 4 * x
+
+
+class Tens(Neck):
+    def hybrid_forward(self, F, image, c1, c2, c3, c4):
+        return 10 * c1 + F.slice_axis(image, axis=1, begin=1, end=2), 10 * c2
+
+
+class Hundreds(Head):
+    def hybrid_forward(self, F, first, second, *more):
+        return 100 * first, 100 * second
+
+
+IMAGE = mx.nd.array(np.stack([np.ones((4, 6)), np.full((4, 6), 5.0), np.zeros((4, 6))])[None])
+
+
+def values(net):
+    return [float(y[0, 0, 0, 0].asscalar()) for y in net(IMAGE)]
+
+
+def test_auxiliary_heads_read_the_place_that_they_name():
+    taps = [("backbone", 0), ("backbone", 3), ("neck", 0), ("neck", 1), ("head", 0), ("head", 1)]
+    aux = [Aux(Identity(), of, index) for of, index in taps]
+    net = Segmentor(Constant(), Hundreds(), aux, neck=Tens())
+    assert values(net) == [1500, 1, 4, 15, 20, 1500, 2000]
+    net.hybridize()
+    assert values(net) == [1500, 1, 4, 15, 20, 1500, 2000]
+
+
+def test_without_a_neck_the_head_reads_the_backbone():
+    net = Segmentor(Constant(), Hundreds(), [Aux(Identity(), "head", 1)])
+    assert values(net) == [100, 200]
+
+
+def test_a_deployed_network_keeps_its_neck():
+    net = Segmentor(Constant(), Hundreds(), [Aux(Identity(), "neck", 1)], neck=Tens())
+    assert values(net.deploy()) == [1500]
+
+
+def test_outputs_say_what_they_predict():
+    aux = [Aux(Identity(), "backbone", 0, "presence"), Aux(Identity(), "backbone", 1)]
+    net = Segmentor(Constant(), Hundreds(), aux)
+    assert net.predicts == ("pixels", "presence", "pixels")
+    assert net.deploy().predicts == ("pixels",)
+    assert create_model("stdcseg", 3, detail=1, init=False).predicts[-1] == "detail"
+    assert create_model("pidnet", 3, boundary=1, init=False).predicts[-1] == "boundary"
+
+
+class Brighter(Wrapper):
+    def hybrid_forward(self, F, x):
+        return self.net(2 * x)
+
+
+def test_a_wrapped_backbone_keeps_the_names_of_its_parameters():
+    class Convolved(Backbone):
+        def __init__(self):
+            super().__init__((1,), (1,))
+            self.conv = nn.Conv2D(1, 1, in_channels=3)
+
+    plain, wrapped = Convolved(), Brighter(Brighter(Convolved()))
+    assert list(named_parameters(wrapped)) == list(named_parameters(plain))
+    outer = Segmentor(wrapped, Hundreds())
+    assert "backbone.conv.weight" in named_parameters(outer)
+    assert wrapped.pretrainable is wrapped.net.net
+
+
+@pytest.mark.parametrize(
+    "name", ["bialign", "bisenet", "bisenetv2", "erfnet", "fastscnn", "icnet", "stdcseg"]
+)
+def test_only_layers_that_imagenet_can_fill_stand_in_the_backbone(name):
+    from mxnetseg.backbones import create_backbone
+
+    net = create_model(name, 3, init=False)
+    published = create_backbone(net.backbone.registered_name, net.backbone.pretrainable.strides[-1])
+    ours = set(named_parameters(net.backbone))
+    assert ours == set(named_parameters(published))
+
+
+def test_imagenet_weights_fill_a_backbone_behind_a_wrapper(tmp_path):
+    net = create_model("icnet", 3, backbone="resnet18")
+    file = tmp_path / "resnet18.npz"
+    drawn = {n: p.data().asnumpy() + 1 for n, p in named_parameters(net.backbone).items()}
+    np.savez(file, **drawn)
+    load_backbone(net.backbone, file)
+    for name, parameter in named_parameters(net.backbone).items():
+        np.testing.assert_array_equal(parameter.data().asnumpy(), drawn[name])
