@@ -28,7 +28,7 @@ from mxnetseg.errors import CheckpointError
 
 LAST, BEST, STATE, RECIPE = "last.params", "best.params", "last.state", "recipe.yaml"
 REPORT, LOCK = "report.html", ".lock"
-_TEMPORARY = ".part"
+TEMPORARY = ".part"
 _EPOCH = re.compile(r"epoch_(\d+)\.params")
 
 
@@ -36,7 +36,7 @@ _EPOCH = re.compile(r"epoch_(\d+)\.params")
 def atomic_file(path) -> Iterator[io.BufferedWriter]:
     """A binary file that appears under `path` once all of it is on the disk; CheckpointError if it cannot."""
     path = Path(path)
-    temporary = path.with_name(path.name + _TEMPORARY)
+    temporary = path.with_name(path.name + TEMPORARY)
     try:
         with open(temporary, "wb") as handle:
             yield handle
@@ -50,7 +50,7 @@ def atomic_file(path) -> Iterator[io.BufferedWriter]:
         before = "; what was there before is untouched" if path.exists() else ""
         raise CheckpointError(
             f"{path}: cannot be written ({error.strerror or error}){before}: "
-            f"make room or give another folder with --output"
+            f"make room or give another output folder"
         ) from error
     except BaseException:
         with contextlib.suppress(OSError):
@@ -86,10 +86,10 @@ def make_folder(path) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(
-            f"{path}: output folder cannot be made ({error.strerror}): give another with --output"
+            f"{path}: output folder cannot be made ({error.strerror}): give another"
         ) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise CheckpointError(f"{path}: output folder is not writable: give another with --output")
+        raise CheckpointError(f"{path}: output folder is not writable: give another")
 
 
 def save_state(run_dir, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
@@ -172,8 +172,8 @@ def locked(run_dir) -> Iterator[None]:
 
 def remove_leftovers(run_dir) -> None:
     """Take away files that a kill left half written. For whoever holds the lock."""
-    for path in Path(run_dir).glob("*" + _TEMPORARY):
-        name = path.name[: -len(_TEMPORARY)]
+    for path in Path(run_dir).glob("*" + TEMPORARY):
+        name = path.name[: -len(TEMPORARY)]
         if name in (LAST, BEST, STATE, RECIPE) or _EPOCH.fullmatch(name):
             path.unlink()
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import yaml
-
 from mxnetseg.cli.common import run
-from mxnetseg.errors import ConfigError
+from mxnetseg.errors import CheckpointError
+from mxnetseg.recipe import parse_overrides
 
 
 def parser():
@@ -50,7 +49,9 @@ def parser():
     for command in (listing, fetching):
         command.add_argument("--index", help="index of published weights (default weights/index.yaml)")
     for command in (fetching, importing):
-        command.add_argument("--force", action="store_true", help="replace what --out holds")
+        command.add_argument(
+            "--force", action="store_true", help="replace what an earlier fetch or import left in --out"
+        )
     return p
 
 
@@ -85,16 +86,22 @@ def _list(options):
 def _fetch(options):
     from mxnetseg.weights import imagenet
     from mxnetseg.weights.fetch import entry_of, fetch
+    from mxnetseg.weights.importer import check_target
 
     entry = entry_of(options.name, options.index)
     if "backbone" in entry:
-        path = fetch(entry, Path(options.out or imagenet.folder()), not options.quiet)
-        target = path.with_name(entry["backbone"] + path.suffix)
+        folder = Path(options.out or imagenet.folder())
+        present = imagenet.local_file(entry["backbone"], folder)
+        if present and not options.force:
+            raise CheckpointError(f"{present} exists: give another --out, or --force to replace it")
+        path = fetch(entry, folder / "downloads", not options.quiet, options.force)
+        target = folder / (entry["backbone"] + path.suffix)
         path.replace(target)
         print(f"ImageNet weights of {entry['backbone']}: {target}")
         return 0
     out = Path(options.out or Path("weights", "imported", entry["name"]))
-    file = fetch(entry, out.parent / "downloads", not options.quiet)
+    check_target(out, options.force)
+    file = fetch(entry, out.parent / "downloads", not options.quiet, options.force)
     return _convert(
         entry["reference"],
         file,
@@ -111,7 +118,13 @@ def _import(options):
     file = Path(options.file)
     out = Path(options.out or Path("weights", "imported", file.stem))
     return _convert(
-        options.reference, file, out, options.nclass, options.data, _keywords(options.option), options.force
+        options.reference,
+        file,
+        out,
+        options.nclass,
+        options.data,
+        parse_overrides(options.option, "--option"),
+        options.force,
     )
 
 
@@ -124,13 +137,3 @@ def _convert(reference, file, out, nclass, data, keywords, force, miou=None):
         print(f"its authors state {miou} mIoU")
     print(f"python eval.py --checkpoint {path} --mode val")
     return 0
-
-
-def _keywords(texts):
-    result = {}
-    for text in texts:
-        key, separator, value = text.partition("=")
-        if not separator:
-            raise ConfigError(f"--option {text}: expected KEY=VALUE, as in align_corners=true")
-        result[key] = yaml.safe_load(value)
-    return result

@@ -33,8 +33,8 @@ def make_recipe(values: Dict[str, Any], overrides=None, source: str = "recipe") 
     return _resolve(_copy(values), parse_overrides(overrides), source)
 
 
-def parse_overrides(overrides) -> Dict[str, Any]:
-    """Dotted keys to values, from a mapping or from texts `key=value` (value in YAML)."""
+def parse_overrides(overrides, flag: str = "--set") -> Dict[str, Any]:
+    """Dotted keys to values, from a mapping or from texts `key=value` (value in YAML) that follow `flag`."""
     if overrides is None:
         return {}
     if isinstance(overrides, dict):
@@ -43,11 +43,11 @@ def parse_overrides(overrides) -> Dict[str, Any]:
     for text in overrides:
         key, separator, value = text.partition("=")
         if not separator or not key.strip():
-            raise ConfigError(f"--set {text}: expected key=value, as in --set data.batch_size=8")
+            raise ConfigError(f"{flag} {text}: expected key=value")
         try:
             result[key.strip()] = _numbers(yaml.safe_load(value))
         except yaml.YAMLError:
-            raise ConfigError(f"--set {text}: the value is not valid YAML") from None
+            raise ConfigError(f"{flag} {text}: the value is not valid YAML") from None
     return result
 
 

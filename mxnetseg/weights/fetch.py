@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 import yaml
@@ -22,15 +24,52 @@ TIMEOUT = 30  # seconds without a byte
 
 def read_index(path=None):
     """{name: entry} of the index: `reference` or `backbone`, `url` (one or a list of mirrors), and
-    where known `sha256`, `sha1` (whole or a prefix), `bytes`, `nclass`, `data`, `options`, `miou`."""
+    where known `sha256`, `sha1` (whole or a prefix), `bytes`, `nclass`, `data`, `options`, `miou`.
+
+    Raises CheckpointError for a file that is missing or no index.
+    """
     path = Path(path or INDEX)
     if not path.is_file():
         raise CheckpointError(f"no index of published weights at {path}; give one with --index")
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return {entry["name"]: entry for entry in entries}
-    except (yaml.YAMLError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path} is no index of weights: {str(error).splitlines()[0]}") from None
+        if not isinstance(entries, list):
+            raise ValueError("expected a list of entries")
+        for number, entry in enumerate(entries, 1):
+            wrong = _wrong_in(entry)
+            if wrong:
+                raise ValueError(f"entry {number}: {wrong}")
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is no index of weights: {' '.join(str(error).split())[:160]}"
+        ) from None
+    return {entry["name"]: entry for entry in entries}
+
+
+def _wrong_in(entry):
+    """What an entry of the index lacks, None where it is sound. Names become file names."""
+    if not isinstance(entry, dict):
+        return "not a mapping"
+    if not re.fullmatch(r"\w[\w.+-]*", str(entry.get("name"))):
+        return f"name {str(entry.get('name'))[:40]!r} is not of letters, digits and ._+-"
+    if isinstance(entry.get("reference"), str) == isinstance(entry.get("backbone"), str):
+        return "one of reference and backbone is needed"
+    if "reference" in entry and not (type(entry.get("nclass")) is int and isinstance(entry.get("data"), str)):
+        return "a reference needs nclass and data"
+    if "backbone" in entry and not re.fullmatch(r"\w[\w.+-]*", entry["backbone"]):
+        return f"{entry['backbone'][:40]!r} is no backbone"
+    for url in _urls(entry):
+        # The last part becomes the file's name.
+        if not re.fullmatch(r"https?://[^\s]+/\w[\w.+%-]*", str(url)):
+            return f"{str(url)[:60]!r} is no address of a file"
+    if type(entry.get("bytes", 0)) is not int:
+        return "bytes is no number"
+    return None
+
+
+def _urls(entry):
+    urls = entry.get("url")
+    return urls if isinstance(urls, list) and urls else [urls]
 
 
 def entry_of(name, index=None):
@@ -42,22 +81,26 @@ def entry_of(name, index=None):
     return entries[name]
 
 
-def fetch(entry, folder, progress=True):
+def fetch(entry, folder, progress=True, force=False):
     """Download the file of an index entry into `folder`; returns its path.
 
     Of a zip the one file inside is taken, and the checksum is that file's. A partial download is kept
     as `<file>.part` and continued. The file appears under its name only when its checksum and size are
-    right. Mirrors are tried in order. Raises CheckpointError.
+    right. Mirrors are tried in order. `force`: replace another file of that name. Raises CheckpointError.
     """
-    urls = entry["url"] if isinstance(entry["url"], list) else [entry["url"]]
+    urls = _urls(entry)
     archived = urls[0].endswith(".zip")
     target = Path(folder) / (entry["name"] + ".params" if archived else urls[0].rsplit("/", 1)[-1])
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(f"cannot create the folder {target.parent}: {error.strerror}") from None
-    if target.is_file() and not _complaint(target, entry):
-        return target
+    if target.exists():
+        complaint = _complaint(target, entry)
+        if not complaint:
+            return target
+        if not force:
+            raise CheckpointError(f"{target} is there and another file ({complaint}): --force replaces it")
     failures = []
     for url in urls:
         try:
@@ -105,6 +148,8 @@ def _download(url, part, entry, progress):
                 file.write(chunk)
                 bar.update(len(chunk))
                 received += len(chunk)
+                if total and received > total:
+                    raise OSError(f"more than {total} bytes came")
         if length and received != total:
             raise OSError(f"the connection ended after {received} of {total} bytes; run it again to continue")
 
@@ -117,15 +162,23 @@ def _unzip(part):
             members = [m for m in archive.infolist() if not m.is_dir()]
             if len(members) != 1:
                 raise OSError(f"the archive holds {len(members)} files where one was expected")
+            if members[0].file_size > shutil.disk_usage(part.parent).free:
+                raise OSError(f"the {members[0].file_size} bytes in the archive do not fit on the disk")
             with archive.open(members[0]) as source, open(inner, "wb") as target:
                 shutil.copyfileobj(source, target, CHUNK)
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
         part.unlink()
-        raise OSError("what came is no zip file") from None
+        inner.unlink(missing_ok=True)
+        raise OSError("what came is no zip file, or damaged") from None
+    except OSError:
+        inner.unlink(missing_ok=True)
+        raise
     os.replace(inner, part)
 
 
 def _complaint(path, entry):
+    if not path.is_file():
+        return "no file"
     size = path.stat().st_size
     if entry.get("bytes") and size != entry["bytes"]:
         return f"{size} bytes came, {entry['bytes']} were expected"

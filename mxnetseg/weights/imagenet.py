@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Dict, Union
+from typing import Dict, Optional, Union
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
     """
     backbone = backbone.pretrainable
     name = backbone.registered_name
-    path = _local_file(name) if source is True else Path(source)
+    path = _required_file(name) if source is True else Path(source)
     tensors = {n[9:] if n.startswith("backbone.") else n: t for n, t in read_tensors(path).items()}
     rules, unused = backbone.imagenet.rules, backbone.imagenet.unused
     tensors = backbone.rearrange(tensors)
@@ -77,9 +77,13 @@ def _inflate(tensors: Dict[str, np.ndarray], backbone: Backbone) -> Dict[str, np
     return {**tensors, first: np.stack(turns, 1) * (3 / wanted)}
 
 
-def _local_file(name: str) -> Path:
-    places = [folder() / f"{name}{suffix}" for suffix in SUFFIXES]
-    found = next((p for p in places if p.is_file()), None)
+def local_file(name: str, place: Path) -> Optional[Path]:
+    """The weights of a backbone in the folder `place`; None where there are none."""
+    return next((p for p in (place / f"{name}{suffix}" for suffix in SUFFIXES) if p.is_file()), None)
+
+
+def _required_file(name: str) -> Path:
+    found = local_file(name, folder())
     if found is None:
         known = [n for n, e in read_index().items() if e.get("backbone") == name]
         advice = (
@@ -88,7 +92,7 @@ def _local_file(name: str) -> Path:
             else "put a torchvision, timm, mmcv or GluonCV file there"
         )
         raise CheckpointError(
-            f"no ImageNet weights of {name!r} at {places[0]} (or {', '.join(SUFFIXES[1:])}): "
-            f"{advice}, or train from scratch with model.pretrained: false"
+            f"no ImageNet weights of {name!r} at {folder() / name}{SUFFIXES[0]} "
+            f"(or {', '.join(SUFFIXES[1:])}): {advice}, or train from scratch with model.pretrained: false"
         )
     return found

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 
+from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError, ConfigError
 from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
+from mxnetseg.report.tracking import METRICS
+from mxnetseg.run_files import BEST, LAST, RECIPE, STATE, TEMPORARY, atomic_file, make_folder
+from mxnetseg.weights.checkpoint import network_arrays
 from mxnetseg.weights.loading import fill
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.rename import BOOKKEEPING, reference_info, translate
@@ -26,14 +30,14 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
 
     `nclass`: None reads it off the tensors. `data`: registered data set it is for (None: by class count).
     `options`: `create_model` keywords over the reference's own. Returns (path of the params, nclass).
+    `force`: replaces these two files where an earlier import wrote them, and nothing else (`check_target`).
     Raises CheckpointError (left-over or missing tensors are listed) and writes nothing then.
     """
     from mxnetseg.data import dataset_info
 
     out = Path(out)
     entry = reference_info(reference)
-    if out.exists() and not force:
-        raise CheckpointError(f"{out} exists: give another --out, or --force to replace it")
+    check_target(out, force)
     tensors = read_tensors(file)
     keywords = entry.options_for(tensors, **(options or {}))
     nclass = nclass or class_count(entry, keywords, tensors, file)
@@ -47,7 +51,7 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
     build["backbone"] = net.backbone.registered_name
     model = {"name": entry.model, "nclass": nclass, **build, "options": keywords}
     _write(net, {"model": model, "data": {"name": data}, "schedule": {"iterations": 1}}, out)
-    return out / "best.params", nclass
+    return out / BEST, nclass
 
 
 def class_count(entry, keywords, tensors, file):
@@ -67,18 +71,47 @@ def class_count(entry, keywords, tensors, file):
     return int(counts.pop())
 
 
+def check_target(out, force: bool) -> None:
+    """CheckpointError unless an import may write to the folder `out`: it is new or empty, or with `force`
+    what an import left there.
+
+    Runs have files of these names too, and more, which took days: they are kept.
+    """
+    out = Path(out)
+    if out.is_file():
+        raise CheckpointError(f"{out} is a file: give a folder with --out")
+    inside = {path.name for path in out.iterdir()} if out.exists() else set()
+    if not inside:
+        return
+    if not force:
+        raise CheckpointError(f"{out} exists: give another --out, or --force to replace the import in it")
+    trained = inside & {LAST, STATE, METRICS}
+    if trained:
+        raise CheckpointError(f"{out} is a training run's, it holds {min(trained)}: give another --out")
+    others = inside - {BEST, RECIPE, BEST + TEMPORARY, RECIPE + TEMPORARY}
+    if others and not {BEST, RECIPE} <= inside:
+        raise CheckpointError(f"{out} is no import's, it holds {min(others)}: give another --out")
+
+
 def _write(net, recipe, out):
+    """Both files or none, and never the recipe of one import beside the weights of another."""
     from mxnetseg.recipe import make_recipe
 
-    part = out.with_name(f"{out.name}.part{os.getpid()}")
+    recipe = make_recipe(recipe, source="the imported checkpoint")
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    make_folder(out)
     try:
-        part.mkdir(parents=True)
-        net.save_parameters(str(part / "best.params"))
-        make_recipe(recipe, source="the imported checkpoint").dump(part / "recipe.yaml")
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(part, out)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {out}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with atomic_file(out / RECIPE) as text, atomic_file(out / BEST) as weights:
+            text.write(recipe.to_yaml().encode())
+            params_file.write(weights, network_arrays(net))
+            for file in (text, weights):
+                file.flush()
+                os.fsync(file.fileno())
+            # All is on the disk. The weights get their name before the recipe, and meanwhile there is none.
+            with contextlib.suppress(FileNotFoundError):
+                (out / RECIPE).unlink()
+    except BaseException:
+        with contextlib.suppress(OSError):  # only folders that are empty go
+            for folder in made:
+                folder.rmdir()
+        raise

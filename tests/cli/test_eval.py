@@ -334,7 +334,7 @@ MISTAKES = {
     ),
     "output is a file": (
         "--checkpoint {run} --output {cut}",
-        r"cut\.params.*--output",
+        r"cut\.params.*give another",
     ),
     "options without effect": (
         "--checkpoint {run} --mode speed --ms --root x",

@@ -175,5 +175,5 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch, k
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="give another with --output"):
+    with pytest.raises(CheckpointError, match="give another"):
         files.make_folder(tmp_path / "file" / "run")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import io
+import json
 import threading
 import zipfile
 
 import pytest
 
+from mxnetseg.cli.weights import main
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights.fetch import entry_of, fetch, read_index
 
@@ -24,6 +27,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     ranges = []
 
     def do_GET(self):
+        if self.path == "/endless":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(1000):
+                    self.wfile.write(bytes(100_000))
+            return
         body = self.files.get(self.path)
         if body is None:
             self.send_error(404)
@@ -127,3 +137,102 @@ def test_the_index_is_sound():
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(CheckpointError, match="torchvision_resnet18"):
         entry_of("torchvison_resnet18")
+
+
+def test_another_file_of_that_name_is_kept_without_force(server, tmp_path):
+    (tmp_path / "net.pth").write_bytes(b"mine")
+    with pytest.raises(CheckpointError, match=r"net\.pth is there and another file .*--force"):
+        fetch(entry(server), tmp_path, progress=False)
+    assert (tmp_path / "net.pth").read_bytes() == b"mine"
+    assert fetch(entry(server), tmp_path, progress=False, force=True).read_bytes() == BODY
+
+
+def backbone_index(server, folder):
+    facts = {**entry(server), "backbone": "resnet18"}
+    (folder / "index.yaml").write_text(json.dumps([facts]))
+    return [
+        "fetch",
+        "net",
+        "--index",
+        str(folder / "index.yaml"),
+        "--out",
+        str(folder / "imagenet"),
+        "--quiet",
+    ]
+
+
+def test_weights_of_a_backbone_that_are_there_are_kept_without_force(server, tmp_path, capsys):
+    arguments = backbone_index(server, tmp_path)
+    (tmp_path / "imagenet").mkdir()
+    mine = tmp_path / "imagenet" / "resnet18.pth"
+    mine.write_bytes(b"mine")
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "resnet18.pth exists" in capsys.readouterr().err
+    assert mine.read_bytes() == b"mine" and not server.ranges
+    main([*arguments, "--force"])
+    assert mine.read_bytes() == BODY
+
+
+def test_a_target_that_cannot_be_written_is_said_before_the_download(server, tmp_path, capsys):
+    facts = {**entry(server), "reference": "mxseg_fcn_resnet18_os32", "nclass": 19, "data": "cityscapes"}
+    (tmp_path / "index.yaml").write_text(json.dumps([facts]))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("precious")
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "fetch",
+                "net",
+                "--index",
+                str(tmp_path / "index.yaml"),
+                "--out",
+                str(tmp_path / "out"),
+                "--force",
+            ]
+        )
+    assert "thesis.txt" in capsys.readouterr().err
+    assert not server.ranges
+
+
+def test_a_server_that_sends_more_than_it_should_is_left(server, tmp_path):
+    with pytest.raises(CheckpointError, match="more than 1000 bytes came"):
+        fetch(entry(server, bytes=1000, url=f"{server.url}/endless"), tmp_path, progress=False)
+    assert (tmp_path / "endless.part").stat().st_size < 10**6
+
+
+@pytest.mark.parametrize("content", [b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_zip_of_one_file_leaves_nothing_half_unpacked(content, server, tmp_path):
+    server.files["/net.zip"] = content
+    with pytest.raises(CheckpointError, match=r"no zip|holds 0 files"):
+        fetch(entry(server, url=f"{server.url}/net.zip"), tmp_path, progress=False)
+    assert not list(tmp_path.glob("*.inner"))
+
+
+GOOD = {"name": "net", "backbone": "resnet18", "url": "https://elsewhere.example/net.pth"}
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("- [", "no index"),
+        ("7", "expected a list"),
+        ("[" * 3000, "no index"),
+        ("- name: net", "reference and backbone"),
+        (json.dumps([{**GOOD, "name": "../../up"}]), "entry 1: name"),
+        (
+            json.dumps([GOOD, {**GOOD, "url": "https://elsewhere.example/.."}]),
+            "entry 2: .* no address of a file",
+        ),
+        (json.dumps([{**GOOD, "url": []}]), "no address of a file"),
+        (json.dumps([{**GOOD, "backbone": "a/b"}]), "no backbone"),
+        (json.dumps([{**GOOD, "bytes": "many"}]), "bytes is no number"),
+        ("\0", "no index"),
+    ],
+)
+def test_what_is_no_index_is_named_with_the_entry_at_fault(text, complaint, tmp_path):
+    (tmp_path / "index.yaml").write_text(text)
+    with pytest.raises(
+        CheckpointError, match=rf"index\.yaml is no index of weights: .*{complaint}|{complaint}"
+    ):
+        read_index(tmp_path / "index.yaml")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -13,15 +16,34 @@ import yaml
 from mxnetseg.cli.weights import parser
 from mxnetseg.models import create_model
 from mxnetseg.nn.surgery import named_parameters
-from mxnetseg.weights import load
+from mxnetseg.weights import importer, load
 from mxnetseg.weights.reading import TORCH_SUFFIXES
 from mxnetseg.weights.rename import reference_info, translate
 
 
-def command(*arguments):
+def command(*arguments, largest_file=None):
+    """The command in a process of its own; `largest_file`: bytes it can write to one, as on a full disk."""
+
+    def limit():
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     return subprocess.run(
-        [sys.executable, "-m", "mxnetseg.weights", *map(str, arguments)], capture_output=True, text=True
+        [sys.executable, "-m", "mxnetseg.weights", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
     )
+
+
+def one_line(done):
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def published(reference, nclass):
@@ -89,6 +111,79 @@ def test_left_over_and_missing_tensors_are_listed_and_nothing_is_written(fcn, tm
     assert "left over: surplus.weight" in done.stderr
     assert "missing: backbone.bn1.gamma" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def published_file(fcn, tmp_path_factory):
+    path = tmp_path_factory.mktemp("published") / "published.npz"
+    np.savez(path, **fcn[1])
+    return path
+
+
+REFERENCE = ("--reference", "mxseg_fcn_resnet18_os32")
+
+
+def test_force_replaces_an_import_and_leaves_what_else_is_there(published_file, tmp_path):
+    out = tmp_path / "out"
+    assert command("import", published_file, *REFERENCE, "--out", out).returncode == 0
+    before = contents(out)
+    assert set(before) == {"best.params", "recipe.yaml"}
+    assert "--force" in one_line(command("import", published_file, *REFERENCE, "--out", out))
+    (out / "best.params").write_bytes(b"older")
+    (out / "val").mkdir()
+    (out / "val" / "scores.json").write_text("{}")
+    done = command("import", published_file, *REFERENCE, "--out", out, "--force")
+    assert done.returncode == 0, done.stderr
+    assert contents(out) == {**before, "val/scores.json": b"{}"}
+
+
+@pytest.mark.parametrize(
+    "names", [["thesis.txt", "sub/notes.txt"], ["best.params", "recipe.yaml", "last.state"]]
+)
+def test_force_replaces_nothing_that_no_import_wrote(names, tmp_path, published_file):
+    for name in names:
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("precious")
+    line = one_line(command("import", published_file, *REFERENCE, "--out", tmp_path / "out", "--force"))
+    assert names[-1].split("/")[0] in line
+    assert set(contents(tmp_path / "out").values()) == {b"precious"}
+    assert len(contents(tmp_path / "out")) == len(names)
+
+
+def test_a_full_disk_leaves_no_half_import_and_the_one_before(published_file, tmp_path):
+    new = tmp_path / "new" / "deep"
+    done = command("import", published_file, *REFERENCE, "--out", new, largest_file=1 << 20)
+    assert "cannot be written" in one_line(done)
+    assert list(tmp_path.iterdir()) == []
+    old = tmp_path / "old"
+    assert command("import", published_file, *REFERENCE, "--out", old).returncode == 0
+    before = contents(old)
+    done = command("import", published_file, *REFERENCE, "--out", old, "--force", largest_file=1 << 20)
+    assert "is untouched" in one_line(done)
+    assert contents(old) == before
+
+
+def test_a_recipe_never_stands_beside_the_weights_of_another_import(fcn, tmp_path, monkeypatch):
+    recipe = {
+        "model": {"name": "fcn", "nclass": 19},
+        "data": {"name": "cityscapes"},
+        "schedule": {"iterations": 1},
+    }
+    importer._write(fcn[0], recipe, tmp_path)
+    seen = []
+    replace = os.replace
+    monkeypatch.setattr(
+        os, "replace", lambda a, b: seen.append((Path(b).name, set(contents(tmp_path)))) or replace(a, b)
+    )
+    importer._write(fcn[0], recipe, tmp_path)
+    assert [name for name, _ in seen] == ["best.params", "recipe.yaml"]
+    assert not any("recipe.yaml" in there for _, there in seen)
+
+
+@pytest.mark.parametrize("option", ["align_corners", "align_corners=[", "=true"])
+def test_an_option_that_cannot_be_read_is_one_line(option, published_file, tmp_path):
+    done = command("import", published_file, *REFERENCE, "--out", tmp_path / "out", "--option", option)
+    assert "--option" in one_line(done)
 
 
 def test_an_unknown_reference_offers_the_nearest(tmp_path):
