@@ -33,7 +33,8 @@ def scan(
             yield 0, logits, True
         return
     paired = protocol.average == "exponentials" and len(copies) == 2
-    total = WindowSum(windows, 1 if paired else len(copies))
+    turned = protocol.mirror == "picture" and copies[0]
+    total = WindowSum(windows, 1 if paired else len(copies), turned)
     for index in range(len(windows.rows)):
         first = None
         for columns, logits in _row(picture, windows, index, protocol, copies, forward):
@@ -89,11 +90,12 @@ class WindowSum:
     """The weighted mean over overlapping windows, handed out in bands of rows.
 
     copies : how often each window is added (2 with its mirrored copy)
+    turned : windows lie on the mirrored picture
     """
 
-    def __init__(self, windows: Windows, copies: int):
+    def __init__(self, windows: Windows, copies: int, turned: bool = False):
         self._windows = windows
-        self._copies = copies
+        self._copies, self._turned = copies, turned
         self._band: Optional[np.ndarray] = None  # running sum from the first row of the current windows on
         self._weights: Tuple[np.ndarray, np.ndarray]
 
@@ -104,7 +106,7 @@ class WindowSum:
             width = self._windows.size[1]
             self._band = np.zeros((part.shape[0], last - first, width), np.float32)
             rows, across = self._windows.weights(part.shape[0])
-            self._weights = rows, across * self._copies
+            self._weights = rows, (across[::-1] if self._turned else across) * self._copies
         self._band[:, : part.shape[1], slice(*columns)] += part
 
     def finish(self, index: int) -> Tuple[int, np.ndarray]:

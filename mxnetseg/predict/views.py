@@ -101,7 +101,7 @@ class Picture:
             if protocol.resample == "float":
                 self._planes = resize_map(normalizer(image), size, protocol.align_corners)
             else:
-                self._image = _RESIZES[protocol.resample](image, size)
+                self._image = resize_picture(image, size, protocol.resample)
 
     def view(self, rows: Span, columns: Span, mirrored: bool, inputs: Size) -> np.ndarray:
         """Normalized float32 (C, *inputs) of a window, filled up right and below."""
@@ -119,6 +119,11 @@ class Picture:
         if mirrored and self._pads_first:
             planes = planes[:, :, ::-1]
         return np.ascontiguousarray(planes)
+
+
+def resize_picture(image: np.ndarray, size: Size, resample: str) -> np.ndarray:
+    """uint8 (*size, C) of (H, W, C), bilinear in 8 bits by `opencv` or `pillow`."""
+    return _RESIZES[resample](image, size)
 
 
 def _resize_opencv(image: np.ndarray, size: Size) -> np.ndarray:

@@ -83,6 +83,15 @@ def test_a_checkpoint_alone_is_scored_by_the_recipe_beside_it(run_folder, capsys
     assert "protocol: whole images, own size, scale 1, no flip" in out
 
 
+def test_a_published_protocol_is_one_option_and_named_beside_the_score(run_folder, tmp_path):
+    own = scores(tmp_path, "--checkpoint", run_folder, "--limit", 1)
+    theirs = scores(tmp_path, "--checkpoint", run_folder, "--limit", 1, "--protocol", "mmseg", "--ms")
+    assert "own protocol" in own["protocol"] and "mmseg protocol" in theirs["protocol"]
+    assert "scales 0.5, 0.75, 1, 1.25, 1.5, 1.75, with flip" in theirs["protocol"]
+    fitted = scores(tmp_path, "--checkpoint", run_folder, "--limit", 1, "--resize", 128, 32)
+    assert "fitted into 128 x 32" in fitted["protocol"]
+
+
 def test_the_command_of_the_readme_works_from_another_folder_on_a_bare_file(
     repository, bare_file, cityscapes, tmp_path
 ):
