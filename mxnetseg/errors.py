@@ -36,6 +36,10 @@ class DeviceError(MxnetsegError):
     """A device that was asked for and is not there, or cannot run MXNet."""
 
 
+class EngineError(MxnetsegError):
+    """An engine that is not installed, or cannot do what is asked of it."""
+
+
 def nearest(name, known, count=3):
     """`known` names closest to `name`, best first: what an error message offers instead."""
     lowered = {k.lower(): k for k in known}

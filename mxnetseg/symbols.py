@@ -42,13 +42,14 @@ class Graph:
     data        name of the variable that stands for the image
     parameters  variable name -> structural name of the parameter, as in `.params` files; of a parameter
                 that has several structural names, the first
+    symbol      MXNet's own form
     """
 
     nodes: Tuple[Node, ...]
     outputs: Tuple[Entry, ...]
     data: str
     parameters: Dict[str, str]
-    _symbol: Any
+    symbol: mx.sym.Symbol
     _entries: Tuple[Entry, ...]
 
     def operators(self) -> Iterator[Tuple[int, Node]]:
@@ -62,12 +63,12 @@ class Graph:
 
     def shapes(self, data_shape: Tuple[int, ...]) -> Dict[Entry, Tuple[int, ...]]:
         """Shape of every entry for an image batch of `data_shape` (N, C, H, W)."""
-        _, shapes, _ = self._symbol.infer_shape(**{self.data: data_shape})
+        _, shapes, _ = self.symbol.get_internals().infer_shape(**{self.data: data_shape})
         return dict(zip(self._entries, shapes))
 
     def types(self) -> Dict[Entry, str]:
         """Type of every entry by NumPy's name (`float32`, `int32`) for a float32 image."""
-        _, types, _ = self._symbol.infer_type(**{self.data: "float32"})
+        _, types, _ = self.symbol.get_internals().infer_type(**{self.data: "float32"})
         return {entry: np.dtype(kind).name for entry, kind in zip(self._entries, types)}
 
 
@@ -75,9 +76,8 @@ def trace(net, data: str = "data") -> Graph:
     """The graph of `net(data)`: any HybridBlock of one input that returns one output or several."""
     found = net(mx.sym.var(data))
     outputs = mx.sym.Group(list(found)) if isinstance(found, (tuple, list)) else found
-    internals = outputs.get_internals()
     # The internals list every output of every node, in the order of shape inference.
-    text = json.loads(internals.tojson())
+    text = json.loads(outputs.get_internals().tojson())
     nodes = tuple(
         Node(
             node["op"],
@@ -91,7 +91,7 @@ def trace(net, data: str = "data") -> Graph:
     names: Dict[str, str] = {}
     for structural, parameter in named_parameters(net).items():
         names.setdefault(parameter.name, structural)
-    return Graph(nodes, _entries(heads), data, names, internals, _entries(text["heads"]))
+    return Graph(nodes, _entries(heads), data, names, outputs, _entries(text["heads"]))
 
 
 def image_shape(net, batch: int = 1) -> Tuple[int, int, int, int]:

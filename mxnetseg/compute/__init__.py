@@ -57,3 +57,16 @@ def _module(engine: str) -> Any:
     if engine not in _ENGINES:
         raise ConfigError(f"no engine is named {engine!r}; there are {', '.join(list_engines())}")
     return importlib.import_module(_ENGINES[engine])
+
+
+def to_torch(network: Any) -> Any:
+    """An initialized MXNet network as a `torch.nn.Module`; see `mxnetseg.compute.torch.translate.to_torch`.
+
+    Raises EngineError where PyTorch is not installed.
+    """
+    from mxnetseg.compute.torch import require_torch
+
+    require_torch()
+    from mxnetseg.compute.torch.translate import to_torch as translated
+
+    return translated(network)

@@ -1,0 +1,378 @@
+"""A traced MXNet network as a `torch.nn.Module`: Python code, one line for each operator.
+
+Parameters keep their structural names, those of `.params` files: the keys of `state_dict()` are the names of
+`network_arrays(net)`, in both directions. Layers with parameters are modules in their places (`nn.Conv2d`,
+`nn.Linear`, `BatchNorm`), so that what works on modules (hooks, freezing, counting) works here; all else is
+a function of `operators`. Nothing is fixed to a size: one module serves every image and batch size.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import operator
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from mxnetseg.compute.torch import operators
+from mxnetseg.compute.torch.layers import BatchNorm, Dropout
+from mxnetseg.errors import ConfigError
+from mxnetseg.nn.surgery import named_parameters
+from mxnetseg.symbols import VARIABLE, Entry, Graph, Node, trace
+
+# What attributes say about MXNet's own ways of computing.
+IGNORED = {"workspace", "cudnn_tune", "cudnn_off", "num_args", "key", "ndev", "output_mean_var"}
+STATISTICS = ("running_mean", "running_var")
+
+
+class TorchNetwork(nn.Module):
+    """What `to_torch` gives: `(N, C, H, W)` to the tuple of maps that the MXNet network returns.
+
+    `source` is the code that runs, for reading. Copies, pickles and compiles like any module.
+    """
+
+    def __init__(self, source: str, tree: nn.Module):
+        super().__init__()
+        self.source = source
+        self._modules, self._parameters, self._buffers = tree._modules, tree._parameters, tree._buffers
+        self._compile()
+
+    def _compile(self) -> None:
+        name = f"<translated network {id(self)}>"
+        scope: Dict[str, Any] = {"torch": torch, "operator": operator, "operators": operators}
+        exec(compile(self.source, name, "exec"), scope)
+        # Tracebacks show the line of the network.
+        linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
+        self._run = scope["run"]
+
+    def forward(self, data: Tensor) -> Tuple[Tensor, ...]:
+        return self._run(self, data)
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self._modules[name]
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_run"}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._compile()
+
+
+def to_torch(net) -> TorchNetwork:
+    """The PyTorch form of an initialized MXNet network of one input, with copies of its parameters.
+
+    In inference mode; `train()` gives batch statistics and dropout. Raises ConfigError for an operator
+    without a translation, naming its layer, and for a network whose parameters have no values yet.
+    """
+    return translate(trace(net), _parameters(net))
+
+
+def translate(graph: Graph, parameters: Mapping[str, nn.Parameter]) -> TorchNetwork:
+    """The module of a graph over `parameters`: tensors by structural name, a tied one under each of its
+    names."""
+    return _Translator(graph, dict(parameters)).module()
+
+
+def _parameters(net) -> Dict[str, nn.Parameter]:
+    made: Dict[int, nn.Parameter] = {}
+    named = {}
+    for name, parameter in named_parameters(net).items():
+        if id(parameter) not in made:
+            try:
+                value = torch.from_numpy(parameter.list_data()[0].asnumpy())
+            except RuntimeError as error:
+                raise ConfigError(f"parameter {name} has no values yet: initialize the network") from error
+            made[id(parameter)] = nn.Parameter(value, requires_grad=parameter.grad_req != "null")
+        named[name] = made[id(parameter)]
+    return named
+
+
+class _Translator:
+    """Writes the code line by line while it collects the layers that the lines name."""
+
+    def __init__(self, graph: Graph, parameters: Dict[str, nn.Parameter]):
+        self.graph = graph
+        self.parameters = parameters
+        self.first: Dict[str, str] = {}  # lines that come before all others, by what they define
+        self.lines: List[str] = []
+        self.layers: Dict[str, Tuple[nn.Module, tuple]] = {}  # path -> (module, what it was made from)
+        self.states = self._states()
+        self.turns: Dict[str, List[int]] = {}  # path of a batch norm -> places of its calls
+        self.last_use: Dict[int, int] = {}  # place of a node -> that of the last one that reads it
+
+    def _scale_of_norm(self, node: Node) -> Optional[str]:
+        return self.graph.parameter(node.inputs[1]) if node.operator in NORMS else None
+
+    def _states(self) -> set:
+        """Parameters that a batch norm moves in training."""
+        norms = (node for _, node in self.graph.operators() if node.operator in NORMS)
+        return {self.graph.parameter(entry) for node in norms for entry in node.inputs[3:]}
+
+    def module(self) -> TorchNetwork:
+        needed = self._needed()
+        for place in needed:
+            gamma = self._scale_of_norm(self.graph.nodes[place])
+            if gamma is not None:
+                self.turns.setdefault(gamma, []).append(place)
+        for place in needed:
+            node = self.graph.nodes[place]
+            self.lines.append(f"x{place} = {self.expression(place, node)}")
+            # Python would keep every map of the network until its end.
+            done = [f"x{source}" for source in self._operators(place) if self.last_use[source] == place]
+            if done:
+                self.lines.append("del " + ", ".join(done))
+        outputs = "".join(self.value(entry) + ", " for entry in self.graph.outputs)
+        body = "".join(
+            f"    {line}\n" for line in [*self.first.values(), *self.lines, f"return ({outputs.rstrip()})"]
+        )
+        tree = _tree(self.parameters, self.states, {path: layer for path, (layer, _) in self.layers.items()})
+        module = TorchNetwork(f"def run(self, {self.graph.data}):\n{body}", tree)
+        module.eval()
+        return module
+
+    def _needed(self) -> List[int]:
+        """Places of the operators that an output depends on, in order; notes who reads each last."""
+        self.last_use.update((place, len(self.graph.nodes)) for place, _ in self.graph.outputs)
+        for place, _ in reversed(list(self.graph.operators())):
+            if place in self.last_use:
+                for source in self._operators(place):
+                    self.last_use.setdefault(source, place)
+        return sorted(self.last_use)
+
+    def _operators(self, place: int) -> List[int]:
+        """Places of the operators whose results the line of a node reads."""
+        sources = {source for source, _ in self._inputs(place, self.graph.nodes[place])}
+        return sorted(k for k in sources if self.graph.nodes[k].operator != VARIABLE)
+
+    def _inputs(self, place: int, node: Node) -> Tuple[Entry, ...]:
+        """The entries that the line of a node reads: a length is read from the map that it measures."""
+        if self._is_last_index(node):
+            return self.graph.nodes[node.inputs[0][0]].inputs
+        return node.inputs
+
+    def _is_last_index(self, node: Node) -> bool:
+        if node.operator != "max" or node.attributes.get("axis") not in (None, ()):
+            return False
+        return self.graph.nodes[node.inputs[0][0]].operator == "_contrib_arange_like"
+
+    # ----- one line
+
+    def value(self, entry: Entry) -> str:
+        """The expression of an entry: a variable of the code, or a parameter."""
+        place, index = entry
+        node = self.graph.nodes[place]
+        if node.operator != VARIABLE:
+            return f"x{place}[{index}]" if node.operator in MULTIPLE else f"x{place}"
+        name = self.graph.parameter(entry)
+        if name is None:
+            return node.name
+        if name not in self.states:
+            return attribute(name)
+        # A state that the network reads is what it was before this pass moves it.
+        self.first[f"x{place}"] = f"x{place} = {attribute(name)}.clone()"
+        return f"x{place}"
+
+    def expression(self, place: int, node: Node) -> str:
+        if self._is_last_index(node):
+            (entry,) = self._inputs(place, node)
+            axis = self.graph.nodes[node.inputs[0][0]].attributes["axis"]
+            return f"operators.last_index({self.value(entry)}, {axis})"
+        layer = LAYERS.get(node.operator)
+        if layer is not None:
+            written = layer(self, place, node)
+            if written is not None:
+                return written
+        function = operators.OPERATORS.get(node.operator)
+        if function is None:
+            raise ConfigError(
+                f"operator {node.operator} of layer {node.name} has no PyTorch form "
+                f"(mxnetseg/compute/torch/operators.py has those that do)"
+            )
+        inputs = [self.value(entry) for entry in node.inputs] or [self.graph.data]
+        words = _keywords(function, node)
+        return f"{_name(function)}({', '.join([*inputs, *words])})"
+
+    def layer(
+        self, node: Node, names: Tuple[str, ...], make, *made_from, keywords: str = ""
+    ) -> Optional[str]:
+        """The call of a module that holds this node's parameters under `names`; None where they do not lie so
+        in the network (a computed weight, one shared between different layers)."""
+        paths = [self.graph.parameter(entry) for entry in node.inputs[1:]]
+        if None in paths or not paths:
+            return None
+        parent = paths[0].rpartition(".")[0]
+        if not parent or paths != [f"{parent}.{name}" for name in names]:
+            return None
+        key = (node.operator, *made_from)
+        known = self.layers.setdefault(parent, (make(), key))
+        if known[1] != key:
+            return None
+        return f"{attribute(parent)}({self.value(node.inputs[0])}{keywords})"
+
+    def own_layer(self, place: int, node: Node, module: nn.Module) -> str:
+        """The path of a module without parameters, beside the network's own."""
+        path = f"{node.operator.lower()}{place}"
+        self.layers[path] = (module, (place,))
+        return attribute(path)
+
+
+# ----- layers
+
+
+def _convolution(t: _Translator, place: int, node: Node) -> Optional[str]:
+    a = node.attributes
+    name = t.graph.parameter(node.inputs[1])
+    if name is None:
+        return None  # a computed kernel
+    groups, shape = a.get("num_group", 1), t.parameters[name].shape
+    options = dict(
+        stride=a.get("stride") or (1, 1),
+        padding=a.get("pad") or (0, 0),
+        dilation=a.get("dilate") or (1, 1),
+        groups=groups,
+        bias=not a.get("no_bias", False),
+    )
+    names = ("weight", "bias") if options["bias"] else ("weight",)
+
+    def make() -> nn.Module:
+        return nn.Conv2d(shape[1] * groups, shape[0], tuple(shape[2:]), device="meta", **options)
+
+    return t.layer(node, names, make, *options.values())
+
+
+def _deconvolution(t: _Translator, place: int, node: Node) -> Optional[str]:
+    a = node.attributes
+    shape = t.parameters[t.graph.parameter(node.inputs[1])].shape
+    groups = a.get("num_group", 1)
+    options = dict(
+        stride=a.get("stride") or (1, 1),
+        padding=a.get("pad") or (0, 0),
+        output_padding=a.get("adj") or (0, 0),
+        dilation=a.get("dilate") or (1, 1),
+        groups=groups,
+        bias=not a.get("no_bias", True),
+    )
+    names = ("weight", "bias") if options["bias"] else ("weight",)
+
+    def make() -> nn.Module:
+        return nn.ConvTranspose2d(shape[0], shape[1] * groups, tuple(shape[2:]), device="meta", **options)
+
+    return t.layer(node, names, make, *options.values())
+
+
+def _fully_connected(t: _Translator, place: int, node: Node) -> Optional[str]:
+    a = node.attributes
+    name = t.graph.parameter(node.inputs[1])
+    if name is None or a.get("flatten", True):
+        return None
+    bias = not a.get("no_bias", False)
+    outputs, inputs = t.parameters[name].shape
+
+    def make() -> nn.Module:
+        return nn.Linear(inputs, outputs, bias, device="meta")
+
+    return t.layer(node, ("weight", "bias") if bias else ("weight",), make)
+
+
+def _batch_norm(t: _Translator, place: int, node: Node) -> str:
+    a = node.attributes
+    if a.get("axis", 1) != 1:
+        raise ConfigError(f"layer {node.name}: batch norm over axis {a['axis']} has no PyTorch form")
+    options = {key: a[key] for key in ("eps", "momentum", "fix_gamma", "use_global_stats") if key in a}
+    turns = t.turns.get(t.graph.parameter(node.inputs[1]), [place])
+    found = t.layer(
+        node,
+        ("gamma", "beta", *STATISTICS),
+        lambda: BatchNorm(**options),
+        *sorted(options.items()),
+        keywords=f", turn={turns.index(place)}, turns={len(turns)}" if len(turns) > 1 else "",
+    )
+    if found is not None:
+        return found
+    states = [attribute(t.graph.parameter(entry)) for entry in node.inputs[3:]]
+    inputs = [t.value(entry) for entry in node.inputs[:3]] + states
+    return f"{t.own_layer(place, node, BatchNorm(**options))}({', '.join(inputs)})"
+
+
+def _dropout(t: _Translator, place: int, node: Node) -> str:
+    module = Dropout(node.attributes.get("p", 0.5), node.attributes.get("axes", ()))
+    return f"{t.own_layer(place, node, module)}({t.value(node.inputs[0])})"
+
+
+LAYERS = {
+    "Convolution": _convolution,
+    "Deconvolution": _deconvolution,
+    "FullyConnected": _fully_connected,
+    "BatchNorm": _batch_norm,
+    "_contrib_SyncBatchNorm": _batch_norm,
+    "Dropout": _dropout,
+}
+NORMS = ("BatchNorm", "_contrib_SyncBatchNorm")
+MULTIPLE = ("SliceChannel",)  # operators that give a list
+
+
+# ----- code
+
+
+def _name(function) -> str:
+    """How the code calls a function of `operators.OPERATORS`."""
+    if function.__module__ == operators.__name__:
+        return f"operators.{function.__name__}"
+    if function.__module__ == "_operator":
+        return f"operator.{function.__name__}"
+    return f"torch.{function.__name__}"
+
+
+def _keywords(function, node: Node) -> List[str]:
+    """The attributes as keyword arguments; ConfigError for one that the function does not have."""
+    attributes = {
+        key: value
+        for key, value in node.attributes.items()
+        if key not in IGNORED and not key.startswith("__")
+    }
+    if list(attributes) == ["scalar"]:
+        return [repr(attributes["scalar"])]
+    try:
+        known = inspect.signature(function).parameters
+    except ValueError:  # built into PyTorch: no attributes
+        known = {}
+    for key in attributes:
+        if key not in known:
+            raise ConfigError(f"operator {node.operator} of layer {node.name}: its {key} has no PyTorch form")
+    return [f"{key}={value!r}" for key, value in attributes.items()]
+
+
+def attribute(path: str) -> str:
+    """`self.a["0"].b` of the structural name `a.0.b`."""
+    parts = (f'["{part}"]' if part.isdigit() else f".{part}" for part in path.split("."))
+    return "self" + "".join(parts)
+
+
+def _tree(
+    tensors: Mapping[str, nn.Parameter], states: Collection[str], layers: Mapping[str, nn.Module]
+) -> nn.Module:
+    """Modules and parameters of dotted paths below one root; states become buffers."""
+    root = nn.Module()
+    paths: Dict[str, Optional[nn.Module]] = dict(layers)
+    for name in tensors:
+        parent = name.rpartition(".")[0]
+        while parent:
+            paths.setdefault(parent, None)
+            parent = parent.rpartition(".")[0]
+    # Numbers are no attributes in Python: what holds numbered children is a dictionary of modules.
+    numbered = {parent for parent, _, leaf in (path.rpartition(".") for path in paths) if leaf.isdigit()}
+    for path in sorted(paths, key=lambda p: (p.count("."), p)):
+        parent, _, leaf = path.rpartition(".")
+        module = paths[path] or (nn.ModuleDict() if path in numbered else nn.Module())
+        root.get_submodule(parent).add_module(leaf, module)
+    for name, tensor in tensors.items():
+        parent, _, leaf = name.rpartition(".")
+        holder = root.get_submodule(parent)
+        if name in states or leaf in STATISTICS:
+            holder.register_buffer(leaf, tensor.data)
+        else:
+            holder.register_parameter(leaf, tensor)
+    return root
