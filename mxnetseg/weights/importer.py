@@ -16,6 +16,7 @@ from mxnetseg.report.tracking import METRICS
 from mxnetseg.run_files import BEST, LAST, RECIPE, STATE, TEMPORARY, atomic_file, make_folder
 from mxnetseg.weights.checkpoint import network_arrays
 from mxnetseg.weights.loading import fill
+from mxnetseg.weights.published import published_evaluation, published_input
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.rename import BOOKKEEPING, reference_info, translate
 
@@ -50,7 +51,14 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
     build = {k: keywords.pop(k) for k in BUILD_KEYS if k in keywords}
     build["backbone"] = net.backbone.registered_name
     model = {"name": entry.model, "nclass": nclass, **build, "options": keywords}
-    _write(net, {"model": model, "data": {"name": data}, "schedule": {"iterations": 1}}, out)
+    recipe = {
+        "model": model,
+        "data": {"name": data},
+        "input": published_input(reference),
+        "evaluation": published_evaluation(reference, data, os.path.basename(file)),
+        "schedule": {"iterations": 1},
+    }
+    _write(net, recipe, out)
     return out / BEST, nclass
 
 

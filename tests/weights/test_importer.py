@@ -89,6 +89,8 @@ def test_an_imported_checkpoint_describes_itself(fcn, tmp_path):
     recipe = yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text())
     assert recipe["model"]["backbone"] == "resnet18"
     assert recipe["data"]["name"] == "cityscapes"
+    assert recipe["input"] == {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "range": 1}
+    assert recipe["evaluation"]["protocol"] == "mxnetseg" and recipe["evaluation"]["base"] == 2048
     twin, _ = load_network(tmp_path / "out" / "best.params")
     x = mx.nd.random.normal(shape=(1, 3, 64, 96))
     np.testing.assert_allclose(net(x)[0].asnumpy(), twin(x)[0].asnumpy(), rtol=1e-5, atol=1e-5)

@@ -1,0 +1,91 @@
+"""How published networks see pictures and are scored: the recipe's groups `input` and `evaluation`.
+
+An imported checkpoint carries both in its recipe, so that evaluation, demo and export feed it as its authors
+do. Sources are the publishers' configurations: mmsegmentation's test pipelines, the evaluation scripts of
+SFSegNets, SwiftNet, GluonCV and MXNetSeg. A file's name tells the crop where one architecture was
+published with several, as mmsegmentation's names do (`..._769x769_...`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Optional, Tuple
+
+_IMAGENET_255 = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], range=255)
+_IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], range=1)
+# Beginnings of reference ids; the first that fits counts.
+_INPUTS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
+    ("mmseg_cgnet", dict(mean=[72.39239876, 82.90891754, 73.15835921], std=[1.0, 1.0, 1.0], range=255)),
+    ("mmseg_segmenter", dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], range=255)),
+    ("mmseg_", _IMAGENET_255),
+    ("mmsfnet_", _IMAGENET_255),
+    # These networks standardize values of 0 to 255 themselves.
+    ("swiftnet", dict(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0], range=255)),
+    ("", _IMAGENET),
+)
+_PUBLISHERS = (
+    ("mmseg_", "mmseg"),
+    ("mmsfnet_", "mmseg"),
+    ("swiftnet", "mmseg"),
+    ("gluoncv_", "gluoncv"),
+    ("mxseg_", "mxnetseg"),
+    ("ace_", "own"),
+    ("", "sfsegnets"),
+)
+# Architectures of mmsegmentation that are scored with sliding windows: crop -> stride.
+_SLIDING = (
+    ("mmseg_setr", {512: 341, 768: 512}),
+    ("mmseg_segformer", {1024: 768}),
+    ("mmseg_segmenter", {512: 480, 640: 608}),
+)
+# GluonCV's and MXNetSeg's base and crop sizes.
+_BASE_AND_CROP = {"cityscapes": (2048, 768)}
+_GLUONCV_SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
+
+
+def published_input(reference: str) -> Dict[str, Any]:
+    """The recipe's group `input` for a reference id: mean, std and the range they are stated for."""
+    return {key: list(v) if isinstance(v, list) else v for key, v in _of(reference, _INPUTS).items()}
+
+
+def published_evaluation(reference: str, data: str, file: str = "") -> Dict[str, Any]:
+    """The recipe's group `evaluation` that single-scale scores of a reference on a data set were taken with.
+
+    `file`: name of the checkpoint's file. GluonCV publishes scores of several scales with flip only.
+    """
+    protocol = _of(reference, _PUBLISHERS)
+    if protocol == "mmseg":
+        if reference.startswith("swiftnet"):
+            return {"protocol": "mmseg", "mode": "whole"}
+        return {"protocol": "mmseg", **_mmseg(reference, data, _crop(file))}
+    if protocol in ("gluoncv", "mxnetseg"):
+        base, crop = _BASE_AND_CROP.get(data, (520, 480))
+        several = dict(scales=list(_GLUONCV_SCALES), flip=True) if protocol == "gluoncv" else {}
+        return {"protocol": protocol, "base": base, "crop": crop, **several}
+    return {"protocol": protocol} if protocol == "own" else {"protocol": protocol, "mode": "whole"}
+
+
+def _mmseg(reference: str, data: str, crop: Optional[int]) -> Dict[str, Any]:
+    streets = data == "cityscapes"
+    usual = 1024 if streets else 512
+    strides = _of(reference, (*_SLIDING, ("", {})))
+    if crop is None and strides:
+        crop = {("mmseg_setr", True): 768}.get((reference[:10], streets), usual)
+    if data == "pascal_context":  # its own pictures are small and slid over
+        return {"resize": [520, 520], "mode": "slide", "crop": 480, "stride": 320}
+    # Windows of 769 and 768 pixels come with pictures one pixel larger than they are.
+    resize = [2049, 1025] if crop in (768, 769) else [2048, crop if crop == 640 else usual]
+    stride = 513 if crop == 769 else strides.get(crop)
+    if stride is None:
+        return {"resize": resize, "mode": "whole"}
+    return {"resize": resize, "mode": "slide", "crop": crop, "stride": stride}
+
+
+def _crop(file: str) -> Optional[int]:
+    """The height in a name such as `pspnet_r50-d8_769x769_40k_cityscapes.pth`."""
+    found = re.search(r"(?:^|[_-])(\d{3,4})x\d{3,4}(?:[_.-]|$)", file)
+    return int(found[1]) if found else None
+
+
+def _of(reference: str, table: Any) -> Any:
+    return next(value for beginning, value in table if reference.startswith(beginning))
