@@ -12,6 +12,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.nn.pool import adaptive_avg_pool
+from mxnetseg.nn.prelu import PReLU
 
 EPSILON = 1e-3
 
@@ -22,7 +23,7 @@ class NormAct(HybridBlock):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=channels, epsilon=EPSILON)
-        self.act = nn.PReLU(in_channels=channels)
+        self.act = PReLU(channels)
 
     def hybrid_forward(self, F, x):
         return self.act(self.bn(x))

@@ -13,7 +13,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.nn.layers import ConvUnit
-from mxnetseg.nn.prelu import PReLUUnit
+from mxnetseg.nn.prelu import PReLU, PReLUUnit
 
 WIDTH = 16
 # Channels of a stage and the rates of its modules; the first two stages end in a module of stride 2.
@@ -55,7 +55,7 @@ class PyramidModule(HybridBlock):
         self.compact = ConvUnit(channels, channels, strides=stride, act=None)
         same = in_channels == channels and stride == 1
         self.shortcut = None if same else ConvUnit(in_channels, channels, 1, stride, act=None)
-        self.act = nn.PReLU()
+        self.act = PReLU()
 
     def hybrid_forward(self, F, x):
         residual = x if self.shortcut is None else self.shortcut(x)
