@@ -14,19 +14,27 @@ DETERMINISTIC = {
 }
 
 
-def several_cpu_contexts(names: Optional[Sequence[str]]) -> None:
-    """For each CPU context among the arguments of `--ctx` a worker of the engine and a share of the cores. To
-    be called before MXNet is imported."""
-    count = cpu_contexts(names)
-    if count > 1:
-        _at_least("MXNET_CPU_WORKER_NTHREADS", count)
+def prepare(
+    contexts: Optional[Sequence[str]] = None, joined: bool = False, deterministic: bool = False
+) -> None:
+    """Set what the devices and the recipe need. To be called before MXNet is imported.
+
+    contexts       names of devices; each of several CPUs gets an engine worker and a share of the cores.
+    joined         several CPU contexts train as one, with all cores (see `compute.training_devices`).
+    deterministic  the same bits every time, on a CPU.
+    """
+    cpus = cpu_contexts(contexts)
+    if cpus > 1:
+        _at_least("MXNET_CPU_WORKER_NTHREADS", cpus)
         cores = available_cores()
-        if cores:
-            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
+        if cores and not joined:
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // cpus)))
+    if deterministic:
+        os.environ.update(DETERMINISTIC)
 
 
 def cpu_contexts(names: Optional[Sequence[str]]) -> int:
-    """How many of the arguments of `--ctx` name the CPU."""
+    """How many of the names of devices name the CPU."""
     return sum(name.lower().startswith("cpu") for name in names or ())
 
 

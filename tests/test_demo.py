@@ -23,7 +23,7 @@ def run_folder(tmp_path_factory, repository):
     """A run folder with an untrained network of the smallest kind."""
     folder = tmp_path_factory.mktemp("run")
     recipe = load_recipe(
-        repository / "configs" / "sfnet" / "resnet18_synthetic.yaml",
+        repository / "configs" / "sfnet" / "synthetic.yaml",
         {"model.backbone": "mobilenetv2_0.25", "model.options": {"width": 16}},
     )
     net = create_model("sfnet", 19, backbone="mobilenetv2_0.25", width=16)

@@ -1,6 +1,1 @@
-"""The commands. Each module parses arguments and calls the engine; none computes anything."""
-
-from mxnetseg.compat import require_packages
-
-# Before the imports of any command: where requirements are missing, one line and status 2.
-require_packages()
+"""The commands, a module each: they parse arguments and call the room that does the work."""

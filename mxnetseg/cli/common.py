@@ -1,50 +1,30 @@
-"""What every command shares: one line and status 2 for what a user did wrong, and common arguments."""
+"""Arguments that several commands have. Importing this ends a command that lacks packages in one line."""
 
 from __future__ import annotations
 
-import os
-import sys
+import argparse
 
-from mxnetseg.errors import MxnetsegError
+from mxnetseg.cli.parsing import EXIT_USER_ERROR, Parser, run
+from mxnetseg.compat import require_packages
 
-EXIT_USER_ERROR = 2
+__all__ = ["EXIT_USER_ERROR", "Parser", "add_context_argument", "add_set_argument", "run"]
 
-
-def run(command, argv=None):
-    """Call `command(argv)` and end the process with its status unless that is 0 (or None).
-
-    MxnetsegError becomes `error: <line>` on stderr and status 2; Ctrl-C status 130; a reader that closed
-    the pipe (`| head`) status 141. Anything else is a bug and keeps its traceback.
-    """
-    try:
-        status = command(argv)
-    except MxnetsegError as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
-    if status:
-        sys.exit(status)
-    return 0
+# Before the command imports anything that needs them.
+require_packages()
 
 
-def add_context_argument(parser):
+def add_context_argument(parser: argparse._ActionsContainer) -> None:
     """`--ctx`, read by `mxnetseg.compute.devices.contexts`."""
     parser.add_argument(
         "--ctx",
         nargs="+",
         metavar="DEV",
         help="GPU numbers (0 1 2 3), or cpu; `cpu cpu` computes on two CPU contexts, which synchronized norm "
-        "trains as one. "
-        "Default: every GPU there is, else the CPU",
+        "trains as one. Default: every GPU there is, else the CPU",
     )
 
 
-def add_set_argument(parser):
+def add_set_argument(parser: argparse._ActionsContainer) -> None:
     """`--set key=value`, for any field of the recipe."""
     parser.add_argument(
         "--set",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
-import yaml
-
-from mxnetseg.cli.common import run
+from mxnetseg.cli.common import Parser, run
 from mxnetseg.data import DATASETS, Dataset, create_dataset, dataset_info, list_datasets
 from mxnetseg.errors import ConfigError, DatasetError
+from mxnetseg.recipe import parse_settings
 
 _EXAMPLES = """
 examples:
@@ -26,20 +25,14 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        raise ConfigError(f"{message} (--help lists the options)")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Arguments of `python -m mxnetseg.data`."""
-    top = _Parser(
-        prog="python -m mxnetseg.data",
+    top = Parser(
+        "python -m mxnetseg.data",
         description="Prepare data sets, check them, look at them, pack them.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    commands = top.add_subparsers(dest="command", required=True)
 
     one = commands.add_parser("list", help="the data sets there are, or the facts of one")
     one.add_argument("name", nargs="?", help="data set; none: all of them")
@@ -174,8 +167,8 @@ def _check(arguments: argparse.Namespace) -> None:
     bad = sum(len(report.bad) for report in reports)
     if bad:
         raise DatasetError(
-            f"{bad} damaged or unusable samples (listed above); replace the files, or train with "
-            f"--skip-bad-samples"
+            f"{bad} damaged or unusable samples (listed above): replace the files, or train with "
+            f"data.skip_bad_samples: true"
         )
 
 
@@ -266,17 +259,8 @@ def _datasets(arguments: argparse.Namespace) -> List[Dataset]:
     return found
 
 
-def _options(settings: List[str]) -> dict:
-    options = {}
-    for text in settings:
-        key, equal, value = text.partition("=")
-        if not equal:
-            raise ConfigError(f"--options {text}: expected key=value")
-        try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--options {text}: {error}") from error
-    return options
+def _options(settings: List[str]) -> Dict[str, Any]:
+    return parse_settings(settings, "--options")
 
 
 _COMMANDS = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
-from mxnetseg.cli.common import add_context_argument, add_set_argument, run
-from mxnetseg.environment import several_cpu_contexts
+from mxnetseg import environment
+from mxnetseg.cli.common import Parser, add_context_argument, add_set_argument, run
 from mxnetseg.errors import ConfigError, DatasetError, nearest
+from mxnetseg.recipe import parse_settings
 
 MODES = ("val", "test", "testval", "speed")
 
@@ -29,18 +30,12 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise ConfigError(f"{message} (--help lists the options)")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Arguments of eval.py."""
-    p = _Parser(
-        prog="eval.py",
+    p = Parser(
+        "eval.py",
         description="Score a checkpoint on a labelled split, or write its predictions.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = p.add_argument_group("what")
     what.add_argument(
@@ -153,7 +148,7 @@ def main(argv=None):
 def _evaluate(argv=None):
     options = parser().parse_args(argv)
     _check(options)
-    several_cpu_contexts(options.ctx)
+    environment.prepare(options.ctx)
 
     if options.mode == "speed":
         return _speed(options)
@@ -293,7 +288,8 @@ def _recipe(options):
     """The recipe beside the checkpoint, or the one found by --model, --backbone and --data."""
     from mxnetseg.predict.session import recipe_of
 
-    return recipe_of(options.checkpoint, options.model, options.backbone, options.data, options.settings)
+    settings = parse_settings(options.settings, "--set")
+    return recipe_of(options.checkpoint, options.model, options.backbone, options.data, settings)
 
 
 def _protocol(options, recipe, dataset):

@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple, Type
 
-from mxnetseg.cli.common import add_context_argument, add_set_argument, run
-from mxnetseg.compat import available_cores
-from mxnetseg.environment import DETERMINISTIC, cpu_contexts, several_cpu_contexts
-from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.cli.common import Parser, add_context_argument, add_set_argument, run
+from mxnetseg.environment import prepare
+from mxnetseg.errors import ConfigError
+from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
+from mxnetseg.runs import check_free, is_unfinished, resumed, run_folder
+
+# Recipe field -> the argument that is short for it.
+SHORTHANDS = {
+    "model.name": "model",
+    "model.backbone": "backbone",
+    "data.name": "data",
+    "data.root": "root",
+    "data.batch_size": "batch_size",
+    "data.workers": "workers",
+    "schedule.epochs": "epochs",
+    "optimizer.lr": "lr",
+    "augment.crop": "crop",
+    "seed": "seed",
+    "deterministic": "deterministic",
+    "init_from": "init_from",
+    "output_dir": "output",
+}
+# What messages of other rooms advise, and the flag for it.
+FLAGS = {
+    **{key: "--" + name.replace("_", "-") for key, name in SHORTHANDS.items()},
+    "recipe file": "--recipe",
+    "be resumed": "--resume",
+    "be overwritten": "--overwrite",
+}
 
 EPILOG = """\
 examples
   python train.py --model sfnet --ctx 0 1 2 3 --wandb proj
-      configs/sfnet/resnet18_cityscapes.yaml on four GPUs, tracked by Weights & Biases
+      configs/sfnet/cityscapes.yaml on four GPUs, tracked by Weights & Biases
   python train.py --model sfnet --data camvid --root ../shared/camvid --ctx cpu
   python train.py --model fcn --data synthetic --epochs 2 --crop 128 256
   python train.py --recipe my.yaml --set optimizer.lr=0.02 loss.class_weights=auto
@@ -28,14 +53,13 @@ default. Ctrl-C and SIGTERM save before they end the run.
 """
 
 
-def parser():
+def parser() -> Parser:
     """Arguments of `train.py`."""
-    p = argparse.ArgumentParser(
-        prog="train.py",
-        description="Train a segmentation network. The recipe is configs/<model>/<backbone>_<data>.yaml, or "
-        "the file given; what is given here wins over it.",
+    p = Parser(
+        "train.py",
+        description="Train a segmentation network. The recipe is configs/<model>/<data>.yaml, or the file "
+        "given; what is given here wins over it.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = p.add_argument_group("what to train")
     what.add_argument("--model", metavar="NAME", help="architecture (python -m mxnetseg.models lists them)")
@@ -97,32 +121,25 @@ def parser():
     return p
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Entry point: trains and returns 0, or ends the process with status 2, 130 or 143."""
-    return run(_train, argv)
+    return run(_train, argv, FLAGS)
 
 
-def _train(argv):
-    argv = sys.argv[1:] if argv is None else list(argv)
+def _train(argv: Optional[List[str]]) -> int:
     options = parser().parse_args(argv)
     if options.fields:
         print(describe_fields())
         return 0
-    # Before anything loads MXNet.
-    threads_given = "OMP_NUM_THREADS" in os.environ
-    several_cpu_contexts(options.ctx)
-    recipe, run_dir, resume = resolve(options)
-    if recipe.model.norm == "syncbn" and not threads_given and cpu_contexts(options.ctx) > 1:
-        # The trainer joins them into one context, to which all cores belong.
-        _settle_environment({"OMP_NUM_THREADS": str(available_cores() or os.cpu_count())}, argv)
-    if recipe.deterministic:
-        _settle_environment(DETERMINISTIC, argv)
-
+    recipe, folder, resume = chosen(options)
+    # MXNet reads its environment when it is loaded, which the next imports do.
+    joined = recipe.model.norm == "syncbn"
+    prepare(options.ctx, joined=joined, deterministic=recipe.deterministic)
     from mxnetseg.train.run import train
     from mxnetseg.train.signals import Interrupted
 
     try:
-        result = train(recipe, run_dir, options.ctx, resume, options.wandb, options.quiet)
+        result = train(recipe, folder, options.ctx, resume, options.wandb, options.quiet)
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.status
@@ -133,97 +150,44 @@ def _train(argv):
         else "no validation"
     )
     # A run shorter than its logging interval has no numbers.
-    written = "weights, numbers and report.html" if (run_dir / "report.html").exists() else "weights"
-    print(f"{score}; {written} are in {run_dir}")
+    written = "weights, numbers and report.html" if (folder / "report.html").exists() else "weights"
+    print(f"{score}; {written} are in {folder}")
     return 0
 
 
-def resolve(options):
+def chosen(options: argparse.Namespace) -> Tuple[Recipe, Path, bool]:
     """(recipe, run folder, whether to resume) of parsed arguments."""
-    from mxnetseg import run_files as files
-
-    given = shorthand(options)
+    given = overrides(options)
     if options.resume and options.resume != "auto":
         if options.recipe:
             raise ConfigError(
                 "--resume RUN takes the recipe saved in the run: leave --recipe out, change it with --set"
             )
-        return _resume(options.resume, options, given, files)
-    recipe = find(options, given)
-    run_dir = recipe.run_dir(_default_backbone(recipe))
-    meta = files.read_meta(run_dir)
-    if meta is not None and options.resume == "auto" and not meta.get("finished"):
-        # The command that started it may be typed again: the run's own recipe is the same, resolved.
-        return _resume(run_dir, options, given, files)
-    if meta is not None and not options.overwrite:
-        state = "a finished run" if meta.get("finished") else "an unfinished run (continue it with --resume)"
-        raise CheckpointError(
-            f"{run_dir}: holds {state}: give another folder with --output, or --overwrite it"
-        )
-    return recipe, run_dir, False
-
-
-def _resume(run, options, given, files):
-    from mxnetseg.recipe import load_recipe
-
-    run_dir = Path(run)
-    run_dir = run_dir if run_dir.is_dir() else run_dir.parent
-    for name in ("model.name", "data.name", "model.backbone"):
-        given.pop(name, None)
-    recipe_file = run_dir / files.RECIPE
-    if not recipe_file.is_file() or not (run_dir / files.STATE).is_file():
-        raise CheckpointError(
-            f"{run}: no training state to resume from; expected the folder of a "
-            f"run, with {files.STATE} and {files.RECIPE}"
-        )
-    recipe = load_recipe(recipe_file, given)
-    if files.read_meta(run_dir).get("finished") and not _longer(options, given):
-        raise CheckpointError(f"{run_dir}: this run is finished; to train on, give more --epochs")
-    return recipe, run_dir, True
-
-
-def _longer(options, given):
-    return any(key in given for key in ("schedule.epochs", "schedule.iterations"))
-
-
-def find(options, given):
-    """The recipe that the arguments mean."""
-    from mxnetseg.recipe import find_recipe, load_recipe
-
+        return (*resumed(options.resume, given), True)
     if options.recipe:
-        return load_recipe(options.recipe, given)
-    if not options.model:
+        recipe = load_recipe(options.recipe, given)
+    elif options.model:
+        recipe = find_recipe(options.model, options.backbone, options.data or "cityscapes", given)
+    else:
         raise ConfigError("give --model (such as sfnet or fcn) or --recipe FILE; --help shows examples")
-    file, overrides, notes = find_recipe(options.model, options.backbone, options.data or "cityscapes")
-    recipe = load_recipe(file, {**overrides, **given})
-    recipe.notes[:0] = notes
-    return recipe
+    folder = run_folder(recipe)
+    if options.resume and is_unfinished(folder):
+        # The command that started it may be typed again: the run's own recipe is the same, resolved.
+        return (*resumed(folder, given), True)
+    if not options.overwrite:
+        check_free(folder)
+    return recipe, folder, False
 
 
-def shorthand(options):
+def overrides(options: argparse.Namespace) -> Dict[str, Any]:
     """Dotted recipe keys that the arguments give; `--set` wins over the shorthands."""
-    from mxnetseg.recipe import parse_overrides
-
-    pairs = {
-        "model.name": options.model,
-        "model.backbone": options.backbone,
-        "data.name": options.data,
-        "data.root": options.root,
-        "data.batch_size": options.batch_size,
-        "data.workers": options.workers,
-        "schedule.epochs": options.epochs,
-        "optimizer.lr": options.lr,
-        "augment.crop": _crop(options.crop),
-        "seed": options.seed,
-        "deterministic": options.deterministic,
-        "init_from": options.init_from,
-        "output_dir": options.output,
-    }
-    given = {key: value for key, value in pairs.items() if value is not None}
-    return {**given, **parse_overrides(options.settings)}
+    given = {key: getattr(options, name) for key, name in SHORTHANDS.items()}
+    given["augment.crop"] = _crop(options.crop)
+    given = {key: value for key, value in given.items() if value is not None}
+    return {**given, **parse_settings(options.settings, "--set")}
 
 
-def _crop(values):
+def _crop(values: Optional[List[int]]) -> Any:
     if values is None:
         return None
     if len(values) > 2:
@@ -231,33 +195,11 @@ def _crop(values):
     return values[0] if len(values) == 1 else values
 
 
-def _default_backbone(recipe):
-    from mxnetseg.models import model_info
-
-    return model_info(recipe.model.name).get("backbone") or ""
-
-
-def _settle_environment(needed, argv):
-    """Settings that only the recipe tells, but that MXNet reads when loaded: it is loaded anew."""
-    if all(os.environ.get(key) == value for key, value in needed.items()):
-        return
-    os.environ.update(needed)
-    if "mxnet" in sys.modules:
-        package_root = str(Path(__file__).resolve().parents[2])
-        paths = [package_root, os.environ.get("PYTHONPATH")]
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "mxnetseg.cli.train", *argv])
-
-
-def describe_fields():
+def describe_fields() -> str:
     """All fields of a recipe as text: dotted key, default, meaning."""
-    from mxnetseg.recipe import Group, Recipe
-
     lines = []
 
-    def walk(kind, prefix):
+    def walk(kind: Type[Group], prefix: str) -> None:
         for name, field in kind.model_fields.items():
             annotation = field.annotation
             if isinstance(annotation, type) and issubclass(annotation, Group):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
+import fnmatch
 from pathlib import Path
 
-from mxnetseg.cli.common import run
+from mxnetseg.cli.common import Parser, run
 from mxnetseg.errors import CheckpointError
-from mxnetseg.recipe import parse_overrides
+from mxnetseg.places import imagenet_folder
+from mxnetseg.recipe import parse_settings
+from mxnetseg.weights import reference_info, references
+from mxnetseg.weights.fetch import entry_of, fetch, read_index
 
 
-def parser():
+def parser() -> Parser:
     """Arguments of `python -m mxnetseg.weights`."""
-    p = argparse.ArgumentParser(
-        prog="python -m mxnetseg.weights",
+    p = Parser(
+        "python -m mxnetseg.weights",
         description="Use published checkpoints of SFSegNets, mmsegmentation, GluonCV, MXNetSeg, SwiftNet and "
         "AceCoooool/segmentation with the networks of this library.",
     )
@@ -66,11 +69,6 @@ def _weights(argv=None):
 
 
 def _list(options):
-    import fnmatch
-
-    from mxnetseg.weights import reference_info, references
-    from mxnetseg.weights.fetch import read_index
-
     if options.references:
         for name in references(options.pattern):
             print(f"{name:<44} {reference_info(name).model}")
@@ -84,14 +82,13 @@ def _list(options):
 
 
 def _fetch(options):
-    from mxnetseg.weights import imagenet
-    from mxnetseg.weights.fetch import entry_of, fetch
+    from mxnetseg.weights.imagenet import local_file
     from mxnetseg.weights.importer import check_target
 
     entry = entry_of(options.name, options.index)
     if "backbone" in entry:
-        folder = Path(options.out or imagenet.folder())
-        present = imagenet.local_file(entry["backbone"], folder)
+        folder = Path(options.out or imagenet_folder())
+        present = local_file(entry["backbone"], folder)
         if present and not options.force:
             raise CheckpointError(f"{present} exists: give another --out, or --force to replace it")
         path = fetch(entry, folder / "downloads", not options.quiet, options.force)
@@ -123,7 +120,7 @@ def _import(options):
         out,
         options.nclass,
         options.data,
-        parse_overrides(options.option, "--option"),
+        parse_settings(options.option, "--option"),
         options.force,
     )
 

@@ -17,7 +17,7 @@ from mxnetseg.errors import CheckpointError
 from mxnetseg.facts import model_info
 from mxnetseg.predict.evaluation import make_predictor, make_protocol
 from mxnetseg.predict.predictor import Predictor
-from mxnetseg.recipe import Recipe, find_recipe, load_recipe, parse_overrides
+from mxnetseg.recipe import Recipe, find_recipe, load_recipe
 from mxnetseg.recipe.protocol import SCALES, Protocol
 from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
 
@@ -86,8 +86,7 @@ def recipe_of(
         raise CheckpointError(
             f"{path}: no {RECIPE} beside it to say what it is: give its model and data set (and backbone)"
         )
-    file, overrides, _ = find_recipe(model, backbone, data)
-    return load_recipe(file, {**overrides, **parse_overrides(settings)})
+    return find_recipe(model, backbone, data, settings)
 
 
 def dataset_of(

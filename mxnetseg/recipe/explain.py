@@ -18,7 +18,7 @@ def explain(error: ValidationError, source: str, overrides: Dict[str, Any]) -> s
     first = problems[0]
     location = tuple(part for part in first["loc"] if isinstance(part, int) or part.isidentifier())
     key = ".".join(str(part) for part in first["loc"] if not _is_union_tag(part))
-    where = "--set" if _dotted(location) in overrides else f"{source}:"
+    where = "command line:" if _dotted(location) in overrides else f"{source}:"
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
         close = _deep_matches(first["loc"][-1], exact=True) or nearest(first["loc"][-1], known)

@@ -251,14 +251,6 @@ class Recipe(Group):
     def notes(self) -> List[str]:
         return self._notes
 
-    def run_dir(self, model_backbone: str = "") -> Path:
-        """Folder of the run."""
-        if self.output_dir:
-            return Path(self.output_dir)
-        backbone = self.model.backbone or model_backbone
-        parts = [self.model.name, backbone, self.data.name]
-        return Path("weights", "runs", "_".join(part for part in parts if part))
-
     def dump(self, path) -> None:
         """Write the resolved recipe as YAML, every field stated."""
         Path(path).write_text(self.to_yaml(), encoding="utf-8")

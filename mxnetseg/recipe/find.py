@@ -1,79 +1,145 @@
-"""Finding the recipe of a model on a data set under configs/."""
+"""Finding the recipe of a model on a data set under configs/, and composing one where there is no file.
+
+configs/<model>/<data>.yaml                the model's recipe on a data set
+configs/<model>/<backbone>_<data>.yaml     the same with another backbone
+configs/_base_/<data>.yaml                 the data set's part of a recipe (see `compose`)
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from mxnetseg.data import list_datasets
 from mxnetseg.errors import ConfigError, nearest
+from mxnetseg.facts import default_backbone, model_info
+from mxnetseg.places import configs_folders
+from mxnetseg.recipe.compose import compose, model_part, replaces_optimizer, with_backbone
+from mxnetseg.recipe.fields import Recipe
+from mxnetseg.recipe.load import Overrides, make_recipe, merge, parse_overrides, read_values
 
-PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def configs_folders() -> List[Path]:
-    """Where recipes are looked for: in the installed package, in the checkout, in the current folder."""
-    folders = [PACKAGE / "configs", PACKAGE.parent / "configs", Path.cwd() / "configs"]
-    seen, unique = set(), []
-    for folder in folders:
-        if folder.is_dir() and folder.resolve() not in seen:
-            seen.add(folder.resolve())
-            unique.append(folder)
-    return unique
+# Whose recipe on another data set is a model's usual training, best first.
+_USUAL = ("cityscapes", "ade20k")
+# The optimizer of an architecture that has no recipe at all.
+_GENERAL = "_base_/mmsegmentation.yaml"
 
 
-def find_recipe(model: str, backbone: Optional[str] = None, dataset: str = "cityscapes"):
-    """(file, overrides, notes) of the recipe for a model on a data set.
+class Found(NamedTuple):
+    """A recipe file of a model: its data set, its backbone, and the values in it, bases included."""
 
-    The file is configs/<model>/<backbone>_<dataset>.yaml. Where a backbone is asked for that has no file of
-    its own the model's recipe with another backbone serves with the backbone replaced; where the
-    model has none at all for this data set, configs/_base_/<dataset>.yaml with the model put in. Both are
-    said in the notes. Without a backbone the recipe with the architecture's default one is preferred.
+    file: Path
+    data: str
+    backbone: str
+    values: Dict[str, Any]
+
+    @property
+    def is_default(self) -> bool:
+        return self.file.stem == self.data
+
+
+def find_recipe(
+    model: str, backbone: Optional[str] = None, dataset: str = "cityscapes", overrides: Overrides = None
+) -> Recipe:
+    """The recipe for a model on a data set, with `overrides` on top; its `notes` say how it came about.
+
+    There is one for every registered model and data set: the file of that name; else the model's recipe on
+    that data set with the backbone replaced; else the model's part of its usual recipe with the data set's
+    part. RegistryError with the nearest names for a model or data set that there is not.
     """
-    files = _recipes_of(model)
-    wanted = [backbone] if backbone else [_default_backbone(model)]
-    for name in wanted:
-        if name and f"{name}_{dataset}" in files:
-            return files[f"{name}_{dataset}"], {}, []
-    others = sorted(stem for stem in files if stem.endswith(f"_{dataset}"))
-    if others and not backbone:
-        return files[others[0]], {}, []
-    if others:
-        note = f"no recipe {model}/{backbone}_{dataset}.yaml: using {others[0]}.yaml with backbone {backbone}"
-        return files[others[0]], {"model.backbone": backbone}, [note]
-    for folder in configs_folders():
-        general = folder / "_base_" / f"{dataset}.yaml"
-        if general.is_file():
-            note = f"no recipe of {model} for {dataset}: using the data set's general one, {general.name}"
-            overrides = {"model.name": model}
-            if backbone:
-                overrides["model.backbone"] = backbone
-            return general, overrides, [note]
-    raise ConfigError(_no_recipe(model, backbone, dataset, files))
+    model_info(model)
+    if dataset not in list_datasets():
+        close = nearest(dataset, list_datasets()) or list_datasets()
+        raise ConfigError(f"no data set is named {dataset!r}; did you mean {' or '.join(close)}?")
+    given = parse_overrides(overrides)
+    found = _recipes_of(model)
+    values, source, notes = _values(model, backbone, dataset, found)
+    recipe = make_recipe(values, given, source=source)
+    recipe.notes[:0] = notes
+    return recipe
 
 
-def _recipes_of(model: str) -> Dict[str, Path]:
+def _values(
+    model: str, backbone: Optional[str], dataset: str, found: List[Found]
+) -> Tuple[Dict[str, Any], str, List[str]]:
+    chosen = _pick([one for one in found if one.data == dataset], backbone)
+    notes: List[str] = []
+    if chosen:
+        values, source = chosen.values, str(chosen.file)
+        if backbone and backbone != chosen.backbone:
+            notes.append(
+                f"no recipe {model}/{backbone}_{dataset}.yaml: {chosen.file.name} with another backbone"
+            )
+    else:
+        part = _data_part(dataset)
+        chosen = _pick(_usual(found), backbone)
+        if chosen:
+            own, origin = model_part(chosen.values), f"{model}/{chosen.file.name}"
+        else:
+            own, origin = model_part(read_values(_file(_GENERAL))), _GENERAL
+            own["model"]["name"] = model
+        values, notes = compose(own, chosen.values if chosen else {}, read_values(part))
+        source = f"{origin} with {part.parent.name}/{part.name}"
+        rest = f"the rest as in {part.parent.name}/{part.name}"
+        notes.insert(0, f"no recipe of {model} for {dataset}: model and training as in {origin}, {rest}")
+    if backbone and chosen and backbone != chosen.backbone:
+        values, left_out = with_backbone(values, backbone, same_family(backbone, chosen.backbone))
+        notes += left_out
+    elif backbone:
+        values = merge(values, {"model": {"backbone": backbone}})
+    return values, source, notes
+
+
+def same_family(one: str, other: str) -> bool:
+    """Whether two backbones have one name but for depth and variant: resnet18 and resnet101_v1s."""
+    return re.match(r"[a-z]+", one)[0] == re.match(r"[a-z]+", other)[0]
+
+
+def _pick(found: List[Found], backbone: Optional[str]) -> Optional[Found]:
+    """The recipe with that backbone, else the nearest: of its family, the default one before others."""
+    ordered = sorted(found, key=lambda one: (not one.is_default, one.file.name))
+    if backbone and re.match(r"[a-z]+", backbone):
+        for fits in (lambda one: one.backbone == backbone, lambda one: same_family(one.backbone, backbone)):
+            near = [one for one in ordered if fits(one)]
+            if near:
+                return near[0]
+    return ordered[0] if ordered else None
+
+
+def _usual(found: List[Found]) -> List[Found]:
+    """The model's recipes on the data set whose training is its usual one: not a short run from scratch."""
+    for data in (*_USUAL, *sorted({one.data for one in found})):
+        chosen = [one for one in found if one.data == data]
+        if chosen and not replaces_optimizer(read_values(_data_part(data))):
+            return chosen
+    return []
+
+
+def _recipes_of(model: str) -> List[Found]:
+    """The recipes of a model whose names say data set and backbone; variants, which `train.py` takes by
+    their file's name only, are left out."""
     files: Dict[str, Path] = {}
     for folder in configs_folders():
         for file in sorted((folder / model).glob("*.yaml")):
             files.setdefault(file.stem, file)
-    return files
+    found = []
+    for stem, file in files.items():
+        values = read_values(file)
+        data = (values.get("data") or {}).get("name")
+        group = values.get("model") or {}
+        backbone = group.get("backbone") or default_backbone(model, group.get("form") or "paper")
+        if stem in (data, f"{backbone}_{data}"):
+            found.append(Found(file, data, backbone, values))
+    return found
 
 
-def _no_recipe(model, backbone, dataset, files) -> str:
-    from mxnetseg.data import list_datasets
-
-    folders = configs_folders()
-    if not folders:
-        return "no configs folder found beside the package or here: give a recipe with --recipe FILE"
-    wanted = f"{model}/{backbone or '<backbone>'}_{dataset}.yaml"
-    if dataset not in list_datasets():
-        close = nearest(dataset, list_datasets()) or list_datasets()
-        return f"no data set is named {dataset!r}; did you mean {' or '.join(close)}?"
-    have = ", ".join(sorted(files)) or "none"
-    return f"no recipe configs/{wanted} (recipes of {model}: {have}): give one with --recipe FILE"
+def _data_part(dataset: str) -> Path:
+    return _file(f"_base_/{dataset}.yaml")
 
 
-def _default_backbone(model: str) -> Optional[str]:
-    from mxnetseg.models import model_info
-
-    return model_info(model).get("backbone")
+def _file(name: str) -> Path:
+    for folder in configs_folders():
+        if (folder / name).is_file():
+            return folder / name
+    where = ", ".join(str(folder) for folder in configs_folders()) or "a folder configs"
+    raise ConfigError(f"{name} is not in {where}: give a recipe file")

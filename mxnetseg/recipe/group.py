@@ -12,7 +12,9 @@ Size = Union[int, Tuple[int, int]]
 class Group(BaseModel):
     """A part of the recipe. A key that it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 def positive_size(value: Size) -> Size:

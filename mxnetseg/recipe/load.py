@@ -1,14 +1,14 @@
 """Reading recipes: YAML files with `_base_`, and what the command line puts on top.
 
 `_base_` in a file names another (or a list of them, later ones win), relative to the file itself, whose keys
-it takes over and may replace. What the command line gives (`--set data.batch_size=8` and the shorthands) wins
-over both.
+it takes over and may replace. A base need not be a whole recipe. What the command line gives wins over all.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Tuple, Union
 
 import yaml
 from pydantic import ValidationError
@@ -16,54 +16,75 @@ from pydantic import ValidationError
 from mxnetseg.errors import ConfigError, nearest
 from mxnetseg.recipe.explain import explain
 from mxnetseg.recipe.fields import Recipe
+from mxnetseg.recipe.values import parse_settings, plain
+
+# Mapping of dotted keys to values (`{"data.batch_size": 8}`), or texts `data.batch_size=8`, values in YAML.
+Overrides = Union[None, Mapping[str, Any], Iterable[str]]
+# What errors call them.
+OVERRIDES = "command line:"
 
 
-def load_recipe(path, overrides=None) -> Recipe:
+def load_recipe(path: Union[str, os.PathLike], overrides: Overrides = None) -> Recipe:
     """The recipe of a YAML file with `overrides` on top.
 
-    `overrides`: mapping of dotted keys to values (`{"data.batch_size": 8}`) or a list of texts
-    `data.batch_size=8`, whose value is read as YAML. ConfigError in one line names the file and the key.
+    Raises ConfigError, in one line that names the file and the key.
     """
-    path = Path(path)
-    return _resolve(_read(path, ()), parse_overrides(overrides), str(path))
+    return _resolve(read_values(path), parse_overrides(overrides), str(path))
 
 
-def make_recipe(values: Dict[str, Any], overrides=None, source: str = "recipe") -> Recipe:
+def read_values(path: Union[str, os.PathLike]) -> Dict[str, Any]:
+    """What a file and its bases state, merged; not checked against the fields of a recipe."""
+    return _read(Path(path), ())
+
+
+def make_recipe(values: Mapping[str, Any], overrides: Overrides = None, source: str = "recipe") -> Recipe:
     """The recipe of a nested mapping, as `load_recipe` makes it of a file; `source` is what errors name."""
-    return _resolve(_copy(values), parse_overrides(overrides), source)
+    return _resolve(plain(values, source), parse_overrides(overrides), source)
 
 
-def parse_overrides(overrides, flag: str = "--set") -> Dict[str, Any]:
-    """Dotted keys to values, from a mapping or from texts `key=value` (value in YAML) that follow `flag`."""
+def parse_overrides(overrides: Overrides) -> Dict[str, Any]:
+    """Dotted keys to values, from a mapping or from texts `key=value` (value in YAML)."""
     if overrides is None:
         return {}
-    if isinstance(overrides, dict):
-        return dict(overrides)
-    result = {}
-    for text in overrides:
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise ConfigError(f"{flag} {text}: expected key=value")
-        try:
-            result[key.strip()] = _numbers(yaml.safe_load(value))
-        except yaml.YAMLError:
-            raise ConfigError(f"{flag} {text}: the value is not valid YAML") from None
-    return result
+    if isinstance(overrides, Mapping):
+        return {key: plain(value, f"{OVERRIDES} {key}") for key, value in overrides.items()}
+    return parse_settings(overrides, OVERRIDES)
 
 
 def _read(path: Path, chain: Tuple[Path, ...]) -> Dict[str, Any]:
-    if path.resolve() in chain:
-        raise ConfigError(f"{path}: _base_ leads back to itself")
+    values = plain(_yaml_of(path), str(path))
+    bases = values.pop("_base_", None)
+    merged: Dict[str, Any] = {}
+    if bases is not None:
+        here = _resolved(path)
+        for base in bases if isinstance(bases, list) else [bases]:
+            if not isinstance(base, str) or not base or "\0" in base:
+                raise ConfigError(
+                    f"{path}: _base_ is {base!r}; expected the name of a file, or a list of names"
+                )
+            file = path.parent / base
+            if _resolved(file) in (*chain, here):
+                raise ConfigError(f"{path}: _base_ {base} leads back to itself")
+            if not file.is_file():
+                raise ConfigError(f"{path}: _base_ {base} {_absent(file)}")
+            merged = merge(merged, _read(file, (*chain, here)))
+    return merge(merged, values)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, links that lead in a circle
+        raise ConfigError(f"{str(path)!r}: not the name of a file ({error})") from None
+
+
+def _yaml_of(path: Path) -> Dict[Any, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = (
-            nearest(path.name, [p.name for p in path.parent.glob("*.yaml")]) if path.parent.is_dir() else []
-        )
-        hint = f"; in that folder: {', '.join(near)}" if near else ""
-        raise ConfigError(f"{path}: recipe not found{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: recipe cannot be read: {error}") from None
+        raise ConfigError(f"{path}: recipe {_absent(path)}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{str(path)!r}: recipe cannot be read: {error}") from None
     try:
         values = yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
@@ -72,28 +93,36 @@ def _read(path: Path, chain: Tuple[Path, ...]) -> Dict[str, Any]:
         raise ConfigError(
             f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}"
         ) from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply for a recipe") from None
+    except ValueError as error:  # a date that no calendar has, a number of too many digits
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if values is None:
         values = {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of groups, found {type(values).__name__}")
-    values = _numbers(values)
-    bases = values.pop("_base_", None)
-    merged: Dict[str, Any] = {}
-    for base in [bases] if isinstance(bases, str) else bases or []:
-        if not isinstance(base, str):
-            raise ConfigError(f"{path}: _base_ must be a file name or a list of them")
-        merged = _merge(merged, _read(path.parent / base, chain + (path.resolve(),)))
-    return _merge(merged, values)
+    return values
+
+
+def _absent(path: Path) -> str:
+    names = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    near = nearest(path.name, names)
+    return "not found" + (f"; in that folder: {', '.join(near)}" if near else "")
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a later key silently replace an earlier one; here that is an error."""
+    """YAML lets a later key silently replace an earlier one; here that is an error, as is a key that is a
+    list or a mapping."""
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if isinstance(key, str) and key in seen:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, (list, dict)):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word", key_node.start_mark
+                )
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} is given twice", key_node.start_mark
                 )
@@ -101,38 +130,18 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _numbers(value):
-    """YAML 1.1 reads `1e-4` (no dot) as text; people mean the number."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str) and value[:1] in "+-.0123456789" and "e" in value.lower():
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _merge(base: Dict[str, Any], top: Dict[str, Any]) -> Dict[str, Any]:
+def merge(base: Dict[str, Any], top: Dict[str, Any]) -> Dict[str, Any]:
     """`top` over `base`; mappings merge key by key. A schedule length replaces the other kind of length."""
     merged = dict(base)
     for key, value in top.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
+            merged[key] = merge(merged[key], value)
         else:
             merged[key] = value
     for key, other in (("epochs", "iterations"), ("iterations", "epochs")):
         if top.get(key) is not None and other not in top:
             merged.pop(other, None)
     return merged
-
-
-def _copy(values):
-    if isinstance(values, dict):
-        return {key: _copy(item) for key, item in values.items()}
-    return list(values) if isinstance(values, list) else values
 
 
 def _resolve(values: Dict[str, Any], overrides: Dict[str, Any], source: str) -> Recipe:
@@ -150,7 +159,7 @@ def _resolve(values: Dict[str, Any], overrides: Dict[str, Any], source: str) -> 
             optimizer.lr = old_lr * new_batch / old_batch
             notes.append(
                 f"batch size {old_batch} -> {new_batch}: learning rate {old_lr:g} -> {optimizer.lr:g} "
-                f"(off with --set optimizer.scale_lr_with_batch=false)"
+                f"(optimizer.scale_lr_with_batch: false keeps it)"
             )
     recipe._notes.extend(notes)
     return recipe
@@ -169,7 +178,7 @@ def _put(values: Dict[str, Any], dotted: str, value: Any) -> None:
             values[group] = {}
         values = values[group]
         if not isinstance(values, dict):
-            raise ConfigError(f"--set {dotted}: {group} is a single value, not a group of keys")
+            raise ConfigError(f"{OVERRIDES} {dotted}: {group} is a single value, not a group of keys")
     values[last] = value
     if last in ("epochs", "iterations") and value is not None:
         values.pop("iterations" if last == "epochs" else "epochs", None)

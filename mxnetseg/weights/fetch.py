@@ -16,8 +16,8 @@ from pathlib import Path
 import yaml
 
 from mxnetseg.errors import CheckpointError, nearest
+from mxnetseg.places import weights_index
 
-INDEX = Path(__file__).resolve().parents[2] / "weights" / "index.yaml"
 CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
 
@@ -28,7 +28,7 @@ def read_index(path=None):
 
     Raises CheckpointError for a file that is missing or no index.
     """
-    path = Path(path or INDEX)
+    path = Path(path or weights_index())
     if not path.is_file():
         raise CheckpointError(f"no index of published weights at {path}; give one with --index")
     try:

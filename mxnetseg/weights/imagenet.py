@@ -7,7 +7,6 @@ Files are looked for locally only: in the weights folder (`MXNETSEG_WEIGHTS`, de
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Dict, Optional, Union
@@ -16,18 +15,13 @@ import numpy as np
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import CheckpointError
+from mxnetseg.places import imagenet_folder
 from mxnetseg.weights.fetch import read_index
 from mxnetseg.weights.loading import assign
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.rename import match, translate
 
-FOLDER = Path(__file__).resolve().parents[2] / "weights" / "imagenet"
 SUFFIXES = (".params", ".pth", ".pt", ".tar", ".bin", ".safetensors", ".npz")
-
-
-def folder() -> Path:
-    """Where local ImageNet weights live."""
-    return Path(os.environ.get("MXNETSEG_WEIGHTS", FOLDER))
 
 
 def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
@@ -83,7 +77,7 @@ def local_file(name: str, place: Path) -> Optional[Path]:
 
 
 def _required_file(name: str) -> Path:
-    found = local_file(name, folder())
+    found = local_file(name, imagenet_folder())
     if found is None:
         known = [n for n, e in read_index().items() if e.get("backbone") == name]
         advice = (
@@ -92,7 +86,7 @@ def _required_file(name: str) -> Path:
             else "put a torchvision, timm, mmcv or GluonCV file there"
         )
         raise CheckpointError(
-            f"no ImageNet weights of {name!r} at {folder() / name}{SUFFIXES[0]} "
+            f"no ImageNet weights of {name!r} at {imagenet_folder() / name}{SUFFIXES[0]} "
             f"(or {', '.join(SUFFIXES[1:])}): {advice}, or train from scratch with model.pretrained: false"
         )
     return found

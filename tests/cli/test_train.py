@@ -254,10 +254,10 @@ def test_several_cpu_contexts_share_the_cores(monkeypatch):
         (["cpu"] * 9, "1"),
     ):
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-        threads.several_cpu_contexts(names)
+        threads.prepare(names)
         assert os.environ.get("OMP_NUM_THREADS") == expected
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    threads.several_cpu_contexts(["cpu", "cpu"])
+    threads.prepare(["cpu", "cpu"])
     assert os.environ["OMP_NUM_THREADS"] == "3"
 
 

@@ -81,7 +81,7 @@ def test_with_synchronized_norm_two_contexts_are_one():
     # Its running statistics are left out: every other time MXNet 1.9.1 loses an update of them on the CPU,
     # where `training_devices` does without the layer.
     program = (
-        "from mxnetseg import environment; environment.several_cpu_contexts(['cpu', 'cpu']);"
+        "from mxnetseg import environment; environment.prepare(['cpu', 'cpu']);"
         "import os; os.environ['MXNET_CPU_TEMP_COPY'] = '4096';"
         "from tests.compute.test_data_parallel import ONE, TWO, assert_same, train;"
         "assert_same(train(ONE, norm='bn'), train(TWO, norm='syncbn'), but=('running_mean', 'running_var'))"

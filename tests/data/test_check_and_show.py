@@ -248,7 +248,7 @@ def test_check_prints_a_report_and_writes_json(roots, tmp_path, capsys):
 def test_check_ends_with_an_error_where_files_are_bad(copy, capsys):
     root = copy("kitti")
     miniatures.truncated(str(root / "training" / "semantic" / "000003_10.png"))
-    with pytest.raises(DatasetError, match=r"1 damaged or unusable samples.*--skip-bad-samples"):
+    with pytest.raises(DatasetError, match=r"1 damaged or unusable samples.*data.skip_bad_samples: true"):
         main(["check", "kitti", "--root", str(root), "--workers", "1"])
     assert "000003_10.png" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Recipes: merging, errors that name file and key, look-up, and every recipe of the repository."""
+"""Recipes: merging, errors that name file and key, fields."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import re
 
 import pytest
 
-from mxnetseg.errors import ConfigError, MxnetsegError
-from mxnetseg.recipe import Recipe, find_recipe, load_recipe, make_recipe
+from mxnetseg.errors import ConfigError
+from mxnetseg.recipe import Recipe, load_recipe, make_recipe, parse_settings
 
 MINIMAL = {"model": {"name": "fcn"}, "data": {"name": "camvid"}, "schedule": {"epochs": 2}}
+
+# Seven levels of ten: ten million values, were they written out.
+BOMB = "seed: &a0 [1]\n" + "\n".join(
+    f"x{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 8)
+)
 
 
 def write(folder, name, text):
@@ -33,7 +38,7 @@ def test_a_base_file_is_taken_over_and_the_later_value_wins(tmp_path):
     assert recipe.seed == 4
 
 
-def test_a_base_that_leads_back_to_itself_is_told(tmp_path):
+def test_a_base_that_leads_back_to_itself_is_an_error(tmp_path):
     write(tmp_path, "a.yaml", "_base_: b.yaml\n")
     path = write(tmp_path, "b.yaml", "_base_: a.yaml\n")
     with pytest.raises(ConfigError, match="leads back to itself"):
@@ -58,6 +63,24 @@ def test_a_base_that_leads_back_to_itself_is_told(tmp_path):
         ("- 1\n- 2", r"a recipe is a mapping of groups, found list"),
         ("model: {name: fcn", r"line \d+: not valid YAML"),
         ("seed: 1\nseed: 2", r"key 'seed' is given twice"),
+        ("_base_: true", r"_base_ is True; expected the name of a file"),
+        ("_base_: 5", r"_base_ is 5; expected the name of a file"),
+        ("_base_: [y.yaml]", r"_base_ y.yaml not found; in that folder: x.yaml"),
+        ("_base_: .", r"_base_ . not found"),
+        ('_base_: "\\0"', r"_base_ is '\\x00'; expected the name of a file"),
+        ("? [a, b]\n: 1", r"line 4: not valid YAML: a key must be a word"),
+        ("? {a: b}\n: 1", r"line 4: not valid YAML: a key must be a word"),
+        ("~: 1", r"keys should be strings"),
+        ("optimizer: " + "{a: " * 3000 + "1" + "}" * 3000, r"nested too deeply"),
+        ("augment: &a {crop: *a}", r"augment.crop.crop.crop is nested or repeated too deeply"),
+        ("augment: &a [*a]", r"augment.0.0.0 is nested or repeated too deeply"),
+        (BOMB, r"nested or repeated too deeply"),
+        ("optimizer: {lr: .inf}", r"optimizer.lr is inf, not a finite number"),
+        ("optimizer: {lr: 1e999}", r"optimizer.lr is inf, not a finite number"),
+        ("optimizer: {lr: inf}", r"optimizer.lr 'inf': input should be a finite number"),
+        ("model: {name: fcn, options: {width: .nan}}", r"model.options.width is nan, not a finite"),
+        ("seed: \0", r"not valid YAML: unacceptable character #x0000"),
+        ("init_from: 2020-99-99", r"not valid YAML: month must be in 1..12"),
     ],
 )
 def test_a_bad_recipe_is_one_line_that_names_file_and_key(tmp_path, text, expected):
@@ -75,7 +98,7 @@ def test_a_bad_recipe_is_one_line_that_names_file_and_key(tmp_path, text, expect
 
 
 def test_a_bad_setting_is_blamed_on_the_command_line():
-    with pytest.raises(ConfigError, match=r"^--set unknown key 'optimizer.lrr'; nearest: lr"):
+    with pytest.raises(ConfigError, match=r"^command line: unknown key 'optimizer.lrr'; nearest: lr"):
         make_recipe(MINIMAL, ["optimizer.lrr=1"])
     with pytest.raises(ConfigError, match="expected key=value"):
         make_recipe(MINIMAL, ["optimizer.lr"])
@@ -160,59 +183,28 @@ def test_numbers_without_a_dot_in_scientific_notation_are_numbers(tmp_path):
     assert load_recipe(path).optimizer.lr == 1e-3
 
 
-def test_the_recipe_of_the_readme_command_is_found_from_anywhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path, overrides, notes = find_recipe("sfnet", None, "cityscapes")
-    assert path.parts[-3:] == ("configs", "sfnet", "resnet18_cityscapes.yaml")
-    assert not overrides and not notes
+def test_values_that_are_not_finite_are_refused_from_the_command_line_too():
+    for overrides in (["optimizer.lr=.inf"], ["optimizer.lr=nan"], {"optimizer.lr": float("inf")}):
+        with pytest.raises(ConfigError, match="finite"):
+            make_recipe(MINIMAL, overrides)
 
 
-def test_another_backbone_uses_the_models_recipe_and_says_so():
-    _, overrides, notes = find_recipe("sfnet", "resnet101_x", "cityscapes")
-    assert overrides == {"model.backbone": "resnet101_x"}
-    assert "no recipe sfnet/resnet101_x_cityscapes.yaml" in notes[0]
+def test_a_setting_that_is_no_value_is_one_line():
+    for text, expected in (
+        ("seed=[", "not valid YAML"),
+        ("seed=*a", "not valid YAML"),
+        ("seed=" + "[" * 3000, "not valid YAML"),
+        ("seed=&a [*a]", "nested or repeated too deeply"),
+        ("=3", "expected key=value"),
+    ):
+        with pytest.raises(ConfigError, match=expected):
+            parse_settings([text], "--set")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("sfnett", None, "cityscapes"), "no model is named 'sfnett'; did you mean sfnet"),
-        (("sfnet", None, "citiscapes"), "no data set is named 'citiscapes'; did you mean cityscapes"),
-    ],
-)
-def test_a_name_that_nothing_has_offers_the_nearest(arguments, expected):
-    with pytest.raises(MxnetsegError, match=expected):
-        find_recipe(*arguments)
-
-
-def all_recipes():
-    from mxnetseg.recipe.find import PACKAGE
-
-    return sorted((PACKAGE.parent / "configs").glob("*/*.yaml"))
-
-
-@pytest.mark.parametrize("path", all_recipes(), ids=lambda p: "/".join(p.parts[-2:]))
-def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
-    from mxnetseg.data import list_datasets
-    from mxnetseg.losses.plan import plan, set_class_weights
-    from mxnetseg.models import list_models
-
-    comment = "".join(line for line in path.read_text().splitlines(True) if line.startswith("#"))
-    if path.parent.name == "_base_":
-        assert comment
-        return
-    recipe = load_recipe(path)
-    assert recipe.model.name in list_models()
-    assert recipe.data.name in list_datasets()
-    assert path.parent.name == recipe.model.name
-    # <backbone>_<data>, with the form of the network between them where there are several; an architecture
-    # that is its own backbone gives its own name.
-    backbone = recipe.model.backbone or recipe.model.name
-    assert re.fullmatch(rf"{re.escape(backbone)}_(\w+_)?{re.escape(recipe.data.name)}", path.stem)
-    # What the loss refuses (focal loss of hard pixels, say) would be told only when training starts.
-    classes = len(recipe.loss.class_weights) if isinstance(recipe.loss.class_weights, list) else 19
-    set_class_weights(recipe.loss, [1.0] * classes)
-    aux = recipe.loss.aux_weights
-    plan(recipe.loss, ["pixels"] * (1 + len(aux) if isinstance(aux, list) else 2), classes)
-    for word in ("paper", "command", "score", "cost"):
-        assert re.search(rf"^#\s+{word}\s+\S", comment, re.M), f"{path}: its comment has no {word}"
+def test_a_file_that_is_not_text_is_one_line(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(ConfigError, match="recipe cannot be read"):
+        load_recipe(path)
+    with pytest.raises(ConfigError, match="recipe cannot be read"):
+        load_recipe(tmp_path)

@@ -1,0 +1,68 @@
+"""What every command does alike: parsing, and one line with status 2 for what a user did wrong.
+
+Standard library only, so that `mxnetseg.doctor` runs where nothing is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from typing import Any, Callable, List, Mapping, Optional
+
+from mxnetseg.errors import ConfigError, MxnetsegError
+
+EXIT_USER_ERROR = 2
+# Messages of other rooms speak of recipe fields; where they tell the reader to do something about one, the
+# command puts its own flag behind it.
+_ADVICE = r"(\b(?:give|set|change|name|with|by|or|and|another|under|in)\s+)"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others. `prog` is how the command is documented; where
+    it was installed as a program it is that program's name."""
+
+    def __init__(self, prog: str, **keywords: Any):
+        started = os.path.basename(sys.argv[0])
+        if started.startswith("mxnetseg-") and not prog.startswith(started):
+            prog = started
+        keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(prog=prog, **keywords)
+
+    def error(self, message: str) -> None:
+        raise ConfigError(f"{message} (--help lists the options)")
+
+
+def run(
+    command: Callable[[Optional[List[str]]], Optional[int]],
+    argv: Optional[List[str]] = None,
+    flags: Optional[Mapping[str, str]] = None,
+) -> int:
+    """Call `command(argv)`; end the process with its status unless that is 0 (or None).
+
+    MxnetsegError becomes `error: <line>` on stderr and status 2; Ctrl-C status 130; a reader that closed
+    the pipe (`| head`) status 141. Anything else is a bug and keeps its traceback.
+    `flags`: words of messages, such as recipe fields -> the flag of this command that stands for them.
+    """
+    try:
+        status = command(argv)
+    except MxnetsegError as error:
+        print(f"error: {with_flags(str(error), flags or {})}", file=sys.stderr)
+        status = EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    if status:
+        sys.exit(status)
+    return 0
+
+
+def with_flags(message: str, flags: Mapping[str, str]) -> str:
+    """The message with the command's flag behind each field that it advises about."""
+    for words, flag in flags.items():
+        message = re.sub(rf"{_ADVICE}({re.escape(words)})(?![\w.=])", rf"\1\2 ({flag})", message, count=1)
+    return message
