@@ -57,7 +57,7 @@ def run_folder(recipe: Recipe) -> Path:
     """The recipe's `output_dir`, by default weights/runs/<model>_<backbone>_<data>."""
     if recipe.output_dir:
         return Path(recipe.output_dir)
-    backbone = recipe.model.backbone or default_backbone(recipe.model.name)
+    backbone = recipe.model.backbone or default_backbone(recipe.model.name, recipe.model.form)
     return FOLDER / "_".join([recipe.model.name, backbone, recipe.data.name])
 
 

@@ -14,7 +14,7 @@ from mxnetseg.data import create_dataset
 from mxnetseg.data.datasets.base import Dataset
 from mxnetseg.data.datasets.loose import LoosePictures
 from mxnetseg.errors import CheckpointError
-from mxnetseg.facts import model_info
+from mxnetseg.facts import default_backbone
 from mxnetseg.predict.evaluation import make_predictor, make_protocol
 from mxnetseg.predict.predictor import Predictor
 from mxnetseg.recipe import Recipe, find_recipe, load_recipe
@@ -31,8 +31,8 @@ class Session(NamedTuple):
 
     def names(self) -> Dict[str, str]:
         """Model and backbone, as they are printed."""
-        name = self.recipe.model.name
-        return {"model": name, "backbone": self.recipe.model.backbone or model_info(name)["backbone"]}
+        group = self.recipe.model
+        return {"model": group.name, "backbone": group.backbone or default_backbone(group.name, group.form)}
 
 
 def open_session(

@@ -14,8 +14,8 @@ from mxnetseg.data.samplers.base import SequentialSampler
 from mxnetseg.data.samplers.class_uniform import ClassUniformSampler
 from mxnetseg.data.statistics import count_classes
 from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.facts import default_backbone
 from mxnetseg.losses.plan import set_class_weights, wants_class_weights
-from mxnetseg.models import model_info
 from mxnetseg.recipe import Recipe
 from mxnetseg.train.progress import log
 from mxnetseg.train.schedule import make_schedule, total_iterations
@@ -77,7 +77,8 @@ def prepare(
     )
     nclass = class_count(recipe, train)
     recipe.model.nclass = nclass
-    recipe.model.backbone = recipe.model.backbone or model_info(recipe.model.name)["backbone"]
+    if not recipe.model.backbone:
+        recipe.model.backbone = default_backbone(recipe.model.name, recipe.model.form)
     if wants_class_weights(recipe.loss):
         set_class_weights(recipe.loss, _counted_weights(train, nclass, group.workers, quiet))
     # Loader processes start before the engine touches a device.
