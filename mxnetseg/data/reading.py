@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from typing import Optional
 
 import cv2
 import numpy as np
 
 from mxnetseg.data import png
+from mxnetseg.data.files import only_files
+from mxnetseg.data.headers import VARIABLE, dimensions, most_pixels
 from mxnetseg.errors import DatasetError
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 
+_METADATA = 1 << 24  # bytes of a picture file beside its pixels
 _JPEG_SIGNATURE = b"\xff\xd8"
 # Decoding straight to RGB saves a pass over the picture; OpenCV has it since 4.10.
 _READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)
@@ -28,7 +30,8 @@ _READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)
 def read_image(path: str) -> np.ndarray:
     """Read a picture of any usual kind as uint8 (H, W, 3), RGB.
 
-    Raises DatasetError where the file is missing, empty, truncated or not a picture.
+    Raises DatasetError where the file is missing, empty, truncated, not a picture, or states more pixels than
+    `headers.most_pixels`.
     """
     data = _read_bytes(path, "image")
     image = png.read_plain(data, png.RGB)
@@ -98,10 +101,13 @@ def exif_orientation(path: str) -> int:
 
 
 def _read_bytes(path: str, what: str) -> bytes:
+    most = most_pixels()
     try:
-        with open(path, "rb", opener=_open_at_once) as handle:
-            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-                raise DatasetError(f"{path}: {what} is a pipe or a device, not a file; take it away")
+        with open(path, "rb", opener=only_files) as handle:
+            size = os.fstat(handle.fileno()).st_size
+            # What the largest picture takes without any compression, four channels of 16 bits.
+            if size > 8 * most + _METADATA:
+                raise DatasetError(f"{path}: {what} has {size >> 20} MB, more than any picture of its kind")
             data = handle.read()
     except FileNotFoundError:
         raise DatasetError(f"{path}: {what} file does not exist; check the root and its lists") from None
@@ -113,12 +119,14 @@ def _read_bytes(path: str, what: str) -> bytes:
     problem = _damage(data)
     if problem:
         raise _undecodable(path, what, problem)
+    shape = dimensions(data)
+    if shape is None:
+        raise _undecodable(path, what, "it is no PNG, JPEG, BMP, TIFF, WebP, GIF or PNM")
+    if shape[0] * shape[1] > most:
+        raise DatasetError(
+            f"{path}: {what} has {shape[0]} x {shape[1]} pixels; {most} are the most, or what {VARIABLE} says"
+        )
     return data
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # A pipe that nobody writes to would hold up a plain open for ever.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _damage(data: bytes) -> Optional[str]:
@@ -140,6 +148,7 @@ def _damage(data: bytes) -> Optional[str]:
 def _read_label_with_pillow(path: str, data: bytes, bits: int, kind: Optional[int]) -> np.ndarray:
     from PIL import Image
 
+    Image.MAX_IMAGE_PIXELS = None  # its own limit, lower than ours, which was looked at
     try:
         with Image.open(io.BytesIO(data)) as picture:
             if picture.mode in ("RGBA", "CMYK", "YCbCr", "LAB", "HSV", "PA"):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
+import struct
+import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from mxnetseg.data import png
+from mxnetseg.data.headers import dimensions
 from mxnetseg.data.reading import read_image, read_label
-from mxnetseg.errors import DatasetError
+from mxnetseg.errors import ConfigError, DatasetError
 from tests.data.disk import labels, picture, write
+from tests.data.test_png import block
 
 
 def one_line_of(error):
@@ -71,17 +78,11 @@ def test_palette_labels_give_indices_not_colours(tmp_path):
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_labels_of_few_bits_keep_their_values(tmp_path, bits):
-    import struct
-    import zlib
-
     indices = labels(range(2**bits), size=(4, 8))
     packed = b""
     for row in indices:
         joined = "".join(format(int(value), f"0{bits}b") for value in row)
         packed += b"\0" + int(joined, 2).to_bytes(len(joined) // 8, "big")
-
-    def block(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 8, 4, bits, 0, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + block(b"IHDR", header)
@@ -170,3 +171,81 @@ def test_a_pipe_or_a_device_under_a_pictures_name_is_refused(read, tmp_path):
         with pytest.raises(DatasetError, match="is a pipe or a device") as error:
             read(str(tmp_path / name))
         assert name in one_line_of(error)
+
+
+def bomb(side):
+    """A grey PNG of side x side zeros: a thousandth of what it states."""
+    packer = zlib.compressobj(1)
+    lines = b"".join(packer.compress(bytes(side + 1)) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return png.SIGNATURE + block(b"IHDR", header) + block(b"IDAT", lines) + block(b"IEND", b"")
+
+
+@pytest.mark.parametrize("read", [read_image, read_label])
+def test_a_small_file_of_a_huge_picture_is_not_decoded(read, tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(bomb(20_000))
+    assert (tmp_path / "a.png").stat().st_size < 3_000_000
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(png, "read_plain", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(DatasetError) as error:
+        read(str(tmp_path / "a.png"))
+    assert "20000 x 20000 pixels" in one_line_of(error)
+
+
+def test_the_limit_of_pixels_can_be_set(tmp_path, monkeypatch):
+    path = str(write(tmp_path / "a.png", picture((24, 32))))
+    monkeypatch.setenv("MXNETSEG_MAX_PIXELS", str(24 * 32))
+    assert read_image(path).shape == (24, 32, 3)
+    monkeypatch.setenv("MXNETSEG_MAX_PIXELS", str(24 * 32 - 1))
+    with pytest.raises(DatasetError, match="32 x 24 pixels; 767 are the most"):
+        read_image(path)
+    monkeypatch.setenv("MXNETSEG_MAX_PIXELS", "many")
+    with pytest.raises(ConfigError, match="MXNETSEG_MAX_PIXELS=many"):
+        read_image(path)
+
+
+def test_a_file_larger_than_any_picture_is_not_read(tmp_path):
+    with open(tmp_path / "a.png", "wb") as file:
+        file.truncate(1 << 33)  # takes no room on the disk
+    with pytest.raises(DatasetError, match="8192 MB"):
+        read_image(str(tmp_path / "a.png"))
+
+
+def files_of_every_kind(image):
+    """{kind: bytes} of one picture."""
+    found = {}
+    for ending in (".png", ".jpg", ".bmp", ".tiff", ".webp", ".ppm", ".pgm"):
+        pixels = image[:, :, 0] if ending == ".pgm" else image
+        found[ending] = cv2.imencode(ending, pixels)[1].tobytes()
+    for kind, options in (
+        ("gif", {}),
+        ("webp", dict(lossless=True)),
+        ("webp", dict(exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")),
+        ("jpeg", dict(progressive=True, exif=b"Exif\0\0" + bytes(500))),
+        ("tiff", dict(compression="tiff_lzw")),
+        ("tiff", dict(big_tiff=True)),
+    ):
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, kind, **options)
+        found[f"{kind} {', '.join(options)}"] = file.getvalue()
+    found["commented pgm"] = b"P5 # made by hand\n# twice\n53\n37 255\n" + bytes(37 * 53)
+    found["os2 bmp"] = b"BM" + bytes(12) + struct.pack("<IHHHH", 12, 53, 37, 1, 24) + bytes(100)
+    return found
+
+
+def test_dimensions_are_read_off_the_header_of_every_kind():
+    for kind, data in files_of_every_kind(picture((37, 53))).items():
+        assert dimensions(data) == (53, 37), kind
+
+
+def test_a_header_cut_or_damaged_anywhere_gives_numbers_or_nothing():
+    rng = np.random.default_rng(0)
+    for data in files_of_every_kind(picture((37, 53))).values():
+        for end in range(0, min(len(data), 700)):
+            found = dimensions(data[:end])
+            assert found is None or len(found) == 2
+        for _ in range(200):
+            changed = bytearray(data)
+            changed[rng.integers(0, min(len(data), 64))] = rng.integers(0, 256)
+            found = dimensions(bytes(changed))
+            assert found is None or min(found) >= 0
