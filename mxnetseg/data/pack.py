@@ -19,6 +19,8 @@ import cv2
 import numpy as np
 
 from mxnetseg.data.datasets.base import Dataset, FileDataset, Sample
+from mxnetseg.data.files import only_files
+from mxnetseg.data.headers import dimensions, most_pixels
 from mxnetseg.data.parallel import map_samples
 from mxnetseg.data.prepare.workspace import process_pool, progress_bar
 from mxnetseg.data.recordio import Record, write_record
@@ -156,7 +158,7 @@ class _Encoder(NamedTuple):
         if self.image_format == "raw":
             return _RAW, _SIZE.pack(*sample.image.shape[:2]) + sample.image.tobytes()
         if self.image_format == "original" and isinstance(dataset, FileDataset):
-            with open(dataset.items[index].image, "rb") as handle:
+            with open(dataset.items[index].image, "rb", opener=only_files) as handle:
                 return _ENCODED, handle.read()
         pixels = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
         if self.image_format == "jpeg":
@@ -182,10 +184,12 @@ def unpack_payload(
     view = memoryview(payload)[_PAYLOAD.size :]
     if len(view) != name_size + image_size + label_size:
         raise DatasetError(f"{where}: record has {len(view)} bytes, its parts say otherwise")
-    name = bytes(view[:name_size]).decode()
+    name = bytes(view[:name_size]).decode(errors="replace")
     data = view[name_size : name_size + image_size]
     if kind == _RAW:
-        height, width = _SIZE.unpack_from(data)
+        height, width = _SIZE.unpack_from(data) if image_size >= _SIZE.size else (0, 0)
+        if image_size != _SIZE.size + height * width * 3:
+            raise DatasetError(f"{where}: picture of {name!r} has another size than it says; pack it anew")
         image = np.frombuffer(data, np.uint8, height * width * 3, _SIZE.size)
         image = image.reshape(height, width, 3)
     else:
@@ -203,6 +207,9 @@ def unpack_payload(
 
 
 def _decode(data: memoryview, flag: int) -> Optional[np.ndarray]:
+    size = dimensions(bytes(data))
+    if size is None or size[0] * size[1] > most_pixels():
+        return None
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:

@@ -16,6 +16,7 @@ from typing import BinaryIO, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
+from mxnetseg.data.files import only_files
 from mxnetseg.errors import DatasetError
 
 _MAGIC = 0xCED7230A
@@ -91,7 +92,7 @@ def read_record(file: int, position: int, path: str, hint: int = 1 << 16) -> Rec
 def read_index(path: str) -> List[Tuple[int, int]]:
     """(id, position) of every record from an `.idx` file."""
     try:
-        with open(path, encoding="ascii") as handle:
+        with open(path, encoding="ascii", opener=only_files) as handle:
             pairs = [line.split("\t") for line in handle if line.strip()]
         return [(int(number), int(position)) for number, position in pairs]
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -206,3 +207,18 @@ def test_rotated_photographs_are_explained(tmp_path):
     (tmp_path / "train" / "f0.png").unlink()
     Image.fromarray(disk.picture()).save(tmp_path / "train" / "f0.jpg", exif=exif)
     assert "EXIF" in refused("camvid", str(tmp_path))
+
+
+def test_a_list_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    os.mkfifo(lists / "train.txt")
+    assert "is a pipe or a device" in refused("voc2012", str(tmp_path), "train")
+
+
+def test_a_link_to_a_folder_above_is_followed_once(tmp_path):
+    disk.camvid(tmp_path)
+    before = len(create_dataset("camvid", str(tmp_path), "train"))
+    for name in ("round", "and_round"):
+        (tmp_path / "train" / name).symlink_to(tmp_path / "train")
+    assert len(create_dataset("camvid", str(tmp_path), "train")) == before

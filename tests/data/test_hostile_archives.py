@@ -283,7 +283,7 @@ def test_an_archive_of_another_data_set_says_what_is_expected(tmp_path):
 
 
 def test_what_was_asked_for_and_is_not_there_is_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"missing\.zip: does not exist.*data_semantics\.zip"):
+    with pytest.raises(DatasetError, match=r"missing\.zip: is not there.*data_semantics\.zip"):
         prepare("kitti", str(tmp_path / "root"), [str(tmp_path / "missing.zip")], say=_silent)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty: holds no archive"):
@@ -580,3 +580,11 @@ def test_an_interrupted_command_says_so_in_one_line(tmp_path):
     assert one.returncode == 130 and "Traceback" not in errors
     # The lock is free again.
     prepare("voc_aug", str(tmp_path / "root"), made.sources, say=_silent)
+
+
+def test_a_pipe_among_the_archives_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "archive.zip")
+    with pytest.raises(DatasetError, match="holds no archive"):
+        prepare("camvid", str(tmp_path / "root"), [str(tmp_path)], say=_silent)
+    with pytest.raises(DatasetError, match=r"archive\.zip: is not there or no file"):
+        prepare("camvid", str(tmp_path / "root"), [str(tmp_path / "archive.zip")], say=_silent)

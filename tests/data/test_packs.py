@@ -12,7 +12,7 @@ import pytest
 
 from mxnetseg.data import create_dataset
 from mxnetseg.data.loading.loader import TrainLoader
-from mxnetseg.data.pack import pack, write_train_ids
+from mxnetseg.data.pack import _ENCODED, _PAYLOAD, _RAW, _SIZE, _TAG, pack, unpack_payload, write_train_ids
 from mxnetseg.data.prepare import prepare
 from mxnetseg.data.recordio import Record, read_index, read_record, write_record
 from mxnetseg.data.samplers.weighted import StreamSampler
@@ -282,3 +282,19 @@ def test_train_ids_are_written_under_the_names_of_the_samples(tmp_path):
 def test_the_facts_file_of_a_pack_is_plain_json(packed):
     facts = json.loads((packed / "train.json").read_text())
     assert facts["samples"] == 3 and [s["samples"] for s in facts["shards"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "kind, name, image, complaint",
+    [
+        (_RAW, b"a", b"", "another size"),
+        (_RAW, b"a", _SIZE.pack(65535, 65535), "another size"),
+        (_RAW, b"a", _SIZE.pack(2, 2) + bytes(11), "another size"),
+        (_ENCODED, b"\xff\xfe", b"", "cannot be decoded"),
+        (_ENCODED, b"a", b"P5 65535 65535 255 ", "cannot be decoded"),
+    ],
+)
+def test_a_record_that_says_what_cannot_be_is_one_line(kind, name, image, complaint):
+    payload = _PAYLOAD.pack(_TAG, kind, len(name), len(image), 0) + name + image
+    with pytest.raises(DatasetError, match=rf"here: picture of .*{complaint}"):
+        unpack_payload(payload, "here")

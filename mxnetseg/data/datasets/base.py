@@ -14,6 +14,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
+from mxnetseg.data.files import only_files
 from mxnetseg.data.palettes import default_palette, palette_array
 from mxnetseg.data.reading import IMAGE_EXTENSIONS, exif_orientation, read_image, read_label
 from mxnetseg.errors import DatasetError
@@ -183,8 +184,14 @@ class FileDataset(Dataset):
         if not os.path.isdir(top):
             raise self.missing(top, f"a folder of {'/'.join(suffixes)} files there")
         wanted = tuple(suffix.lower() for suffix in suffixes)
-        found = []
-        for where, _, names in os.walk(top, followlinks=True):
+        found, seen = [], set()
+        for where, folders, names in os.walk(top, followlinks=True):
+            # A link to a folder above would be followed round and round.
+            place = os.stat(where)
+            if (place.st_dev, place.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((place.st_dev, place.st_ino))
             found += [os.path.join(where, n) for n in names if n.lower().endswith(wanted) and n[0] != "."]
         return sorted(found)
 
@@ -192,7 +199,7 @@ class FileDataset(Dataset):
         """The lines of a list file under the root, each split at blanks; empty ones left out."""
         path = os.path.join(self.root, path)
         try:
-            with open(path, encoding="utf-8-sig") as handle:
+            with open(path, encoding="utf-8-sig", opener=only_files) as handle:
                 return [line.split() for line in handle if line.strip()]
         except FileNotFoundError:
             raise self.missing(path, "a list of samples there") from None

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from mxnetseg.data.datasets.base import DATASETS, Dataset, Sample, default_root
+from mxnetseg.data.files import only_files
 from mxnetseg.errors import DatasetError
 
 _PLAIN_FACTS = "title paper url classes ignore_index crop base train_id_to_label_id".split()
@@ -64,7 +65,7 @@ class RecordIO(Dataset):
                 f"{self.root}: pack has no split {split!r}; it has {', '.join(self.splits) or 'none'}"
             )
         try:
-            with open(path, encoding="utf-8") as handle:
+            with open(path, encoding="utf-8", opener=only_files) as handle:
                 facts = json.load(handle)
             lacking = [k for k in (*_PLAIN_FACTS, "shards", "labelled", "palette") if k not in facts]
         except (OSError, ValueError, TypeError) as error:

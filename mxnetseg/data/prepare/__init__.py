@@ -282,7 +282,8 @@ def _collect(name: str, preparation: Preparation, sources: Sequence[str]) -> Lis
     for source in sources:
         if os.path.isdir(source):
             inside = sorted(os.path.join(source, n) for n in os.listdir(source))
-            inside = [p for p in inside if p.lower().endswith((*ARCHIVE_ENDS, *_PLAIN_ENDS))]
+            known = (*ARCHIVE_ENDS, *_PLAIN_ENDS)
+            inside = [p for p in inside if p.lower().endswith(known) and os.path.isfile(p)]
             if not inside:
                 raise DatasetError(
                     f"{source}: holds no archive; data set {name!r} is made of {preparation.archives}"
@@ -290,7 +291,7 @@ def _collect(name: str, preparation: Preparation, sources: Sequence[str]) -> Lis
             found += inside
         elif not os.path.isfile(source):
             raise DatasetError(
-                f"{source}: does not exist; data set {name!r} is made of {preparation.archives}"
+                f"{source}: is not there or no file; data set {name!r} is made of {preparation.archives}"
             )
         elif not source.lower().endswith((*ARCHIVE_ENDS, *_PLAIN_ENDS)):
             raise DatasetError(

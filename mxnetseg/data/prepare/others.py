@@ -8,6 +8,7 @@ from typing import Dict, List
 import numpy as np
 
 from mxnetseg.data.datasets.base import stem
+from mxnetseg.data.files import only_files
 from mxnetseg.data.prepare.masks import as_ids, read_mat
 from mxnetseg.data.prepare.workspace import Workspace
 from mxnetseg.data.reading import read_image, read_label
@@ -26,7 +27,7 @@ def convert_siftflow(workspace: Workspace) -> None:
     _matrices(workspace, "SIFT Flow labels to PNG", "SemanticLabels")
     test = []
     path = workspace.need(["TestSet1.txt"], "for the split of SIFT Flow")
-    with open(path, encoding="utf-8", errors="replace") as handle:
+    with open(path, encoding="utf-8", errors="replace", opener=only_files) as handle:
         for line in handle:
             if line.strip():
                 test.append(stem(line.strip().replace("\\", "/")))
@@ -69,7 +70,7 @@ def convert_stanford(workspace: Workspace) -> None:
 
 def _regions(workspace: Workspace, target: str, source: str) -> None:
     try:
-        with open(source, encoding="ascii") as handle:
+        with open(source, encoding="ascii", opener=only_files) as handle:
             rows = [[int(word) for word in line.split()] for line in handle if line.strip()]
         values = np.array(rows, np.int64)
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mxnetseg.data.datasets.coco import CATEGORY_IDS
 from mxnetseg.data.datasets.pascal_context import ANNOTATION_IDS
+from mxnetseg.data.files import only_files
 from mxnetseg.data.prepare.masks import annotation_mask, as_ids, read_mat
 from mxnetseg.data.prepare.workspace import Workspace
 from mxnetseg.errors import DatasetError
@@ -156,7 +157,7 @@ def _coco_label(workspace: Workspace, target: str, size: tuple, objects: list, p
 def read_json(path: str, keys: tuple) -> Dict[str, Any]:
     """A JSON object with these lists in it; DatasetError where it is damaged or something else."""
     try:
-        with open(path, encoding="utf-8") as handle:
+        with open(path, encoding="utf-8", opener=only_files) as handle:
             data = json.load(handle)
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: JSON file cannot be read ({error}); unpack it again") from error
@@ -195,7 +196,7 @@ def _ids(folder: str, end: str) -> List[str]:
 
 def _read_ids(path: str) -> List[str]:
     try:
-        with open(path, encoding="utf-8") as handle:
+        with open(path, encoding="utf-8", opener=only_files) as handle:
             return [line.split()[0] for line in handle if line.strip()]
     except OSError as error:
         raise DatasetError(
