@@ -78,15 +78,18 @@ class TrainingEngine:
         return StepResult(loss, None if norm is None else float(norm.asscalar()))
 
     def average_statistics(self) -> None:
+        _finish_backward()
         if len(self.devices) > 1:
             for parameter in self._updater.parameters:
                 if parameter.grad_req == "null":
                     parameter.set_data(mx.nd.array(joined(parameter)))
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
+        _finish_backward()
         return network_arrays(self._network)
 
     def state_arrays(self) -> Dict[str, np.ndarray]:
+        _finish_backward()
         arrays = {}
         for name, parameter in zip(self._updater.names, self._updater.parameters):
             copies = parameter.list_data()
@@ -97,6 +100,7 @@ class TrainingEngine:
         return arrays
 
     def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        _finish_backward()
         for name, parameter in zip(self._updater.names, self._updater.parameters):
             for k, copy in enumerate(parameter.list_data()):
                 value = arrays.get(f"net:{k}:{name}")
@@ -109,3 +113,12 @@ class TrainingEngine:
 
     def inference(self) -> MxnetInference:
         return MxnetInference(self._network, self.devices)
+
+
+def _finish_backward() -> None:
+    """Wait for everything that is queued.
+
+    The backward pass of batch norm updates the running statistics without MXNet 1.9.1's scheduler knowing of
+    it: over several contexts, what reads or sets them in the meantime sees some updates and loses others.
+    """
+    mx.nd.waitall()

@@ -262,6 +262,8 @@ def _seed(seed):
 
 def _states(net):
     """Copies of what a forward pass in training changes: running statistics."""
+    # The last step's backward pass may still be writing them, which MXNet's scheduler does not know.
+    mx.nd.waitall()
     return [
         [copy.copy() for copy in parameter.list_data()]
         for parameter in net.collect_params().values()

@@ -7,6 +7,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.nn.norm import convert_norm
 from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.surgery import exchange
 
 
 class TinyNet(HybridBlock):
@@ -31,10 +32,17 @@ class TinyNet(HybridBlock):
         maps = [self.head(features)] + [head(features) for head in self.aux_heads]
         return tuple(resize_like(F, y, x) for y in maps)
 
+    def deploy(self):
+        """The same parameters without the auxiliary head."""
+        twin = type(self)(aux=False)
+        exchange(twin, "backbone", self.backbone)
+        exchange(twin, "head", self.head)
+        return twin
 
-def tiny(nclass=4, aux=True, contexts=None, seed=1, norm="bn"):
+
+def tiny(nclass=4, aux=True, contexts=None, seed=1, norm="bn", kind=TinyNet):
     """An initialized TinyNet; the same weights for the same seed."""
-    net = convert_norm(TinyNet(nclass, aux), norm, len(contexts or [1]))
+    net = convert_norm(kind(nclass, aux), norm, len(contexts or [1]))
     mx.random.seed(seed)
     net.initialize(mx.init.Normal(0.3), ctx=mx.cpu())
     if contexts:
