@@ -49,6 +49,7 @@ def dataset_info(name: str) -> Dict[str, Any]:
             "scales",
             "crop",
             "base",
+            "channels",
             "mean",
             "std",
             "layout",

@@ -7,6 +7,7 @@ from typing import Any, Callable, List
 from mxnetseg.data.datasets.base import Dataset
 from mxnetseg.data.photometric import PhotometricDistortion
 from mxnetseg.data.transforms import ColorJitter, GaussianBlur, TrainTransform
+from mxnetseg.errors import ConfigError
 
 
 def make_transform(augment: Any, dataset: Dataset, statistics: Any = None) -> TrainTransform:
@@ -18,6 +19,11 @@ def make_transform(augment: Any, dataset: Dataset, statistics: Any = None) -> Tr
     jitter = augment.color_jitter.model_dump()
     if any(jitter.values()):
         photometric.append(ColorJitter(**jitter))
+    if photometric and dataset.channels != 3:
+        raise ConfigError(
+            f"augment.color_jitter and augment.photometric_distortion change colours, and the images of data "
+            f"set {dataset.name!r} have {dataset.channels} channels: take them out"
+        )
     if augment.blur:
         photometric.append(GaussianBlur(augment.blur, augment.blur_sigma))
     return TrainTransform(

@@ -10,7 +10,7 @@ import numpy as np
 from mxnetseg.data.datasets.base import Dataset, FileDataset
 from mxnetseg.data.parallel import map_samples
 from mxnetseg.data.prepare.workspace import progress_bar
-from mxnetseg.data.reading import read_image, read_label
+from mxnetseg.data.reading import read_label
 from mxnetseg.data.statistics import ClassCounts, count_pixels
 
 
@@ -168,7 +168,7 @@ def examine(dataset: Dataset, index: int) -> Examined:
     values = None
     if plain and owner.items[inner].label is not None:
         item = owner.items[inner]
-        image, raw = read_image(item.image), read_label(item.label)
+        image, raw = owner.read_picture(item), read_label(item.label)
         if raw.shape[:2] != image.shape[:2]:
             owner[inner]  # raises, in its own words
         if raw.ndim == 2:

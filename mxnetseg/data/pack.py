@@ -66,6 +66,8 @@ def pack(
         raise ConfigError(f"image format {image_format!r}: expected {', '.join(IMAGE_FORMATS)}")
     if not 1 <= quality <= 100 or (shards is not None and not 1 <= shards <= len(dataset)):
         raise ConfigError(f"quality {quality} must be 1..100 and shards {shards} 1..{len(dataset)}")
+    if dataset.channels != 3:
+        raise ConfigError(f"packs hold RGB; images of {dataset.name!r} have {dataset.channels} channels")
     encoder = _Encoder(image_format, quality)
     if shards is None:
         probe = [len(encoder(dataset, k * len(dataset) // 4)) for k in range(min(4, len(dataset)))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Optional
+from typing import Optional, Sequence
 
 import cv2
 import numpy as np
@@ -46,6 +46,49 @@ def read_image(path: str) -> np.ndarray:
         raise _undecodable(path, "image", "its format is not one that OpenCV reads")
     if _READ_RGB is None:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def read_channels(paths: Sequence[str], channels: int) -> np.ndarray:
+    """All channels of one or several files as stored, one after the other: uint8 (H, W, channels).
+
+    A file may have 1, 2, 3 or 4 channels (the second and the fourth as often infrared or depth as opacity);
+    16 bits are scaled to 8. Raises DatasetError where the files have other sizes or other channels in all.
+    """
+    planes = [_read_stored(path) for path in paths]
+    for path, plane in zip(paths, planes):
+        if plane.shape[:2] != planes[0].shape[:2]:
+            sizes = [f"{p.shape[1]}x{p.shape[0]}" for p in (plane, planes[0])]
+            raise DatasetError(f"{path}: is {sizes[0]} but {paths[0]} is {sizes[1]}; both are of one image")
+    counts = [plane.shape[2] for plane in planes]
+    if sum(counts) != channels:
+        found = " + ".join(map(str, counts))
+        raise DatasetError(
+            f"{paths[0]}: image has {found} channels, the data set states {channels}: correct "
+            f"data.options.channels or convert the file"
+        )
+    return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+
+
+def _read_stored(path: str) -> np.ndarray:
+    """Every channel of a file, uint8 (H, W, C); colours in the order red, green, blue."""
+    data = _read_bytes(path, "image")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise _undecodable(path, "image", str(error)) from error
+    if image is None:
+        raise _undecodable(path, "image", "its format is not one that OpenCV reads")
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise DatasetError(f"{path}: image holds {image.dtype} values; expected 8 or 16 bits per channel")
+    if image.ndim == 2:
+        return image[:, :, None]
+    if png.depth_and_kind(data)[1] == png.GREY_ALPHA and image.shape[2] == 4:  # OpenCV makes colours of it
+        return np.ascontiguousarray(image[:, :, 2:])
+    if image.shape[2] >= 3:
+        image[:, :, :3] = image[:, :, 2::-1].copy()
     return image
 
 

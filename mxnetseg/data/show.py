@@ -25,7 +25,7 @@ def sheet(dataset: Dataset, indices: Sequence[int], cell_width: int = 384) -> np
     rows, seen = [], np.zeros(dataset.ignore_index + 1, bool)
     for index in indices:
         image, label, name = dataset[index]
-        pictures = [image]
+        pictures = [visualize.visible(image)]
         if label is not None:
             pictures += [visualize.overlay(image, label, palette), _colours(label, palette)]
             seen[np.unique(label)] = True

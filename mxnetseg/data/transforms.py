@@ -26,14 +26,14 @@ def normalize(
     std: Sequence[float] = IMAGENET_STD,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """uint8 (H, W, 3) RGB -> float32 (3, H, W): (value / 255 - mean) / std.
+    """uint8 (H, W, C) -> float32 (C, H, W): (value / 255 - mean) / std.
 
-    `mean` and `std` in [0, 1] units, RGB. `out`: float32 (3, H, W), contiguous, written in place.
+    `mean` and `std` in [0, 1] units, per channel. `out`: float32 (C, H, W), contiguous, written in place.
     """
     if out is None:
-        out = np.empty((3, *image.shape[:2]), np.float32)
+        out = np.empty((len(mean), *image.shape[:2]), np.float32)
     tables = _normalization_tables(tuple(mean), tuple(std))
-    for channel in range(3):
+    for channel in range(len(mean)):
         # A table of the 256 values is exact and a third of the time of the arithmetic.
         cv2.LUT(cv2.extractChannel(image, channel), tables[channel], out[channel])
     return out
@@ -48,7 +48,7 @@ def _normalization_tables(mean: tuple[float, ...], std: tuple[float, ...]) -> np
 def denormalize(
     image: np.ndarray, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
 ) -> np.ndarray:
-    """The inverse of `normalize`: float32 (3, H, W) -> uint8 (H, W, 3)."""
+    """The inverse of `normalize`: float32 (C, H, W) -> uint8 (H, W, C)."""
     scaled = image.transpose(1, 2, 0) * np.float32(std) + np.float32(mean)
     return np.clip(np.rint(scaled * 255.0), 0, 255).astype(np.uint8)
 
@@ -64,10 +64,10 @@ def scaled_window(
     """The window at `corner` (y, x), of `crop` (h, w) pixels, of the image scaled to `size` (h, w).
 
     Bilinear with half-pixel centres, as `cv2.resize`; what lies outside the scaled image becomes `fill`
-    (RGB, 0..255); mirrored left-right at the end if `flip`. Computes only pixels of the window.
+    (per channel, 0..255); mirrored left-right at the end if `flip`. Computes only pixels of the window.
     """
     top, bottom, left, right = _inside(size, corner, crop)
-    out = np.empty((*crop, 3), np.uint8)
+    out = np.empty((*crop, image.shape[2]), np.uint8)
     if bottom - top < crop[0] or right - left < crop[1]:
         out[:] = np.asarray(fill, np.float32).round().astype(np.uint8)
     if bottom > top and right > left:
@@ -80,13 +80,16 @@ def scaled_window(
             target = out[top:bottom, crop[1] - right : crop[1] - left]
             first_x += (right - left - 1) * step_x
             step_x = -step_x
-        target[:] = cv2.warpAffine(
-            image,
-            np.float64([[step_x, 0, first_x], [0, step_y, first_y]]),
-            (right - left, bottom - top),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        source = np.float64([[step_x, 0, first_x], [0, step_y, first_y]])
+        for first in range(0, image.shape[2], 4):  # OpenCV maps at most four channels at a time
+            part = np.s_[..., first : first + 4]
+            target[part] = cv2.warpAffine(
+                image if image.shape[2] <= 4 else np.ascontiguousarray(image[part]),
+                source,
+                (right - left, bottom - top),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            ).reshape(*target.shape[:2], -1)
     return out
 
 
@@ -189,7 +192,7 @@ class GaussianBlur:
 
 @dataclass(frozen=True)
 class TrainTransform:
-    """(sample, rng) -> (float32 (3, h, w) normalized image, int32 (h, w) train ids).
+    """(sample, rng) -> (float32 (C, h, w) normalized image, int32 (h, w) train ids).
 
     crop          (h, w) or one number for a square, pixels.
     scale_min/max the size drawn for the whole image before cropping. With `base` None: a factor on
@@ -199,7 +202,7 @@ class TrainTransform:
     photometric   functions (uint8 image, rng) -> uint8 image applied to the crop, in order.
     max_class_ratio  draw the crop again (up to ten times) while one class takes more than this share of
                   its labelled pixels; 1 turns it off.
-    fill          RGB 0..255 painted outside the image; None: the mean colour, 0 after normalization.
+    fill          colour 0..255 painted outside the image; None: the mean colour, 0 after normalization.
 
     Where the scaled image is smaller than the crop it lands at a random place and the rest is `fill` and
     `ignore_index`.
@@ -231,7 +234,7 @@ class TrainTransform:
     ) -> Tuple[np.ndarray, np.ndarray]:
         """`hint`: (y, x), a pixel of the sample that the crop must contain (class-uniform sampling).
 
-        `out`: float32 (3, h, w) to write the image into.
+        `out`: float32 (C, h, w) to write the image into.
         """
         image, label = self.augment(sample, rng, hint)
         return normalize(image, self.mean, self.std, out), label
@@ -239,7 +242,7 @@ class TrainTransform:
     def augment(
         self, sample: Sample, rng: np.random.Generator, hint: Any = None
     ) -> Tuple[np.ndarray, np.ndarray]:
-        """All but the normalization: (uint8 (h, w, 3), int32 (h, w)), for looking at."""
+        """All but the normalization: (uint8 (h, w, C), int32 (h, w)), for looking at."""
         crop = self.output_size
         size = self._draw_size(sample.image.shape[:2], rng)
         flip = bool(rng.random() < self.flip)

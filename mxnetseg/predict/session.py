@@ -18,6 +18,7 @@ from mxnetseg.facts import default_backbone
 from mxnetseg.predict.evaluation import make_predictor, make_protocol
 from mxnetseg.predict.predictor import Predictor
 from mxnetseg.recipe import Recipe, find_recipe, load_recipe
+from mxnetseg.recipe.fields import check_channels
 from mxnetseg.recipe.protocol import SCALES, Protocol
 from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
 
@@ -52,6 +53,7 @@ def open_session(
     nclass = None
     if recipe.model.nclass is None and dataset.name == recipe.data.name:
         nclass = len(dataset.classes) or None
+    check_channels(recipe, dataset)
     inference = open_network(checkpoint, recipe, nclass, devices, engine)
     predictor = make_predictor(inference, dataset, protocol or recipe.evaluation, recipe.input)
     return Session(recipe, dataset, predictor)

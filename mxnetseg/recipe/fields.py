@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Literal, Optional, Tuple, Union
 import yaml
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from mxnetseg.errors import ConfigError
 from mxnetseg.recipe.group import Group, Size, positive_size
 from mxnetseg.recipe.loss import LossGroup
 from mxnetseg.recipe.protocol import Protocol
@@ -93,9 +94,17 @@ class InputGroup(Group):
         return self
 
     def of(self, dataset: Any) -> Tuple[List[float], List[float]]:
-        """(mean, std) in units of the full range 0 to 1: these, or the data set's where none are stated."""
+        """(mean, std) in units of the full range 0 to 1: these, or the data set's where none are stated.
+
+        ConfigError where they are for another number of channels than the data set's images have.
+        """
         if self.mean is None:
             return list(dataset.mean), list(dataset.std)
+        if len(self.mean) != dataset.channels:
+            raise ConfigError(
+                f"input.mean has {len(self.mean)} values, the images of data set {dataset.name!r} have "
+                f"{dataset.channels} channels"
+            )
         return [m / self.range for m in self.mean], [s / self.range for s in self.std]
 
 
@@ -216,6 +225,16 @@ class CheckpointGroup(Group):
     )
     every_iterations: Optional[int] = Field(None, ge=1, description="also after so many optimizer steps")
     keep: int = Field(0, ge=0, description="also keep epoch_<n>.params of the last so many epochs")
+
+
+def check_channels(recipe: Recipe, dataset: Any) -> None:
+    """ConfigError where the network takes another number of channels than the data set's images have."""
+    wanted, have = recipe.model.in_channels, dataset.channels
+    if wanted != have:
+        raise ConfigError(
+            f"model.in_channels is {wanted}, but the images of data set {dataset.name!r} have {have}: set "
+            f"model.in_channels to {have}, or data.options.channels where the data set takes it"
+        )
 
 
 class Recipe(Group):

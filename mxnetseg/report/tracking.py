@@ -24,6 +24,7 @@ from mxnetseg.report.visualize import (
     error_map,
     overlay,
     save_picture,
+    visible,
 )
 
 METRICS = "metrics.jsonl"
@@ -182,7 +183,7 @@ class Tracker:
                 "mask_data": np.asarray(label),
                 "class_labels": {**labels, ignore_index: "ignored"},
             }
-        return wandb.Image(image, caption=name, masks=masks)
+        return wandb.Image(visible(image), caption=name, masks=masks)
 
     def _palette_for(self, samples) -> np.ndarray:
         if self.palette is not None and len(self.palette) >= len(self.classes):
@@ -192,6 +193,7 @@ class Tracker:
 
 def example_row(image, label, prediction, palette, ignore_index) -> List[np.ndarray]:
     """Pictures of one example: image, label, overlay, errors; without a label image, colours, overlay."""
+    image = visible(image)
     tinted = overlay(image, prediction, palette)
     if label is None:
         return [image, colourize(prediction, palette), tinted]

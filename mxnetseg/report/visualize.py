@@ -29,9 +29,16 @@ def colourize(labels: np.ndarray, palette: np.ndarray, other: Sequence[int] = (0
     return table[np.where(inside, labels, len(palette))]
 
 
+def visible(image: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) of a picture with any number of channels: the first three, or the first as grey."""
+    if image.shape[2] == 3:
+        return image
+    return np.ascontiguousarray(image[..., :3] if image.shape[2] > 3 else image[..., :1].repeat(3, axis=2))
+
+
 def overlay(image: np.ndarray, labels: np.ndarray, palette: np.ndarray, opacity: float = 0.55) -> np.ndarray:
     """The picture tinted with class colours, thin light lines between classes; ignored pixels untouched."""
-    labels = np.asarray(labels)
+    labels, image = np.asarray(labels), visible(image)
     known = (labels >= 0) & (labels < len(palette))
     tinted = cv2.addWeighted(colourize(labels, palette), opacity, image, 1 - opacity, 0)
     result = np.where(known[..., None], tinted, image)
@@ -47,7 +54,7 @@ def error_map(
     height, width = label.shape
     grey = np.full((height, width, 3), 150, np.uint8)
     if image is not None:
-        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        grey = cv2.cvtColor(cv2.cvtColor(visible(image), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     valid = label != ignore_index
     wrong = valid & (prediction != label)
     paint = np.zeros_like(grey)

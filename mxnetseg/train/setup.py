@@ -17,6 +17,7 @@ from mxnetseg.errors import CheckpointError, ConfigError
 from mxnetseg.facts import default_backbone
 from mxnetseg.losses.plan import set_class_weights, wants_class_weights
 from mxnetseg.recipe import Recipe
+from mxnetseg.recipe.fields import check_channels
 from mxnetseg.train.progress import log
 from mxnetseg.train.schedule import make_schedule, total_iterations
 from mxnetseg.weights import checkpoint
@@ -76,6 +77,7 @@ def prepare(
         for split in (group.train_split, group.val_split)
     )
     nclass = class_count(recipe, train)
+    check_channels(recipe, train)
     recipe.model.nclass = nclass
     if not recipe.model.backbone:
         recipe.model.backbone = default_backbone(recipe.model.name, recipe.model.form)

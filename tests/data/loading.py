@@ -17,6 +17,8 @@ class Numbers:
     name = "numbers"
     split = "train"
 
+    channels = 3
+
     def __init__(self, length=20, size=(24, 32)):
         self.length = length
         self.size = size

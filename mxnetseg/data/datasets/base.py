@@ -16,7 +16,13 @@ import numpy as np
 
 from mxnetseg.data.files import only_files
 from mxnetseg.data.palettes import default_palette, palette_array
-from mxnetseg.data.reading import IMAGE_EXTENSIONS, exif_orientation, read_image, read_label
+from mxnetseg.data.reading import (
+    IMAGE_EXTENSIONS,
+    exif_orientation,
+    read_channels,
+    read_image,
+    read_label,
+)
 from mxnetseg.errors import DatasetError
 from mxnetseg.registry import Registry
 
@@ -26,8 +32,17 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+def usual_statistics(channels: int) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:
+    """(mean, std) where nobody measured them: ImageNet's of red, green and blue, 0.5 and 0.25 of others."""
+    if channels < 3:
+        return (0.5,) * channels, (0.25,) * channels
+    others = channels - 3
+    return IMAGENET_MEAN + (0.5,) * others, IMAGENET_STD + (0.25,) * others
+
+
 class Sample(NamedTuple):
-    """One picture: `image` uint8 (H, W, 3) RGB; `label` int32 (H, W) of train ids, or None; `name`."""
+    """One picture: `image` uint8 (H, W, channels), RGB where there are 3; `label` int32 (H, W) of train ids,
+    or None; `name`."""
 
     image: np.ndarray
     label: Optional[np.ndarray]
@@ -35,11 +50,15 @@ class Sample(NamedTuple):
 
 
 class Item(NamedTuple):
-    """Where one sample lies. `name` is unique within a split and can serve as a file name (no slash)."""
+    """Where one sample lies. `name` is unique within a split and can serve as a file name (no slash).
+
+    `more`: further image files, whose channels follow those of `image`.
+    """
 
     image: str
     label: Optional[str]
     name: str
+    more: Tuple[str, ...] = ()
 
 
 class Dataset:
@@ -61,9 +80,10 @@ class Dataset:
     scales: Tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
     crop: int = 480
     base: int = 520
-    # Of the images, in [0, 1] units, RGB.
-    mean: Tuple[float, float, float] = IMAGENET_MEAN
-    std: Tuple[float, float, float] = IMAGENET_STD
+    # Of the images: 3 are RGB. Statistics per channel in [0, 1] units.
+    channels: int = 3
+    mean: Tuple[float, ...] = IMAGENET_MEAN
+    std: Tuple[float, ...] = IMAGENET_STD
     # One line: what lies where under the root.
     layout: str = ""
 
@@ -159,13 +179,19 @@ class FileDataset(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         item = self.items[index]
-        image = read_image(item.image)
+        image = self.read_picture(item)
         if item.label is None:
             return Sample(image, None, item.name)
         raw = read_label(item.label)
         if raw.shape[:2] != image.shape[:2]:
             raise self._sizes_differ(item, image, raw)
         return Sample(image, self.decode_label(raw, item.label), item.name)
+
+    def read_picture(self, item: Item) -> np.ndarray:
+        """The image of a sample, uint8 (H, W, channels)."""
+        if self.channels == 3 and not item.more:
+            return read_image(item.image)
+        return read_channels([item.image, *item.more], self.channels)
 
     def read_label_file(self, index: int) -> Optional[np.ndarray]:
         """The label alone, int32 (H, W) of train ids (statistics and samplers need no image)."""

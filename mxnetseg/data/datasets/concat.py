@@ -25,6 +25,11 @@ class ConcatDataset(Dataset):
             raise ConfigError("a concatenation of data sets needs at least one part")
         first = parts[0]
         for part in parts[1:]:
+            if part.channels != first.channels:
+                raise ConfigError(
+                    f"data sets {first.name!r} ({first.channels} channels) and {part.name!r} "
+                    f"({part.channels}) cannot be joined: their images differ"
+                )
             if list(part.classes) != list(first.classes) or part.ignore_index != first.ignore_index:
                 raise ConfigError(
                     f"data sets {first.name!r} ({len(first.classes)} classes, ignoring "
@@ -38,7 +43,7 @@ class ConcatDataset(Dataset):
         self.starts = [0, *np.cumsum([len(part) for part in parts]).tolist()]
         for fact in (
             "name title paper url classes palette ignore_index splits train_id_to_label_id "
-            "scales crop base mean std layout"
+            "scales crop base channels mean std layout"
         ).split():
             setattr(self, fact, getattr(first, fact))
         self.unlabelled_splits = tuple({part.split for part in parts if not part.has_labels} & {self.split})

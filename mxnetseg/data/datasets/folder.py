@@ -13,10 +13,13 @@ Options, all but `classes` with defaults:
     classes        names in the order of the train ids, or a mapping name -> [r, g, b]
     palette        colours for pictures, one [r, g, b] per class
     images, labels folders of images and labels under the root; `{split}` stands for the split's name
+    channels       of an image; 3 (default) reads any picture as RGB, other numbers what the files store
     splits         per split what differs: {val: {images: .., labels: .., list: ..}}; a split whose
                    `labels` is null has none and can only be predicted
     list           file naming the samples of a split, a line each: image and label, or one name
     image_suffix, label_suffix   ends that pair a_img.jpg with a_mask.png; a dot in it fixes the extension
+                   A list of folders as `images`, or of ends as `image_suffix`, makes an image of several
+                   files, whose channels follow one another ([rgb/{split}, infrared/{split}])
     label_format   ids (default): one channel of numbers
                    rgb: colours, those of `classes` or `palette`
                    binary: 0 is background, everything else foreground, as in masks of 0 and 255
@@ -30,11 +33,11 @@ Options, all but `classes` with defaults:
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from mxnetseg.data.datasets.base import DATASETS, FileDataset, Item, palette_array
+from mxnetseg.data.datasets.base import DATASETS, FileDataset, Item, palette_array, usual_statistics
 from mxnetseg.data.reading import IMAGE_EXTENSIONS
 from mxnetseg.errors import DatasetError, nearest
 
@@ -66,11 +69,12 @@ class Folder(FileDataset):
         split: str = "train",
         classes: Any = None,
         palette: Optional[Sequence[Sequence[int]]] = None,
-        images: str = "images/{split}",
+        images: Union[str, Sequence[str]] = "images/{split}",
         labels: Optional[str] = "labels/{split}",
         splits: Optional[Mapping[str, Any]] = None,
         list: Optional[str] = None,
-        image_suffix: str = "",
+        channels: Optional[int] = None,
+        image_suffix: Union[str, Sequence[str]] = "",
         label_suffix: str = "",
         label_format: str = "ids",
         id_map: Optional[Mapping[Any, Any]] = None,
@@ -98,14 +102,27 @@ class Folder(FileDataset):
         self.ignored = [*ignore]
         self.label_table = self._read_table(id_map, reduce_zero_label)
         self._colours: Optional[np.ndarray] = None
-        self.image_suffix, self.label_suffix = image_suffix, label_suffix
-        self.places = _read_splits(splits, {"images": images, "labels": labels, "list": list})
+        several = [v for v in (images, image_suffix) if not isinstance(v, str)]
+        files = max([len(v) for v in several], default=1)
+        if any(len(v) != files for v in several) or files < 1:
+            raise _option("images", "and image_suffix must be lists of one length where both are lists")
+        self.image_suffixes = [image_suffix] * files if isinstance(image_suffix, str) else [*image_suffix]
+        self.image_suffix, self.label_suffix = self.image_suffixes[0], label_suffix
+        self.channels = channels if channels is not None else files if files > 1 else 3
+        if not isinstance(self.channels, int) or self.channels < 1:
+            raise _option("channels", f"is {channels!r}; give the number of channels of an image")
+        if self.channels != 3:
+            self.mean, self.std = usual_statistics(self.channels)
+        folders = [images] * files if isinstance(images, str) else [*images]
+        self.places = _read_splits(splits, {"images": folders, "labels": labels, "list": list})
         self.splits = tuple(self.places) if splits else ("train", "val", "test")
         self.unlabelled_splits = tuple(s for s in self.splits if self._place(s)["labels"] is None)
         facts = {"scales": scales, "crop": crop, "base": base, "mean": mean, "std": std}
         for key, value in facts.items():
             if value is not None:
                 setattr(self, key, tuple(value) if isinstance(value, (tuple, type([]))) else value)
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise _option("mean", f"and std need {self.channels} values, one for each channel")
         super().__init__(root, split)
 
     def list_items(self, split: str) -> List[Item]:
@@ -118,8 +135,9 @@ class Folder(FileDataset):
         if place["list"]:
             return self._items_of_list(place)
         suffixes = _suffixes(self.image_suffix, IMAGE_EXTENSIONS)
-        images = self.find_files(place["images"], suffixes)
-        top = os.path.join(self.root, place["images"])
+        images = self.find_files(place["images"][0], suffixes)
+        top = os.path.join(self.root, place["images"][0])
+        more = self._further_images(place)
         labels = self._labels_by_key(place)
         items = []
         for path in images:
@@ -132,8 +150,27 @@ class Folder(FileDataset):
                 wanted = os.path.join(self.root, place["labels"], key + self.label_suffix)
                 guess = wanted if "." in os.path.basename(self.label_suffix) else wanted + ".png"
                 label = labels.get(key, guess)
-            items.append(Item(path, label, _flat(os.path.splitext(inside)[0])))
+            name = _flat(os.path.splitext(inside)[0])
+            items.append(Item(path, label, name, tuple(self._partner(path, key, found) for found in more)))
         return items
+
+    def _further_images(self, place: Mapping[str, Any]) -> List[Dict[str, str]]:
+        """For each file after the first that an image has: {key: path}."""
+        tables = []
+        for folder, suffix in zip(place["images"][1:], self.image_suffixes[1:]):
+            top = os.path.join(self.root, folder)
+            paths = self.find_files(folder, _suffixes(suffix, IMAGE_EXTENSIONS))
+            keys = [_strip(os.path.relpath(path, top), suffix) for path in paths]
+            tables.append({key: path for key, path in zip(keys, paths) if key is not None})
+        return tables
+
+    def _partner(self, path: str, key: str, found: Mapping[str, str]) -> str:
+        if key not in found:
+            raise DatasetError(
+                f"{path}: one of the {len(self.image_suffixes)} files of this image is not there: nothing is "
+                f"called {key!r} beside it in data.options.images"
+            )
+        return found[key]
 
     def decode_label(self, raw: np.ndarray, path: str) -> np.ndarray:
         if self.label_format == "rgb":
@@ -182,13 +219,21 @@ class Folder(FileDataset):
         # 16 MB that every worker makes for itself when it needs it.
         return {**self.__dict__, "_colours": None}
 
-    def _place(self, split: str) -> Dict[str, Optional[str]]:
-        place = self.places.get(split, self.places.get("", {}))
-        return {
-            key: None if value is None else value.replace("{split}", split) for key, value in place.items()
-        }
+    def _place(self, split: str) -> Dict[str, Any]:
+        """Folders of images, folder of labels and list file of a split; None for what it does not have."""
+        place = dict(self.places.get(split, self.places.get("", {})))
+        images = place.get("images")
+        place["images"] = [images] * len(self.image_suffixes) if isinstance(images, str) else images
+        if len(place["images"] or []) != len(self.image_suffixes):
+            raise _option("splits", f"{split} needs {len(self.image_suffixes)} folders of images")
+        for key, value in place.items():
+            if isinstance(value, str):
+                place[key] = value.replace("{split}", split)
+            elif value is not None:
+                place[key] = [folder.replace("{split}", split) for folder in value]
+        return place
 
-    def _labels_by_key(self, place: Mapping[str, Optional[str]]) -> Optional[Dict[str, str]]:
+    def _labels_by_key(self, place: Mapping[str, Any]) -> Optional[Dict[str, str]]:
         if place["labels"] is None:
             return None
         top = os.path.join(self.root, place["labels"])
@@ -199,7 +244,7 @@ class Folder(FileDataset):
                 found[key] = path
         return found
 
-    def _items_of_list(self, place: Mapping[str, Optional[str]]) -> List[Item]:
+    def _items_of_list(self, place: Mapping[str, Any]) -> List[Item]:
         items = []
         for words in self.read_list(place["list"]):
             if len(words) > 2:
@@ -207,12 +252,15 @@ class Folder(FileDataset):
                     f"{os.path.join(self.root, place['list'])}: line {' '.join(words)!r} has {len(words)} "
                     f"words; expected an image and a label, or one name, without blanks inside"
                 )
-            image = self._find(words[0], place["images"], self.image_suffix, IMAGE_EXTENSIONS)
+            image, *more = (
+                self._find(words[0], folder, suffix, IMAGE_EXTENSIONS)
+                for folder, suffix in zip(place["images"], self.image_suffixes)
+            )
             label = None
             if place["labels"] is not None:
                 named = words[1] if len(words) == 2 else os.path.splitext(words[0])[0]
                 label = self._find(named, place["labels"], self.label_suffix, _LABEL_EXTENSIONS)
-            items.append(Item(image, label, _flat(os.path.splitext(words[0])[0])))
+            items.append(Item(image, label, _flat(os.path.splitext(words[0])[0]), tuple(more)))
         return items
 
     def _find(self, name: str, folder: str, suffix: str, extensions: Sequence[str]) -> str:
@@ -305,7 +353,7 @@ def _code(colour: Any) -> int:
     return red << 16 | green << 8 | blue
 
 
-def _read_splits(splits: Optional[Mapping], shared: Dict) -> Dict[str, Dict[str, Optional[str]]]:
+def _read_splits(splits: Optional[Mapping], shared: Dict) -> Dict[str, Dict[str, Any]]:
     if not splits:
         return {"": dict(shared)}
     places = {}

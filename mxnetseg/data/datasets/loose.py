@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, List, Optional, Sequence
 
 from mxnetseg.data import dataset_info
-from mxnetseg.data.datasets.base import Dataset, Sample
+from mxnetseg.data.datasets.base import Dataset, Sample, usual_statistics
 from mxnetseg.data.palettes import palette_array
-from mxnetseg.data.reading import IMAGE_EXTENSIONS, read_image
+from mxnetseg.data.reading import IMAGE_EXTENSIONS, read_channels, read_image
 from mxnetseg.errors import DatasetError
 
 
@@ -37,8 +37,17 @@ class LoosePictures(Dataset):
                 f"data set {trained_on!r} has no classes of its own: the recipe must name them"
             )
         self.palette = palette_array(facts["palette"])
-        for key in ("mean", "std", "scales", "crop", "base", "ignore_index"):
+        for key in ("scales", "crop", "base", "ignore_index"):
             setattr(self, key, facts[key])
+        for key in ("images", "image_suffix"):
+            if isinstance(given.get(key), (list, tuple)):
+                raise DatasetError(
+                    f"images of data set {trained_on!r} lie in several files each (data.options.{key}): "
+                    f"predict a split of it instead of single pictures"
+                )
+        self.channels = facts["channels"]
+        mean, std = usual_statistics(self.channels) if "channels" in given else (facts["mean"], facts["std"])
+        self.mean, self.std = given.get("mean", mean), given.get("std", std)
         self.train_id_to_label_id = facts["train_id_to_label_id"]
         self.paths: List[str] = []
         for path in paths:
@@ -51,7 +60,9 @@ class LoosePictures(Dataset):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Sample:
-        return Sample(read_image(self.paths[index]), None, self.names[index])
+        path = self.paths[index]
+        image = read_image(path) if self.channels == 3 else read_channels([path], self.channels)
+        return Sample(image, None, self.names[index])
 
 
 def _pictures_under(path: str) -> List[str]:

@@ -37,7 +37,7 @@ _LEASES = 2
 
 
 class Batch(NamedTuple):
-    """float32 (N, 3, h, w) normalized images, int32 (N, h, w) train ids, and the samples' names."""
+    """float32 (N, channels, h, w) normalized images, int32 (N, h, w) train ids, and the samples' names."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -100,7 +100,15 @@ class TrainLoader:
                 f"data set {getattr(dataset, 'name', dataset)!r} gives {self._visits} samples per epoch, "
                 f"fewer than one batch of {batch_size * shard[1]}; choose a smaller batch_size"
             )
-        job = work.Job(dataset, transform, skip_bad_samples, batch_size, tuple(transform.output_size), 0)
+        job = work.Job(
+            dataset,
+            transform,
+            skip_bad_samples,
+            batch_size,
+            tuple(transform.output_size),
+            dataset.channels,
+            0,
+        )
         mode = mode if workers else "none"
         if mode == "process":
             self._makers: Any = _Processes(job, workers, prefetch, timeout)
@@ -157,7 +165,7 @@ class TrainLoader:
 
 def _empty_batch(job: work.Job) -> Tuple[np.ndarray, np.ndarray]:
     shape = (job.batch_size, *job.size)
-    return np.empty((shape[0], 3, *job.size), np.float32), np.empty(shape, np.int32)
+    return np.empty((shape[0], job.channels, *job.size), np.float32), np.empty(shape, np.int32)
 
 
 class _InLine:
@@ -325,7 +333,7 @@ class _Processes:
         slots = prefetch + _LEASES
         self.job = job._replace(slots=slots)
         message = _pickled(self.job)
-        self.slot_size = work.slot_bytes(job.batch_size, job.size)
+        self.slot_size = work.slot_bytes(job.batch_size, job.size, job.channels)
         self.free: Deque[int] = deque(range(slots))
         self.leased = 0
         self.in_flight: Dict[int, _InFlight] = {}
@@ -433,14 +441,16 @@ class _Processes:
     def _hand_out(self, slot: int) -> Tuple[np.ndarray, np.ndarray]:
         """Arrays on the slot's own memory, or a copy where the consumer keeps many batches."""
         if self.leased >= _LEASES:
-            images, labels = work.slot_arrays(self.memory, slot, self.job.batch_size, self.job.size)
+            images, labels = work.slot_arrays(
+                self.memory, slot, self.job.batch_size, self.job.size, self.job.channels
+            )
             self.free.append(slot)
             return images.copy(), labels.copy()
         lease = _Lease(self.memory, slot * self.slot_size, self.slot_size)
         self.leased += 1
         weakref.finalize(lease, self._return, weakref.ref(self), slot).atexit = False
         buffer = np.asarray(lease)
-        return work.slot_arrays(buffer, 0, self.job.batch_size, self.job.size)
+        return work.slot_arrays(buffer, 0, self.job.batch_size, self.job.size, self.job.channels)
 
     @staticmethod
     def _return(owner: Any, slot: int) -> None:

@@ -73,6 +73,7 @@ class Job(NamedTuple):
     skip_bad_samples: bool
     batch_size: int
     size: Tuple[int, int]
+    channels: int
     slots: int
 
 
@@ -106,22 +107,22 @@ def make_sample(job: Job, task: Task, images: np.ndarray, labels: np.ndarray) ->
     return Made(task.ticket, task.row, sample.name, skipped)
 
 
-def slot_bytes(batch_size: int, size: Tuple[int, int]) -> int:
+def slot_bytes(batch_size: int, size: Tuple[int, int], channels: int) -> int:
     """Bytes of one batch: float32 images and int32 labels, rounded up to whole pages."""
-    data = batch_size * 4 * size[0] * size[1] * 4
+    data = batch_size * (channels + 1) * size[0] * size[1] * 4
     return -(-data // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def slot_arrays(
-    buffer: Any, slot: int, batch_size: int, size: Tuple[int, int]
+    buffer: Any, slot: int, batch_size: int, size: Tuple[int, int], channels: int
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """float32 (N, 3, h, w) and int32 (N, h, w) on the memory of one slot of `buffer`."""
+    """float32 (N, channels, h, w) and int32 (N, h, w) on the memory of one slot of `buffer`."""
     height, width = size
-    start = slot * slot_bytes(batch_size, size)
-    images = np.frombuffer(buffer, np.float32, batch_size * 3 * height * width, start)
+    start = slot * slot_bytes(batch_size, size, channels)
+    images = np.frombuffer(buffer, np.float32, batch_size * channels * height * width, start)
     labels = np.frombuffer(buffer, np.int32, batch_size * height * width, start + images.nbytes)
     return (
-        images.reshape(batch_size, 3, height, width),
+        images.reshape(batch_size, channels, height, width),
         labels.reshape(batch_size, height, width),
     )
 
@@ -144,9 +145,9 @@ def main(socket_fd: int, memory_fd: int) -> None:
         job = _receive(connection, parent)
         if job is None:
             return
-        memory = mmap.mmap(memory_fd, job.slots * slot_bytes(job.batch_size, job.size))
+        memory = mmap.mmap(memory_fd, job.slots * slot_bytes(job.batch_size, job.size, job.channels))
         os.close(memory_fd)
-        slots = [slot_arrays(memory, s, job.batch_size, job.size) for s in range(job.slots)]
+        slots = [slot_arrays(memory, s, job.batch_size, job.size, job.channels) for s in range(job.slots)]
         connection.send([Ready(os.getpid())])
         while True:
             tasks = _receive(connection, parent)
