@@ -1,3 +1,7 @@
-from mxnetseg.cli.train import main
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the program even while it is being imported
+
+from mxnetseg.cli.train import main  # noqa: E402
 
 main()

@@ -19,21 +19,39 @@ PyTorch: the import succeeded, so NumPy and the CUDA libraries were already righ
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
-try:
-    import numpy
-except ImportError:  # `python -m mxnetseg.doctor` has to work here too
-    numpy = None
-
 from .errors import DeviceError
+
+
+@contextlib.contextmanager
+def sigint_blocked():
+    """Ctrl-C inside the `with` comes when it ends, and never to processes that are started inside."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# Extension modules drop a KeyboardInterrupt that meets them while they are set up, and the program goes on.
+with sigint_blocked():
+    try:
+        import numpy
+    except ImportError:  # `python -m mxnetseg.doctor` has to work here too
+        numpy = None
 
 SUPPORTED_PYTHONS = ((3, 9), (3, 10), (3, 11), (3, 12))
 
@@ -269,9 +287,11 @@ class _Loader(importlib.abc.Loader):
             self._inner.exec_module(module)
             module._require_pytorch_version = _without_pytorch
             return
-        _before_mxnet()
+        if self._name == "mxnet":
+            _before_mxnet()
         try:
-            self._inner.exec_module(module)
+            with sigint_blocked():
+                self._inner.exec_module(module)
         except OSError as error:
             name = (mxnet_distribution() or ("mxnet", ""))[0]
             raise MXNetImportError(explain_library_error(error, name)) from error
@@ -282,10 +302,10 @@ class _Loader(importlib.abc.Loader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Wraps the loader of `mxnet` and of `gluoncv.check`; every other import passes by."""
+    """Wraps the loaders of `mxnet`, `gluoncv` and `gluoncv.check`; every other import passes by."""
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname not in ("mxnet", "gluoncv.check"):
+        if fullname not in ("mxnet", "gluoncv", "gluoncv.check"):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.loader is None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
+import threading
 from typing import Any, Callable, List, Mapping, Optional
 
 from mxnetseg.errors import ConfigError, MxnetsegError
@@ -45,6 +47,10 @@ def run(
     the pipe (`| head`) status 141. Anything else is a bug and keeps its traceback.
     `flags`: words of messages, such as recipe fields -> the flag of this command that stands for them.
     """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        # The program is imported (see train.py); from here on there may be files to tidy up.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = command(argv)
     except MxnetsegError as error:

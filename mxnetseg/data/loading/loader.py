@@ -23,6 +23,7 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optio
 
 import numpy as np
 
+from mxnetseg.compat import sigint_blocked
 from mxnetseg.data.loading import worker as work
 from mxnetseg.data.samplers.base import Visit, default_sampler
 from mxnetseg.errors import ConfigError, DatasetError
@@ -256,7 +257,7 @@ class _Process:
     def __init__(self, memory_fd: int):
         ours, theirs = socket.socketpair()
         with theirs:
-            with work.sigint_blocked():
+            with sigint_blocked():  # it reaches the whole foreground group, and would meet it importing
                 self.popen = subprocess.Popen(
                     work.command(theirs.fileno(), memory_fd),
                     pass_fds=(theirs.fileno(), memory_fd),

@@ -8,7 +8,6 @@ shared with its parent and ends when that socket closes, which the kernel does f
 
 from __future__ import annotations
 
-import contextlib
 import json
 import mmap
 import os
@@ -17,7 +16,7 @@ import signal
 import sys
 import traceback
 from multiprocessing.connection import Connection
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -136,7 +135,7 @@ def limit_threads() -> None:
 
 def main(socket_fd: int, memory_fd: int) -> None:
     """The life of a worker process."""
-    # Ctrl-C reaches the whole foreground group; the parent decides what it means (see `sigint_blocked`).
+    # Ctrl-C reaches the whole foreground group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(socket_fd)
     parent = os.getppid()
@@ -188,20 +187,6 @@ def portable(error: Exception) -> Exception:
             return DatasetError(str(error))
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return RuntimeError(f"a loader worker failed:\n{text}")
-
-
-@contextlib.contextmanager
-def sigint_blocked() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C, which reaches the whole foreground group: not while they
-    import either. For this process it comes when the `with` ends."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def is_stopped(pid: int) -> bool:
