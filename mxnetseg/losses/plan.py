@@ -9,7 +9,7 @@ whole global batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -38,8 +38,8 @@ class Mining:
     """
 
     threshold: Optional[float]
-    min_kept: Any
-    per: str
+    min_kept: Union[int, float, None]
+    per: Union[str, int]
     rule: str
 
     def kept(self, images: int, pixels: int) -> int:
@@ -48,7 +48,9 @@ class Mining:
             return 0
         if isinstance(self.min_kept, float):
             return round(self.min_kept * pixels)
-        return self.min_kept * (images if self.per == "image" else 1)
+        if self.per == "batch":
+            return self.min_kept
+        return self.min_kept * images // (1 if self.per == "image" else self.per)
 
 
 @dataclass(frozen=True)

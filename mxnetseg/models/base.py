@@ -38,20 +38,23 @@ class Aux(NamedTuple):
                 the backbone; the main logits are 0 of the head, its further maps begin at 1.
     predicts    what its logits are: classes of `pixels`; `presence` of classes in the image, the same at
                 every pixel; `boundary`, edges between classes; `detail`, the edges of STDC's detail loss.
+    corners     whether that resizing aligns corners; None: as for the main output.
     """
 
     block: HybridBlock
     of: Literal["backbone", "neck", "head"]
     index: int
     predicts: Literal["pixels", "presence", "boundary", "detail"] = "pixels"
+    corners: Optional[bool] = None
 
 
 class Segmentor(HybridBlock):
     """Backbone, neck, head, auxiliary heads: `(N, 3, H, W)` to a tuple of logits `(N, nclass, H, W)`.
 
     Without a neck the head reads the backbone's maps. Logits come back main first, then in the order of
-    `aux`, every one resized to the image. `align_corners`: of that last resizing. `predicts` says what each
-    output is, main first (see `Aux`). Of all parameters, those of `backbone` alone may come from ImageNet.
+    `aux`, every one resized to the image; `align_corners` is of that last resizing, where `aux` says nothing
+    else (`corners` lists all). `predicts` says what each output is, main first (see `Aux`). Of all
+    parameters, those of `backbone` alone may come from ImageNet.
     """
 
     def __init__(
@@ -71,6 +74,8 @@ class Segmentor(HybridBlock):
         self.predicts = ("pixels", *(one.predicts for one in aux))
         self._sources = [(one.of, one.index) for one in aux]
         self._align_corners = align_corners
+        own = (align_corners if one.corners is None else one.corners for one in aux)
+        self.corners = (align_corners, *own)
         for one in aux:
             self.aux_heads.add(one.block)
 
@@ -84,7 +89,7 @@ class Segmentor(HybridBlock):
         logits = [maps["head"][0]]
         for (of, index), aux_head in zip(self._sources, self.aux_heads):
             logits.append(aux_head(maps[of][index]))
-        return tuple(resize_like(F, y, x, self._align_corners) for y in logits)
+        return tuple(resize_like(F, y, x, corners) for y, corners in zip(logits, self.corners))
 
     def deploy(self) -> Segmentor:
         """The same network over the same parameters, without auxiliary heads: a tuple of one."""

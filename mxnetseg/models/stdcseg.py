@@ -59,13 +59,20 @@ def stdcseg(
     width: int = 128,
     detail: int = 0,
     classifier_bias: bool = True,
+    context_corners: bool = True,
 ):
     """`width`: channels of the context path. `aux`: heads on the context at strides 8 and 16. `detail`:
-    channels of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier."""
+    channels of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier. `context_corners`:
+    whether the logits of the context are resized with aligned corners, as all others are."""
     neck = ContextOnDetail(backbone.channels, backbone.strides, width)
     head = STDCSegHead(2 * width, nclass, classifier_bias)
     heads = [
-        Aux(FCNHead(width, nclass, 64, dropout=0.0, classifier_bias=classifier_bias), "neck", index)
+        Aux(
+            FCNHead(width, nclass, 64, dropout=0.0, classifier_bias=classifier_bias),
+            "neck",
+            index,
+            corners=context_corners,
+        )
         for index in (1, 2)
     ]
     if detail:

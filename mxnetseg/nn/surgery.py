@@ -6,6 +6,7 @@ built. Whatever is exchanged or changed, structural names of parameters stay.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Type, TypeVar
 
 from mxnet.gluon import Block, HybridBlock, Parameter, nn
@@ -92,3 +93,19 @@ def forget_symbol(parameter: Parameter) -> None:
 def forget_graph(net: HybridBlock) -> None:
     """Drop what a block has traced so far, for a network that was run to infer its shapes."""
     net._clear_cached_op()
+
+
+@contextmanager
+def without_dropout(net: HybridBlock) -> Iterator[None]:
+    """Inside, nothing of `net` is dropped in training: elements, channels and residual branches stay."""
+    dropping = list(layers(net, nn.Dropout))
+    rates = [layer._rate for layer in dropping]
+    try:
+        for layer in dropping:
+            layer._rate = 0.0
+        net._clear_cached_op()
+        yield
+    finally:
+        for layer, rate in zip(dropping, rates):
+            layer._rate = rate
+        net._clear_cached_op()

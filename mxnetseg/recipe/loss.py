@@ -33,8 +33,9 @@ class OneLoss(Group):
         description="pixels kept at least, the hardest ones: their number, or below 1 a share of all pixels; "
         "without a threshold, exactly so many",
     )
-    ohem_per: Literal["batch", "image"] = Field(
-        "batch", description="whether ohem_min_kept counts for the global batch or for each of its images"
+    ohem_per: Union[Literal["batch", "image"], int] = Field(
+        "batch",
+        description="what ohem_min_kept counts for: the global batch, each of its images, or so many images",
     )
     ohem_rule: Literal["at_most", "below"] = Field(
         "at_most",
@@ -55,6 +56,13 @@ class OneLoss(Group):
         if isinstance(value, float) and 0 < value < 1:
             return value
         raise ValueError("must be a whole number of pixels from 1, or a share between 0 and 1")
+
+    @field_validator("ohem_per")
+    @classmethod
+    def _some_images(cls, value):
+        if isinstance(value, int) and value < 1:
+            raise ValueError("must be batch, image, or a number of images from 1")
+        return value
 
     @property
     def mined(self) -> bool:

@@ -16,13 +16,12 @@ from mxnetseg.report.tracking import METRICS
 from mxnetseg.run_files import BEST, LAST, RECIPE, STATE, TEMPORARY, atomic_file, make_folder
 from mxnetseg.weights.checkpoint import network_arrays
 from mxnetseg.weights.loading import fill
-from mxnetseg.weights.published import published_evaluation, published_input
+from mxnetseg.weights.published import USUAL_DATA, published_evaluation, published_input
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.rename import BOOKKEEPING, reference_info, translate
 
 # A class count no checkpoint has, to see which dimensions follow it.
 PROBE = 7
-USUAL_DATA = {19: "cityscapes", 150: "ade20k", 21: "voc2012"}
 BUILD_KEYS = ("form", "backbone", "aux", "output_stride", "backbone_options", "in_channels")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import mxnet as mx
+import numpy as np
 
 from mxnetseg.errors import CheckpointError
 from mxnetseg.models.create import create_model
@@ -33,6 +36,12 @@ def fill(net, entry, tensors, what):
     if problems:
         raise CheckpointError(f"the tensors do not fit reference {what!r}; {problems}")
     assign(parameters, values)
+    # What the network never runs goes back into a file that is written for the reference.
+    net.unused_tensors = {
+        name: np.asarray(tensor)
+        for name, tensor in tensors.items()
+        if any(re.search(pattern, name) for pattern in entry.unused)
+    }
 
 
 def assign(parameters, values):

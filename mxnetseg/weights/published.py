@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Optional, Tuple
 
+# The data set that a published network is usually for, by its number of classes.
+USUAL_DATA = {19: "cityscapes", 150: "ade20k", 21: "voc2012"}
 _IMAGENET_255 = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], range=255)
 _IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], range=1)
 # Beginnings of reference ids; the first that fits counts.

@@ -31,7 +31,7 @@ class Reference:
     name. `prepare(tensors)` may rearrange the mapping first (split or
     drop stored constants); `aliases(names)` gives {name: other name} for tensors stored twice.
     `adapt(options, tensors)` returns the options for a network that fits what is stored (the grid of
-    a position embedding).
+    a position embedding). `constants`: patterns of unused tensors -> the values they always have.
     """
 
     model: str
@@ -41,6 +41,7 @@ class Reference:
     unused: tuple = ()
     prepare: Optional[Callable] = None
     adapt: Optional[Callable] = None
+    constants: dict = field(default_factory=dict)
 
     @property
     def keywords(self) -> Dict[str, Any]:

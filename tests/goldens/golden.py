@@ -71,7 +71,8 @@ def differences(golden_dir, reference_id, scaled=False):
             # GluonCV's ICNet returns its side outputs at their own sizes.
             sizes = meta.get("full_output_shapes_input1")
             raw = sizes is not None and tuple(sizes[1 + index][2:]) != ours.shape[2:]
-            ours, expected = _comparable(ours, expected, meta, raw)
+            place = 1 + of_head + index if name.startswith("aux") else index
+            ours, expected = _comparable(ours, expected, meta, net.corners[place], raw)
         else:
             ours = outputs[int(name[6:] or 1) - 1][0][:, :, ::4, ::4]
         assert ours.shape == expected.shape, (name, ours.shape, expected.shape)
@@ -105,16 +106,16 @@ def _four(features):
     return [features[0]] * (4 - len(features)) + features
 
 
-def _comparable(ours, expected, meta, raw=False):
-    """Auxiliary maps are saved at stride 4 of the image, or raw (mmsegmentation, ICNet)."""
+def _comparable(ours, expected, meta, corners, raw=False):
+    """Auxiliary maps are saved at stride 4 of the image, or raw (mmsegmentation, ICNet), which are resized
+    with `corners` aligned or not."""
     expected = expected.reshape(expected.shape + (1,) * (4 - expected.ndim))
     strided = ours[:, :, ::4, ::4]
     if 4 in [every for name, every in meta.get("saved_stride", {}).items() if name.startswith("aux")]:
         return strided, expected
     if raw or meta["id"].startswith("mmseg_") or strided.shape != expected.shape:
-        corners = meta.get("align_corners", [True])
         full = mx.nd.contrib.BilinearResize2D(
-            mx.nd.array(expected), height=ours.shape[2], width=ours.shape[3], align_corners=bool(corners[-1])
+            mx.nd.array(expected), height=ours.shape[2], width=ours.shape[3], align_corners=corners
         )
         return ours, full.asnumpy()
     return strided, expected

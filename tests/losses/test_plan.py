@@ -104,6 +104,7 @@ def test_a_number_of_kept_pixels_is_whole_or_a_share(count):
 def test_kept_pixels_are_counted_in_the_batch_in_each_image_or_as_a_share():
     assert Mining(0.7, 100, "batch", "at_most").kept(4, 1000) == 100
     assert Mining(0.7, 100, "image", "at_most").kept(4, 1000) == 400
+    assert Mining(0.7, 100, 2, "at_most").kept(16, 1000) == 800
     assert Mining(0.7, 0.25, "batch", "at_most").kept(4, 1000) == 250
     assert Mining(0.7, None, "batch", "at_most").kept(4, 1000) == 0
 

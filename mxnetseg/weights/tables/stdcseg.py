@@ -50,5 +50,9 @@ for _version in (1, 2):
         model="stdcseg",
         rules=MMSEG,
         unused=TARGET_KERNELS,
-        options=dict(backbone=f"stdc{_version}", detail=2),
+        constants={
+            "laplacian_kernel$": [-1, -1, -1, -1, 8, -1, -1, -1, -1],
+            "fusion_kernel$": [0.6, 0.3, 0.1],
+        },
+        options=dict(backbone=f"stdc{_version}", detail=2, context_corners=False),
     )
