@@ -1,64 +1,48 @@
 """A web page to segment pictures: `python demo/web.py`, then open the address that it prints.
 
-Serves this machine only (127.0.0.1); the page is one file and loads nothing from elsewhere.
+Serves this machine only (127.0.0.1); the page is one file and loads nothing from elsewhere. Programs post a
+picture to /segment and get JSON (`Handler`).
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
+import contextlib
 import json
+import os
+import select
+import signal
+import socket
+import sys
 import threading
+import time
 import urllib.parse
+from concurrent.futures import TimeoutError
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import cv2
-import numpy as np
+from desk import BusyError, Desk, PictureError
 from segmenter import HERE, SMALL_MODEL, Segmenter, sample_pictures
 
 from mxnetseg.cli.common import add_context_argument, run
 from mxnetseg.errors import ConfigError
 
 LARGEST_UPLOAD = 40 * 2**20  # bytes
-
-
-class PictureError(ValueError):
-    """What was uploaded is not a picture this can work with; the text is for the page."""
-
-
-def decode(data, long_side):
-    """uint8 RGB (H, W, 3) of an encoded picture, upright, its longer side at most `long_side` pixels."""
-    image = None
-    if data:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error:  # more pixels than OpenCV accepts
-            image = None
-    if image is None:
-        raise PictureError("This file is not a picture that can be read: take a PNG, JPEG or WebP.")
-    factor = long_side / max(image.shape[:2])
-    if factor < 1:
-        size = [max(1, round(side * factor)) for side in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(image[..., ::-1])
-
-
-def answer(segment, image):
-    """What the page draws: size, label map as a grey PNG whose values are class indices, shares."""
-    labels, seconds = segment(image)
-    _, png = cv2.imencode(".png", labels.astype(np.uint8))
-    return {
-        "height": labels.shape[0],
-        "width": labels.shape[1],
-        "seconds": round(seconds, 3),
-        "labels": base64.b64encode(png.tobytes()).decode(),
-        "shares": [[index, round(share, 5)] for index, share in segment.shares(labels)],
-    }
+CONNECTIONS = 256  # open at a time, a thread each
+UPLOAD_SECONDS = 60  # for one picture to arrive
+LOCAL = ("127.0.0.1", "localhost")
+CLOSING_SECONDS = 10  # for the picture being computed when the server is stopped
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET / the page, GET /model facts, GET /samples/NAME a picture, POST /segment a picture's classes."""
+    """GET / the page, GET /model facts, GET /samples/NAME a picture, POST /segment a picture's classes.
+
+    `POST /segment` takes the bytes of a picture file and answers 200 with the JSON of `answer`: `labels` is a
+    grey PNG in base64 of `width` x `height` class indices (the `classes` of /model), `shares` are pairs of
+    class and share of the pixels. Every other status has {"error": text}: 400 a request that is none, 403
+    from a page or under a name of elsewhere, 413 larger than LARGEST_UPLOAD, 422 no picture or one of too
+    many pixels, 503 too many wait (Retry-After says for how long), 500 the network failed.
+    """
 
     protocol_version = "HTTP/1.1"
     timeout = 30  # seconds without a byte
@@ -91,41 +75,91 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404, b"not found", "text/plain")
 
     def do_POST(self):
-        try:
-            length = int(self.headers.get("Content-Length", ""))
-        except ValueError:
-            length = -1
-        if not self._is_local() or self.path != "/segment" or not 0 <= length <= LARGEST_UPLOAD:
+        text = self.headers.get("Content-Length", "")
+        length = int(text) if text.isdigit() and len(text) < 20 else -1
+        refused = None
+        if not self._is_local() or not self._is_own_page():
+            refused = 403, "This server answers to its own page and to programs on this machine."
+        elif self.path != "/segment" or length < 0:
+            refused = 400, "Post the bytes of a picture to /segment."
+        elif length > LARGEST_UPLOAD:
+            refused = 413, f"Pictures of up to {LARGEST_UPLOAD >> 20} MB, please."
+        if refused:
             self.close_connection = True  # what was sent is left unread
-            status = 413 if length > LARGEST_UPLOAD else 400
-            self._send_json(status, {"error": f"Pictures of up to {LARGEST_UPLOAD >> 20} MB, please."})
+            self._send_json(refused[0], {"error": refused[1]})
             return
+        self._left, self._begun = length, time.monotonic()
         try:
-            image = decode(self.rfile.read(length), self.server.long_side)
-            # One picture at a time: more would only share the same cores.
-            with self.server.lock:
-                result = answer(self.server.segment, image)
+            with self.server.desk.place(length):
+                result = self._wait_for(self.server.desk.hand_in(self._body()))
+        except BusyError as error:
+            self._discard_body()
+            self._send_json(503, {"error": str(error)}, {"Retry-After": str(error.seconds)})
         except PictureError as error:
             self._send_json(422, {"error": str(error)})
+        except OSError:
+            raise  # the connection's
         except Exception as error:
             self._send_json(500, {"error": f"The network failed: {error}"})
             raise
         else:
             self._send_json(200, result)
 
+    def _body(self):
+        """The bytes of the upload; ConnectionError where they do not come."""
+        pieces = []
+        while self._left:
+            pieces.append(self._piece())
+        return b"".join(pieces)
+
+    def _piece(self):
+        if time.monotonic() > self._begun + UPLOAD_SECONDS:
+            raise ConnectionError("the upload takes too long")
+        piece = self.rfile.read1(min(self._left, 1 << 20))
+        if not piece:
+            raise ConnectionError("the upload ended early")
+        self._left -= len(piece)
+        return piece
+
+    def _discard_body(self):
+        """Read what has not been read: a client that is still sending would not see the answer."""
+        while self._left:
+            self._piece()
+
+    def _wait_for(self, future):
+        """The result of a future, which is given up when the client leaves."""
+        while True:
+            try:
+                return future.result(timeout=0.5)
+            except TimeoutError:
+                if self._has_left():
+                    future.cancel()
+                    raise ConnectionError("the client has left") from None
+
+    def _has_left(self):
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+
     def _is_local(self):
         # A page elsewhere can point its own host name at 127.0.0.1; the Host header gives it away.
-        host = self.headers.get("Host", "").rsplit(":", 1)[0]
-        return host in ("127.0.0.1", "localhost")
+        return self.headers.get("Host", "").rsplit(":", 1)[0] in LOCAL
 
-    def _send_json(self, status, data):
-        self._send(status, json.dumps(data).encode(), "application/json")
+    def _is_own_page(self):
+        # A page elsewhere can also post to this address; its browser says where the page is from. Programs
+        # that are no browsers say nothing.
+        origin = self.headers.get("Origin")
+        return origin is None or origin in {f"http://{name}:{self.server.server_port}" for name in LOCAL}
 
-    def _send(self, status, body, kind):
+    def _send_json(self, status, data, headers=()):
+        self._send(status, json.dumps(data).encode(), "application/json", headers)
+
+    def _send(self, status, body, kind, headers=()):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
+        for name, value in dict(headers).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -133,17 +167,52 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal stays with the address."""
 
 
+class Server(ThreadingHTTPServer):
+    """A thread for each connection, which waits for bytes and for the desk; so many connections at most."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, address, segment, long_side):
+        super().__init__(address, Handler)
+        self.segment, self.desk = segment, Desk(segment, long_side)
+        self._room = threading.Semaphore(CONNECTIONS)
+
+    def process_request(self, request, client_address):
+        """Take a connection, or send it away."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with contextlib.suppress(OSError):
+            request.sendall(
+                b"HTTP/1.1 503 Service Unavailable\r\n"
+                b"Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request, client_address):
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request, client_address):
+        """A traceback for what is a bug; nothing for a client that left."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, socket.timeout)):
+            super().handle_error(request, client_address)
+
+
 def make_server(segment, port, long_side=1024):
     """The server, listening on 127.0.0.1 but not yet serving; port 0 takes a free one."""
+    if long_side < 1:
+        raise ConfigError(f"--long-side {long_side}: expected a number of pixels")
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except OSError as error:
-        raise ConfigError(
-            f"port {port} cannot be used ({error.strerror}): choose another with --port"
-        ) from error
-    server.daemon_threads = True
-    server.segment, server.long_side, server.lock = segment, long_side, threading.Lock()
-    return server
+        return Server(("127.0.0.1", port), segment, long_side)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or "ports are numbers to 65535"
+        raise ConfigError(f"port {port} cannot be used ({reason}): choose another with --port") from error
 
 
 def parser():
@@ -168,18 +237,20 @@ def parser():
 
 
 def main(argv=None):
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM; what is being computed then is still answered."""
     options = parser().parse_args(argv)
     server = make_server(
         Segmenter(options.checkpoint, options.ctx, options.ms), options.port, options.long_side
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"Open http://127.0.0.1:{server.server_port} (Ctrl-C ends)", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        print()
-    finally:
-        server.server_close()
+        print(flush=True)
+    server.server_close()
+    if not server.desk.close(CLOSING_SECONDS):
+        os._exit(0)  # Python would wait for the network
 
 
 if __name__ == "__main__":
