@@ -11,6 +11,7 @@ from pathlib import Path
 from segmenter import SMALL_MODEL, Segmenter, sample_pictures
 
 from mxnetseg.cli.common import add_context_argument, run
+from mxnetseg.data.datasets.loose import output_names
 from mxnetseg.data.reading import read_image
 from mxnetseg.report import visualize
 
@@ -37,13 +38,14 @@ def main(argv=None):
     options = parser().parse_args(argv)
     segment = Segmenter(options.checkpoint, options.ctx, options.ms)
     print(f"{segment.model} ({segment.backbone}), {len(segment.classes)} classes of {segment.data}")
-    for path in options.pictures or sample_pictures():
+    pictures = options.pictures or sample_pictures()
+    for path, name in zip(pictures, output_names([str(path) for path in pictures])):
         image = read_image(str(path))
         labels, seconds = segment(image)
-        overlay = options.out / f"{path.stem}_overlay.png"
+        overlay = options.out / f"{name}_overlay.png"
         visualize.save_picture(str(overlay), visualize.overlay(image, labels, segment.palette))
         visualize.save_picture(
-            str(options.out / f"{path.stem}_colour.png"), visualize.colourize(labels, segment.palette)
+            str(options.out / f"{name}_colour.png"), visualize.colourize(labels, segment.palette)
         )
         found = ", ".join(
             f"{segment.classes[index]} {share:.0%}" for index, share in segment.shares(labels)[:5]

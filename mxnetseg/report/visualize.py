@@ -5,6 +5,7 @@ Pictures are uint8 (H, W, 3) RGB, label maps integer (H, W), palettes uint8 (ncl
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import List, Optional, Sequence, Tuple
 
@@ -125,17 +126,25 @@ def contact_sheet(
 
 
 def save_picture(path: str, picture: np.ndarray) -> None:
-    """Write uint8 (H, W) or (H, W, 3) RGB as PNG or JPEG by the path's ending; MxnetsegError if it fails."""
+    """Write uint8 (H, W) or (H, W, 3) RGB as PNG or JPEG by the path's ending, whole or not at all.
+
+    Raises MxnetsegError where that cannot be done.
+    """
     bgr = picture[..., ::-1] if picture.ndim == 3 else picture
     options = [cv2.IMWRITE_JPEG_QUALITY, 90] if path.lower().endswith((".jpg", ".jpeg")) else []
-    ok, data = cv2.imencode(os.path.splitext(path)[1], np.ascontiguousarray(bgr), options)
-    if not ok:
-        raise MxnetsegError(f"{path}: cannot be encoded: use .png or .jpg")
+    try:
+        data = cv2.imencode(os.path.splitext(path)[1], np.ascontiguousarray(bgr), options)[1]
+    except cv2.error:
+        raise MxnetsegError(f"{path}: cannot be encoded: use .png or .jpg") from None
+    temporary = f"{path}.part"
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(path, "wb") as handle:
+        with open(temporary, "wb") as handle:
             handle.write(data.tobytes())
+        os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise MxnetsegError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
 import subprocess
 import sys
 
@@ -9,12 +11,19 @@ import cv2
 import pytest
 
 
-def predict(repository, *arguments):
+def predict(repository, *arguments, largest_file=None):
+    """The command in a process of its own; `largest_file`: bytes it can write to one, as on a full disk."""
+
+    def limit():
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     return subprocess.run(
-        [sys.executable, str(repository / "demo" / "predict.py"), *arguments],
+        [sys.executable, str(repository / "demo" / "predict.py"), *map(str, arguments)],
         text=True,
         capture_output=True,
         check=False,
+        preexec_fn=limit,
     )
 
 
@@ -49,6 +58,23 @@ def test_predict_writes_an_overlay_and_colours_of_the_picture_s_size(
     for kind in ("overlay", "colour"):
         written = cv2.imread(str(tmp_path / "out" / f"street_{kind}.png"))
         assert written.shape == (50, 70, 3)
+
+
+def test_pictures_of_one_name_and_several_folders_are_all_kept(repository, run_folder, picture, tmp_path):
+    (tmp_path / "other").mkdir()
+    twin = shutil.copy(picture, tmp_path / "other" / picture.name)
+    out = tmp_path / "out"
+    done = predict(repository, picture, twin, "--checkpoint", run_folder, "--out", out, "--ctx", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in out.glob("*_overlay.png")} == {"street_overlay.png", "street_2_overlay.png"}
+
+
+def test_predict_on_a_full_disk_leaves_no_half_picture(repository, run_folder, picture, tmp_path):
+    arguments = [picture, "--checkpoint", run_folder, "--out", tmp_path / "out", "--ctx", "cpu"]
+    done = predict(repository, *arguments, largest_file=1000)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,10 @@ def test_a_place_that_cannot_be_written_is_one_line_naming_it(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MxnetsegError, match=r"file/a\.png: cannot be written"):
         save_picture(str(tmp_path / "file" / "a.png"), np.zeros((2, 2, 3), np.uint8))
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.xyz"])
+def test_a_picture_of_no_known_ending_is_one_line(name, tmp_path):
+    with pytest.raises(MxnetsegError, match=r"use \.png or \.jpg"):
+        save_picture(str(tmp_path / name), np.zeros((4, 4, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from mxnetseg.data import dataset_info
 from mxnetseg.data.datasets.base import Dataset, Sample, usual_statistics
@@ -52,7 +52,7 @@ class LoosePictures(Dataset):
         self.paths: List[str] = []
         for path in paths:
             self.paths += _pictures_under(path)
-        self.names = _names(self.paths)
+        self.names = output_names(self.paths)
 
     has_labels = False
 
@@ -78,14 +78,15 @@ def _pictures_under(path: str) -> List[str]:
     return sorted(found)
 
 
-def _names(paths: Sequence[str]) -> List[str]:
-    """Names of output files: stems, with a number where two pictures share one."""
-    names: List[str] = []
+def output_names(paths: Sequence[str]) -> List[str]:
+    """A name for what is written about each picture: its stem, with a number where another has it already."""
+    names: Dict[str, int] = {}  # with the last number given to each
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
-        name, number = stem, 1
+        name, number = stem, names.get(stem, 1)
         while name in names:
             number += 1
             name = f"{stem}_{number}"
-        names.append(name)
-    return names
+        names[name] = 1
+        names[stem] = number
+    return list(names)
