@@ -76,7 +76,7 @@ class Workspace:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One preparation of a root at a time; a second one waits for the first and finds its work done."""
-        os.makedirs(self.path(PRIVATE, "tmp"), exist_ok=True)
+        os.makedirs(self.path(PRIVATE), exist_ok=True)
         with open(self.path(PRIVATE, "lock"), "a+b") as handle:
             if not _try_lock(handle):
                 self.say(f"another preparation of {self.root} is running; waiting for it to end")
