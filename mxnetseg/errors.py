@@ -40,6 +40,10 @@ class EngineError(MxnetsegError):
     """An engine that is not installed, or cannot do what is asked of it."""
 
 
+class ExportError(MxnetsegError):
+    """A network that cannot be exported, or an exported file that is damaged or of another program."""
+
+
 def nearest(name, known, count=3):
     """`known` names closest to `name`, best first: what an error message offers instead."""
     lowered = {k.lower(): k for k in known}

@@ -31,9 +31,11 @@ def pinned(path):
         if line.startswith("-r "):
             found.update(pinned(path.parent / line[3:].strip()))
         elif not line.startswith("./"):
-            match = re.fullmatch(r"([\w.-]+)==([\w.]+)(; *python_version < \"3\.\d+\")?", line)
+            match = re.fullmatch(r"([\w.-]+)==([\w.]+)(; *python_version (?:<|>=|==) \"3\.\d+\")?", line)
             assert match, f"not pinned: {line}"
-            found[match[1].lower()] = match[2]
+            # Of versions for several Pythons, that of the newest.
+            if match[1].lower() not in found or "<" not in line:
+                found[match[1].lower()] = match[2]
     return found
 
 
@@ -49,6 +51,13 @@ def included(repository, name):
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-gpu.txt"])
 def test_every_requirement_is_pinned(repository, name):
     assert included(repository, name)["numpy"].startswith("1.26")
+
+
+@pytest.mark.parametrize(
+    "name, package", [("requirements-torch.txt", "torch"), ("requirements-export.txt", "openvino")]
+)
+def test_every_optional_requirement_is_pinned(repository, name, package):
+    assert package in pinned(repository / name)
 
 
 def test_the_gpu_set_up_brings_its_cuda_libraries(repository):

@@ -1,0 +1,98 @@
+"""`python -m mxnetseg.export`: a checkpoint as an ONNX file. Options; `mxnetseg.export` does the work."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mxnetseg import environment
+from mxnetseg.cli.common import run
+from mxnetseg.errors import ConfigError
+
+_EXAMPLES = """
+examples:
+  python -m mxnetseg.export --checkpoint weights/runs/sfnet_resnet18_camvid sfnet.onnx
+      any height, width and number of pictures; normalized float32 in, logits out
+  python -m mxnetseg.export --checkpoint RUN sfnet.onnx --uint8 --argmax
+      RGB pictures as they are in, label maps out: nothing else to program
+  python -m mxnetseg.export --checkpoint RUN sfnet.onnx --size 1024 2048 --batch 1
+      fixed sides, for engines that plan ahead
+
+Classes, palette, mean, std, protocol and recipe lie in the file's metadata; eval.py reads it as a checkpoint.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise ConfigError(f"{message} (--help lists the options)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of `python -m mxnetseg.export`."""
+    p = _Parser(
+        prog="python -m mxnetseg.export",
+        description="Write the network of a checkpoint as an ONNX file, checked against MXNet on random "
+        "pictures before it is put in place.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("output", metavar="OUT.onnx", help="the file to write")
+    p.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="FILE",
+        help=".params file, or the folder of a run (its best weights)",
+    )
+    p.add_argument("--model", help="architecture; needed only without a recipe.yaml beside the checkpoint")
+    p.add_argument("--backbone", help="its backbone, likewise")
+    p.add_argument("--data", help="data set it was trained on, likewise")
+    p.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="fixed height and width")
+    p.add_argument("--batch", type=int, metavar="N", help="fixed number of pictures")
+    p.add_argument("--argmax", action="store_true", help="give label maps (N, H, W) in place of logits")
+    p.add_argument(
+        "--uint8", action="store_true", help="take uint8 RGB pictures (N, H, W, 3) and normalize inside"
+    )
+    p.add_argument(
+        "--half", action="store_true", help="store parameters in float16: half the file, same arithmetic"
+    )
+    return p
+
+
+def main(argv=None):
+    """Entry point; exits with status 2 and one line on bad input."""
+    return run(_export, argv)
+
+
+def _export(argv=None):
+    options = parser().parse_args(argv)
+    output = Path(options.output)
+    if output.suffix != ".onnx":
+        raise ConfigError(f"{output}: the file to write must end in .onnx")
+    if not output.parent.is_dir():
+        raise ConfigError(f"{output}: the folder {output.parent} does not exist")
+    if options.size and min(options.size) < 1:
+        raise ConfigError("--size takes height and width of at least 1 pixel")
+    if options.batch is not None and options.batch < 1:
+        raise ConfigError(f"--batch {options.batch} must be at least 1")
+    environment.prepare(["cpu"])
+
+    from mxnetseg.export.checkpoint import export_checkpoint
+    from mxnetseg.predict.session import recipe_of
+
+    recipe = recipe_of(options.checkpoint, options.model, options.backbone, options.data)
+    found = export_checkpoint(
+        options.checkpoint,
+        recipe,
+        output,
+        size=tuple(options.size) if options.size else None,
+        batch=options.batch,
+        argmax=options.argmax,
+        uint8=options.uint8,
+        half=options.half,
+    )
+    print(
+        f"wrote {output} ({output.stat().st_size / 2**20:.1f} MiB); against MXNet on random pictures: logits "
+        f"within {found['difference']:.1e} of their standard deviation, {found['labels']:.2%} of the labels "
+        f"differ"
+    )
+    return 0

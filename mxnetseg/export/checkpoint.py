@@ -1,0 +1,77 @@
+"""Checkpoints as ONNX files that describe themselves, and what such a file says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, NamedTuple
+
+import yaml
+
+from mxnetseg.errors import ExportError
+from mxnetseg.recipe import Recipe
+
+MARK = "mxnetseg_version"  # metadata that only files of this library have
+
+
+class Description(NamedTuple):
+    """What an ONNX file of this library says of itself."""
+
+    recipe: Recipe
+    nclass: int
+    argmax: bool
+    uint8: bool
+
+
+def export_checkpoint(checkpoint: Any, recipe: Recipe, path: Any, **form: Any) -> Dict[str, float]:
+    """Write the network of a `.params` file or run folder as an ONNX file.
+
+    `form`: as `mxnetseg.export.to_onnx` takes it. Returns what the comparison with MXNet found. Raises
+    CheckpointError, ExportError and ConfigError.
+    """
+    from mxnetseg.export import to_onnx
+    from mxnetseg.export.onnx_model import Input
+    from mxnetseg.facts import default_backbone
+    from mxnetseg.predict.session import pictures_of
+    from mxnetseg.weights.checkpoint import load_network
+
+    dataset = pictures_of(recipe)
+    net, _ = load_network(checkpoint, recipe, recipe.model.nclass or len(dataset.classes) or None)
+    group = recipe.model
+    # Where the pictures lay on the machine that trained is nobody's business.
+    shared = recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": None})})
+    metadata = {
+        "model": group.name,
+        "backbone": group.backbone or default_backbone(group.name, group.form),
+        "classes": list(dataset.scored_classes),
+        "palette": [[int(v) for v in colour] for colour in dataset.scored_palette],
+        "protocol": recipe.evaluation.model_dump(mode="json"),
+        "recipe": shared.to_yaml(),
+        "form": {"argmax": form.get("argmax", False), "uint8": form.get("uint8", False)},
+    }
+    return to_onnx(net, path, statistics=Input(*recipe.input.of(dataset)), metadata=metadata, **form)
+
+
+def read_description(path: Any) -> Description:
+    """What an exported file says of itself; ExportError where it is none, damaged, or of another program."""
+    import onnx
+
+    path = Path(path)
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # protobuf's reader has errors of its own
+        raise ExportError(f"{path}: not an ONNX file, or cut short") from error
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    if MARK not in texts or "recipe" not in texts:
+        raise ExportError(
+            f"{path}: was not written by `python -m mxnetseg.export` from a checkpoint, so that its classes "
+            f"and input are unknown"
+        )
+    try:
+        recipe = Recipe.model_validate(yaml.safe_load(texts["recipe"]))
+        form = json.loads(texts["form"])
+        return Description(recipe, len(json.loads(texts["classes"])), form["argmax"], form["uint8"])
+    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise ExportError(f"{path}: its metadata cannot be read ({error})") from error

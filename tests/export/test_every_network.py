@@ -1,0 +1,46 @@
+"""Every network of the zoo as ONNX: one file for odd sizes and several batches."""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from mxnetseg.models import create_model, list_models
+from mxnetseg.nn.surgery import named_parameters
+from tests.models.test_every_model import smallest_backbone
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+from mxnetseg.export.onnx_model import Form, Input, build  # noqa: E402
+
+FEW = ("sfnet", "psanet", "fastscnn")
+STATISTICS = Input((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+# Their random flows reach across the whole picture, where they multiply rounding; halved twice they do not.
+CALMED = {"alignseg": ("predict",), "bialign": ("flow", "align")}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in list_models()]
+)
+def test_a_network_gives_the_logits_of_mxnet_at_odd_sizes_and_several_batches(name):
+    mx.random.seed(0)
+    np.random.seed(0)
+    net = create_model(name, 5, backbone=smallest_backbone(name)).deploy()
+    for structural, parameter in named_parameters(net).items():
+        if any(part in structural for part in CALMED.get(name, ())) and structural.endswith(".weight"):
+            parameter.set_data(parameter.data() / 4)
+    model = build(net, Form(), STATISTICS)
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for size, count in (((97, 131), 1), ((64, 96), 3)):
+        x = np.random.RandomState(1).standard_normal((count, 3, *size)).astype(np.float32)
+        expected = net(mx.nd.array(x))[0].asnumpy()
+        (found,) = session.run(["logits"], {"image": x})
+        assert found.shape == (count, 5, *size)
+        apart = np.abs(found - expected).max()
+        assert apart < 1e-3 * expected.std()
+        two = np.partition(expected, -2, axis=1)
+        tie = two[:, -1] - two[:, -2] <= 2 * apart
+        assert ((found.argmax(1) == expected.argmax(1)) | tie).all()
