@@ -26,11 +26,23 @@ def make_transform(augment: Any, dataset: Dataset, statistics: Any = None) -> Tr
         )
     if augment.blur:
         photometric.append(GaussianBlur(augment.blur, augment.blur_sigma))
+    labels = [*range(max(2, len(dataset.classes))), dataset.ignore_index]
+    if augment.label_fill is not None and augment.label_fill not in labels:
+        raise ConfigError(
+            f"augment.label_fill {augment.label_fill} is no class of data set {dataset.name!r}: 0 to "
+            f"{labels[-2]}, or {dataset.ignore_index}"
+        )
+    fill = augment.fill
+    if isinstance(fill, list) and len(fill) != dataset.channels:
+        raise ConfigError(f"augment.fill has {len(fill)} values for images of {dataset.channels} channels")
     return TrainTransform(
         crop=augment.crop,
         scale_min=augment.scale_min,
         scale_max=augment.scale_max,
         base=augment.base,
+        resize=augment.resize,
+        fill=[fill] * dataset.channels if isinstance(fill, float) else fill,
+        label_fill=augment.label_fill,
         flip=augment.flip,
         photometric=tuple(photometric),
         max_class_ratio=augment.max_class_ratio,

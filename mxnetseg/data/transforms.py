@@ -198,20 +198,23 @@ class TrainTransform:
     scale_min/max the size drawn for the whole image before cropping. With `base` None: a factor on
                   the image's own size, uniform (the SFNet recipes: 0.5, 2.0). With `base`: the long side in
                   pixels is a whole number uniform in [base * scale_min, base * scale_max] (GluonCV's way).
+                  With `resize`, (long, short) in pixels: a factor on that box, into which the image is fitted
+                  (mmsegmentation's way).
     flip          probability of mirroring left-right.
     photometric   functions (uint8 image, rng) -> uint8 image applied to the crop, in order.
     max_class_ratio  draw the crop again (up to ten times) while one class takes more than this share of
                   its labelled pixels; 1 turns it off.
     fill          colour 0..255 painted outside the image; None: the mean colour, 0 after normalization.
+    label_fill    train id painted outside it; None: `ignore_index`.
 
-    Where the scaled image is smaller than the crop it lands at a random place and the rest is `fill` and
-    `ignore_index`.
+    Where the scaled image is smaller than the crop it lands at a random place and the rest is filled.
     """
 
     crop: Union[int, Tuple[int, int]]
     scale_min: float = 0.5
     scale_max: float = 2.0
     base: Optional[int] = None
+    resize: Optional[Tuple[int, int]] = None
     flip: float = 0.5
     photometric: Sequence[Callable[[np.ndarray, np.random.Generator], np.ndarray]] = field(default=())
     max_class_ratio: float = 1.0
@@ -219,6 +222,7 @@ class TrainTransform:
     std: Sequence[float] = IMAGENET_STD
     ignore_index: int = 255
     fill: Optional[Sequence[float]] = None
+    label_fill: Optional[int] = None
 
     @property
     def output_size(self) -> Tuple[int, int]:
@@ -246,9 +250,10 @@ class TrainTransform:
         crop = self.output_size
         size = self._draw_size(sample.image.shape[:2], rng)
         flip = bool(rng.random() < self.flip)
+        outside = self.ignore_index if self.label_fill is None else self.label_fill
         for _ in range(_CROP_ATTEMPTS):
             corner = _draw_corner(sample.image.shape[:2], size, crop, hint, rng)
-            label = scaled_label_window(sample.label, size, corner, crop, flip, self.ignore_index)
+            label = scaled_label_window(sample.label, size, corner, crop, flip, outside)
             if self.max_class_ratio >= 1 or self._balanced(label):
                 break
         fill = [255 * m for m in self.mean] if self.fill is None else self.fill
@@ -258,7 +263,11 @@ class TrainTransform:
         return image, label
 
     def _draw_size(self, size: Tuple[int, int], rng: np.random.Generator) -> Tuple[int, int]:
-        if self.base is None:
+        if self.resize is not None:
+            factor = rng.uniform(self.scale_min, self.scale_max)
+            box = [int(side * factor) for side in self.resize]
+            factor = min(max(box) / max(size), min(box) / min(size))
+        elif self.base is None:
             factor = rng.uniform(self.scale_min, self.scale_max)
         else:
             low, high = int(self.base * self.scale_min), int(self.base * self.scale_max)

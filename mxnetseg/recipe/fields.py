@@ -126,6 +126,19 @@ class AugmentGroup(Group):
         ge=1,
         description="long side, pixels, that the scales refer to; none: the image's own size",
     )
+    resize: Optional[Tuple[int, int]] = Field(
+        None,
+        description="[long, short]: sides, pixels, that the image is scaled to fit into at scale 1, as in "
+        "mmsegmentation's (2048, 512); none: base",
+    )
+    fill: Union[float, List[float], None] = Field(
+        None,
+        description="colour outside the image, 0 to 255, one number or one for each channel; none: the mean "
+        "colour",
+    )
+    label_fill: Optional[int] = Field(
+        None, ge=0, description="train id of the label outside the image; none: the ignored one"
+    )
     scale_min: float = Field(0.5, gt=0, description="smallest random scale")
     scale_max: float = Field(2.0, gt=0, description="largest random scale")
     flip: float = Field(0.5, ge=0, le=1, description="probability of mirroring left-right")
@@ -146,13 +159,24 @@ class AugmentGroup(Group):
             return dict(brightness=value, contrast=value, saturation=value, hue=min(value, 0.5))
         return value
 
-    @field_validator("crop")
+    @field_validator("crop", "resize")
     @classmethod
-    def _positive_crop(cls, value):
-        return positive_size(value)
+    def _positive_sizes(cls, value):
+        return None if value is None else positive_size(value)
+
+    @field_validator("fill")
+    @classmethod
+    def _colour(cls, value):
+        if value is not None and not all(
+            0 <= v <= 255 for v in (value if isinstance(value, list) else [value])
+        ):
+            raise ValueError("colours are 0 to 255 per channel")
+        return value
 
     @model_validator(mode="after")
     def _ordered(self):
+        if self.base is not None and self.resize is not None:
+            raise ValueError("give either base or resize, not both")
         if self.scale_min > self.scale_max:
             raise ValueError(f"scale_min {self.scale_min} is above scale_max {self.scale_max}")
         if not 0 <= self.blur_sigma[0] <= self.blur_sigma[1]:

@@ -24,6 +24,10 @@ Overrides = Union[None, Mapping[str, Any], Iterable[str]]
 OVERRIDES = "command line:"
 
 
+# Keys that say one thing in two ways: the length of a run, the size of an image at scale 1.
+_EITHER = {"epochs": "iterations", "iterations": "epochs", "base": "resize", "resize": "base"}
+
+
 def load_recipe(path: Union[str, os.PathLike], overrides: Overrides = None) -> Recipe:
     """The recipe of a YAML file with `overrides` on top.
 
@@ -131,14 +135,15 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def merge(base: Dict[str, Any], top: Dict[str, Any]) -> Dict[str, Any]:
-    """`top` over `base`; mappings merge key by key. A schedule length replaces the other kind of length."""
+    """`top` over `base`; mappings merge key by key. What can be said in two ways (see `_EITHER`) replaces
+    the other way."""
     merged = dict(base)
     for key, value in top.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
             merged[key] = merge(merged[key], value)
         else:
             merged[key] = value
-    for key, other in (("epochs", "iterations"), ("iterations", "epochs")):
+    for key, other in _EITHER.items():
         if top.get(key) is not None and other not in top:
             merged.pop(other, None)
     return merged
@@ -180,8 +185,8 @@ def _put(values: Dict[str, Any], dotted: str, value: Any) -> None:
         if not isinstance(values, dict):
             raise ConfigError(f"{OVERRIDES} {dotted}: {group} is a single value, not a group of keys")
     values[last] = value
-    if last in ("epochs", "iterations") and value is not None:
-        values.pop("iterations" if last == "epochs" else "epochs", None)
+    if last in _EITHER and value is not None:
+        values.pop(_EITHER[last], None)
 
 
 def _validate(values, source, overrides) -> Recipe:

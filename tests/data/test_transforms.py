@@ -197,3 +197,28 @@ def test_blur_smooths_as_often_as_asked():
     blurred = sum(not np.array_equal(GaussianBlur(0.5, (0.5, 1.0))(image, rng), image) for _ in range(200))
     assert 70 < blurred < 130
     assert np.array_equal(GaussianBlur(0.0, (0.5, 1.0))(image, rng), image)
+
+
+def test_outside_the_picture_is_the_colour_and_the_class_that_the_recipe_says():
+    label = np.ones((20, 24), np.int32)
+    sample = Sample(np.full((20, 24, 3), 200, np.uint8), label, "small")
+    for fill, label_fill, colour, outside in (
+        (None, None, (124, 116, 104), 255),
+        ([7, 8, 9], 0, (7, 8, 9), 0),
+    ):
+        transform = TrainTransform(
+            40, scale_min=1, scale_max=1, flip=0, fill=fill, label_fill=label_fill, ignore_index=255
+        )
+        image, labels = transform.augment(sample, np.random.default_rng(0))
+        assert (labels == 1).sum() == 480 and (labels == outside).sum() == 1600 - 480
+        assert (image[labels == outside] == colour).all()
+
+
+def test_the_short_side_counts_where_the_picture_is_fitted_into_a_box():
+    transform = TrainTransform(16, scale_min=1, scale_max=1, resize=(2048, 512))
+    assert transform._draw_size((333, 500), np.random.default_rng(0)) == (512, 769)
+    assert transform._draw_size((500, 333), np.random.default_rng(0)) == (769, 512)
+    assert transform._draw_size((100, 4000), np.random.default_rng(0)) == (51, 2048)
+    several = TrainTransform(16, scale_min=0.5, scale_max=2.0, resize=(2048, 512))
+    sizes = [several._draw_size((333, 500), np.random.default_rng(k))[0] for k in range(200)]
+    assert 256 <= min(sizes) < 300 and 900 < max(sizes) <= 1024
