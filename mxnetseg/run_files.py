@@ -33,17 +33,22 @@ _EPOCH = re.compile(r"epoch_(\d+)\.params")
 
 
 @contextlib.contextmanager
-def atomic_file(path) -> Iterator[io.BufferedWriter]:
-    """A binary file that appears under `path` once all of it is on the disk; CheckpointError if it cannot."""
+def atomic_file(path, durable: bool = True) -> Iterator[io.BufferedWriter]:
+    """A binary file that appears under `path` once all of it is written; CheckpointError if it cannot.
+
+    `durable`: it is on the disk by then, power cut or not; pictures by the thousand need not be.
+    """
     path = Path(path)
     temporary = path.with_name(path.name + TEMPORARY)
     try:
         with open(temporary, "wb") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                os.fsync(handle.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -9,23 +9,22 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import time
 from html import escape
-from typing import Any, Dict, List, Optional, Sequence
+from pathlib import Path
+from typing import Any, Dict, List, Optional
 
 from mxnetseg.errors import MxnetsegError
 from mxnetseg.report.charts import Line, bar_chart, heat_map, line_chart, smooth
 from mxnetseg.report.tracking import CONFUSION, EXAMPLES, METRICS, read_metrics
+from mxnetseg.run_files import RECIPE, REPORT, atomic_file
 
-REPORT = "report.html"
 SCORES = "scores.json"
-RECIPE = "recipe.yaml"
 
 
-def write_report(run_dir: str, palette: Optional[Sequence[Sequence[int]]] = None) -> str:
+def write_report(run_dir: str) -> str:
     """Write `report.html` into a run's or an evaluation's folder and return its path.
-
-    `palette`: colours of the classes; default those of the data set that the files name.
     Raises MxnetsegError when the folder has neither `metrics.jsonl` nor `scores.json`.
     """
     records = _records(run_dir)
@@ -37,7 +36,7 @@ def write_report(run_dir: str, palette: Optional[Sequence[Sequence[int]]] = None
     names = _names(recipe, scores)
     validations = [r for r in records if r.get("kind") == "val" and r.get("miou") is not None]
     best = max(validations, key=lambda r: r["miou"]) if validations else None
-    colours = palette if palette is not None else _palette(names.get("data"))
+    colours = _palette(names.get("data"))
 
     body = [_header(run_dir, names, records, scores)]
     body.append(_tiles(records, validations, best, scores))
@@ -51,16 +50,22 @@ def write_report(run_dir: str, palette: Optional[Sequence[Sequence[int]]] = None
             _section("Recipe", f"<details><summary>{RECIPE}</summary><pre>{escape(recipe)}</pre></details>")
         )
     title = " · ".join(names[k] for k in ("model", "backbone", "data") if names.get(k)) or "run"
-    page = _PAGE.format(title=escape(title), style=_STYLE, body="\n".join(filter(None, body)), script=_SCRIPT)
+    parts = {
+        "title": escape(title),
+        "style": _file("page.css"),
+        "script": _file("page.js"),
+        "body": "\n".join(filter(None, body)),
+    }
+    page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _file("page.html"))
     path = os.path.join(run_dir, REPORT)
-    temporary = path + ".tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as handle:
-            handle.write(page)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise MxnetsegError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with atomic_file(path) as out:
+        out.write(page.encode())
     return path
+
+
+def _file(name: str) -> str:
+    """A part of the page that lies beside this module."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _header(run_dir, names, records, scores) -> str:
@@ -121,10 +126,6 @@ def _curves(records, validations) -> str:
         Line("loss", steps, loss, faint=True),
         Line("loss", steps, smooth(loss, max(len(loss) // 25, 1))),
     ]
-    parts = sorted({key for r in train for key in r if key.startswith("loss_") or key.startswith("loss/")})
-    for key in parts[:3]:
-        values = [r.get(key) for r in train]
-        lines.append(Line(key[5:], steps, smooth(values, max(len(values) // 25, 1))))
     charts.append(line_chart("Training loss", lines, x_end=end))
     at = [r.get("iteration", 0) for r in validations]
     keys = (("miou", "mIoU"), ("pixel_accuracy", "pixel accuracy"), ("mean_accuracy", "mean accuracy"))
@@ -277,100 +278,3 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>{style}</style></head>
-<body><main>
-{body}
-<footer>Written by mxnetseg from the files beside it. Scores are percent; mIoU is the mean over the classes
-that occur in labels or predictions.</footer>
-</main><div id="tip" hidden></div><script>{script}</script></body></html>
-"""
-
-_STYLE = """
-:root{--paper:#fbfbfa;--card:#fff;--ink:#1c1e22;--soft:#62666d;--line:#e3e4e7;
---bar:#3b76c9;--hit:#1d7d52;--miss:#c8442f;
---c1:#2a6fdb;--c2:#d9731a;--c3:#0f8f7f;--c4:#8a4fd0}
-@media (prefers-color-scheme:dark){:root{
---paper:#131518;--card:#1b1e22;--ink:#e9eaec;--soft:#9aa0a8;--line:#2d3137;
---bar:#5b95e6;--hit:#35b27a;--miss:#ec6a52;--c1:#6ba5f7;--c2:#f0994a;--c3:#3fc2af;--c4:#b88af0}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",
-Roboto,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:36px 24px 60px}
-header h1{font-size:30px;line-height:1.2;margin:0 0 4px;font-weight:650;letter-spacing:-.01em}
-header h1 span{color:var(--soft);font-weight:400}
-header p{margin:0;color:var(--soft)}
-h2{font-size:18px;margin:44px 0 14px;font-weight:620}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(138px,1fr));gap:12px;margin-top:26px}
-.tiles div{background:var(--card);border:1px solid var(--line);border-radius:10px;
-padding:12px 14px;min-height:92px}
-.tiles b{display:block;font-size:22px;font-weight:640;font-variant-numeric:tabular-nums;
-line-height:1.3;white-space:nowrap}
-small{color:var(--soft);font-size:12.5px}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:16px}
-figure{margin:0;background:var(--card);border:1px solid var(--line);
-border-radius:10px;padding:14px 14px 6px;position:relative}
-figcaption{font-weight:600}
-figure svg{width:100%;height:auto;display:block;margin-top:4px}
-.legend{position:absolute;right:16px;top:14px;margin:0;
-display:flex;gap:14px;font-size:12.5px;color:var(--soft)}
-.legend i{display:inline-block;width:14px;height:3px;
-border-radius:2px;margin-right:6px;vertical-align:middle}
-.grid{stroke:var(--line)}
-.tick{fill:var(--soft);font-size:11.5px;font-variant-numeric:tabular-nums}
-polyline{fill:none;stroke-width:2;stroke-linejoin:round}
-.faint{stroke:var(--c1);opacity:.22;stroke-width:1}
-.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}
-i.s1{background:var(--c1)}i.s2{background:var(--c2)}i.s3{background:var(--c3)}i.s4{background:var(--c4)}
-.dot{fill:var(--card);stroke-width:2}.cursor{stroke:var(--soft);stroke-dasharray:3 3}
-.bars{border-collapse:collapse;width:100%;max-width:760px}
-.bars th{font-weight:400;text-align:left;padding:3px 14px 3px 0;white-space:nowrap;width:1%}
-.bars th i{display:inline-block;width:13px;height:13px;border-radius:3px;margin-right:9px;vertical-align:-1px;
-border:1px solid var(--line)}
-.bars td{padding:3px 0 3px 10px;text-align:right;width:56px;font-variant-numeric:tabular-nums}
-.bars em{color:var(--soft)}
-.bars td.bar{width:auto;padding:0}.bars td.bar div{background:var(--line);border-radius:3px;height:12px}
-
-.bars td.bar b{display:block;height:12px;border-radius:3px;background:var(--bar)}
-.wide{overflow-x:auto}.heat{width:100%;height:auto;display:block}
-.heat .hit{fill:var(--hit)}.heat .miss{fill:var(--miss)}
-.heat .name{fill:var(--ink)}.heat text.over,.heat text.under{font-size:11px;text-anchor:middle}
-.heat .over{fill:#fff}.heat .under{fill:var(--ink)}
-.note{color:var(--soft);margin:0 0 12px}
-.examples{width:100%;border-radius:10px;border:1px solid var(--line);display:block}
-details{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:10px 16px}
-summary{cursor:pointer}pre{overflow-x:auto;font-size:13px;line-height:1.45}
-footer{margin-top:48px;color:var(--soft);font-size:13px}
-#tip{position:fixed;pointer-events:none;background:var(--ink);color:var(--paper);font-size:12.5px;
-padding:6px 10px;
-border-radius:6px;white-space:pre;font-variant-numeric:tabular-nums;z-index:2}
-"""
-
-_SCRIPT = """
-const tip=document.getElementById('tip');
-for(const f of document.querySelectorAll('[data-chart]')){
-  const d=JSON.parse(f.dataset.chart),svg=f.querySelector('svg'),cursor=f.querySelector('.cursor');
-  svg.addEventListener('pointermove',e=>{
-    const box=svg.getBoundingClientRect(),px=(e.clientX-box.left)/box.width*d.width;
-    const want=d.x[0]+(px-d.left)/(d.right-d.left)*(d.x[1]-d.x[0]);
-    let text='',at=null;
-    for(const l of d.lines){
-      let k=0;
-      for(let i=1;i<l.x.length;i++)if(Math.abs(l.x[i]-want)<Math.abs(l.x[k]-want))k=i;
-      if(at===null){at=l.x[k];text=d.xTitle+' '+Math.round(at)}
-      text+='\\n'+l.name+'  '+Number(l.y[k].toPrecision(4))+(d.unit==='%'?' %':'');
-    }
-    const span=d.x[1]-d.x[0];
-    const x=span?d.left+(at-d.x[0])/span*(d.right-d.left):(d.left+d.right)/2;
-    cursor.setAttribute('x1',x);cursor.setAttribute('x2',x);cursor.setAttribute('visibility','visible');
-    tip.textContent=text;tip.hidden=false;
-    tip.style.left=Math.min(e.clientX+14,innerWidth-tip.offsetWidth-8)+'px';tip.style.top=(e.clientY+14)+'px';
-  });
-  svg.addEventListener('pointerleave',()=>{tip.hidden=true;cursor.setAttribute('visibility','hidden')});
-}
-"""

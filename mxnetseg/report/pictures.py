@@ -4,25 +4,25 @@
 <folder>/color/<name>.png      colours of the classes, RGB
 <folder>/overlay/<name>.jpg    the picture tinted with them
 <folder>/error/<name>.jpg      wrong pixels red, where there is a label
-<folder>/submission/<name>.png label ids as the benchmark's server takes them, and submission.zip of them
+<folder>/submission/           what the server takes, and its archive (`mxnetseg.report.submission`)
 <folder>/examples.jpg          a sheet of a few
 """
 
 from __future__ import annotations
 
 import os
-import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import List, Optional, Sequence
 
 import numpy as np
 
-from mxnetseg.errors import ConfigError, MxnetsegError
+from mxnetseg.errors import ConfigError
+from mxnetseg.report.submission import SubmissionWriter
 from mxnetseg.report.tracking import EXAMPLES, example_row
 from mxnetseg.report.visualize import colourize, contact_sheet, error_map, overlay, save_picture
+from mxnetseg.run_files import make_folder
 
 KINDS = ("id", "color", "overlay", "error")
-SUBMISSION = "submission"
 _THREADS = 2
 
 
@@ -37,7 +37,7 @@ class PictureWriter:
     kinds : sequence of str
         Of `KINDS`; `error` is left out for samples without a label.
     submission : bool
-        Also label ids and their zip. Raises ConfigError for a data set that has no server ids.
+        Also what the benchmark's server takes. Raises ConfigError for a data set that has none.
     examples : int
         How many samples go on the sheet: spread over `count` of them, since neighbours in a split are often
         frames of one video; the first ones where `count` is None.
@@ -54,22 +54,19 @@ class PictureWriter:
     ):
         for kind in kinds:
             if kind not in KINDS:
-                raise ConfigError(f"--save {kind}: not one of {', '.join(KINDS)}")
-        if submission and dataset.train_id_to_label_id is None:
-            raise ConfigError(f"--submission: data set {dataset.name!r} has no ids of a test server")
+                raise ConfigError(f"pictures of kind {kind!r}: not one of {', '.join(KINDS)}")
         self.folder = folder
         self.dataset = dataset
         self.kinds = tuple(kinds)
         self._shown = {k * (count or examples) // examples for k in range(examples)}
         self._palette = dataset.scored_palette
-        self._server_ids = np.asarray(dataset.train_id_to_label_id) if submission else None
+        self._submission = SubmissionWriter(folder, dataset) if submission else None
         self._rows: List[tuple] = []
-        self._submitted: List[str] = []
         self._pending: List[Future] = []
         self._pool = ThreadPoolExecutor(_THREADS)
-        for kind in [*self.kinds, *([SUBMISSION] if submission else [])]:
-            self._make_folder(os.path.join(folder, kind))
-        self._make_folder(folder)
+        for kind in self.kinds:
+            make_folder(os.path.join(folder, kind))
+        make_folder(folder)
 
     def add(self, index: int, sample, prediction: np.ndarray) -> None:
         """Queue the files of the sample with this index in the split; the signature is that of `on_image`."""
@@ -100,8 +97,8 @@ class PictureWriter:
             sheet = contact_sheet(rows, titles, classes, self._palette, heading=heading, note=note)
             save_picture(os.path.join(self.folder, EXAMPLES), sheet)
             written.append(os.path.join(self.folder, EXAMPLES))
-        if self._server_ids is not None:
-            written.append(self._zip())
+        if self._submission is not None:
+            written.append(self._submission.finish())
         return written
 
     def close(self) -> None:
@@ -124,32 +121,8 @@ class PictureWriter:
             elif sample.label is not None:
                 errors = error_map(prediction, sample.label, self.dataset.ignore_index, sample.image)
                 save_picture(self._path(kind, name, "jpg"), errors)
-        if self._server_ids is not None:
-            ids = self._server_ids[prediction]
-            kind = np.uint8 if self._server_ids.max() < 256 else np.uint16
-            save_picture(self._path(SUBMISSION, name, "png"), ids.astype(kind))
-            self._submitted.append(f"{name}.png")  # append is atomic: threads share the list
+        if self._submission is not None:
+            self._submission.add(name, prediction)
 
     def _path(self, kind: str, name: str, ending: str) -> str:
         return os.path.join(self.folder, kind, f"{name}.{ending}")
-
-    def _zip(self) -> str:
-        """One flat archive of the label id files; stored, since PNG does not shrink further."""
-        folder, path = os.path.join(self.folder, SUBMISSION), os.path.join(self.folder, f"{SUBMISSION}.zip")
-        try:
-            with zipfile.ZipFile(f"{path}.tmp", "w", zipfile.ZIP_STORED) as archive:
-                for name in sorted(self._submitted):
-                    archive.write(os.path.join(folder, name), name)
-            os.replace(f"{path}.tmp", path)
-        except OSError as error:
-            raise MxnetsegError(f"{path}: cannot be written: {error.strerror or error}") from error
-        return path
-
-    @staticmethod
-    def _make_folder(path: str) -> None:
-        try:
-            os.makedirs(path, exist_ok=True)
-        except OSError as error:
-            raise MxnetsegError(
-                f"{path}: folder cannot be made: {error.strerror or error}; give another with --output"
-            ) from error

@@ -26,6 +26,7 @@ from mxnetseg.report.visualize import (
     save_picture,
     visible,
 )
+from mxnetseg.run_files import atomic_file
 
 METRICS = "metrics.jsonl"
 CONFUSION = "confusion.json"
@@ -227,16 +228,9 @@ def read_metrics(path: str) -> List[Dict[str, Any]]:
 
 
 def write_json(path: str, value: Any) -> None:
-    """Write JSON under a temporary name and move it into place; MxnetsegError if that fails."""
-    temporary = f"{path}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as handle:
-            json.dump(value, handle)
-            handle.write("\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        _remove(temporary)
-        raise _not_writable(path, error) from error
+    """Write JSON that appears whole or not at all; CheckpointError if it cannot."""
+    with atomic_file(path) as out:
+        out.write(json.dumps(value).encode() + b"\n")
 
 
 def _drop_after(path: str, iteration: int, validated: int) -> None:
@@ -249,10 +243,8 @@ def _drop_after(path: str, iteration: int, validated: int) -> None:
         return record.get("iteration", 0) <= limit
 
     kept = [record for record in read_metrics(path) if lasts(record)]
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as handle:
-        handle.writelines(json.dumps(record) + "\n" for record in kept)
-    os.replace(temporary, path)
+    with atomic_file(path) as out:
+        out.writelines(json.dumps(record).encode() + b"\n" for record in kept)
 
 
 def _start_wandb(project, run_dir, recipe, name, fresh):

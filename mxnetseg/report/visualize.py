@@ -5,7 +5,6 @@ Pictures are uint8 (H, W, 3) RGB, label maps integer (H, W), palettes uint8 (ncl
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import List, Optional, Sequence, Tuple
 
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mxnetseg.errors import MxnetsegError
+from mxnetseg.run_files import atomic_file, make_folder
 
 RIGHT = (70, 160, 90)
 WRONG = (215, 48, 39)
@@ -136,16 +136,9 @@ def save_picture(path: str, picture: np.ndarray) -> None:
         data = cv2.imencode(os.path.splitext(path)[1], np.ascontiguousarray(bgr), options)[1]
     except cv2.error:
         raise MxnetsegError(f"{path}: cannot be encoded: use .png or .jpg") from None
-    temporary = f"{path}.part"
-    try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "wb") as handle:
-            handle.write(data.tobytes())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise MxnetsegError(f"{path}: cannot be written: {error.strerror or error}") from error
+    make_folder(os.path.dirname(path) or ".")
+    with atomic_file(path, durable=False) as out:
+        out.write(data.tobytes())
 
 
 def _row(pictures, cell_width, gap, width) -> np.ndarray:

@@ -331,7 +331,7 @@ MISTAKES = {
     ),
     "no server": (
         "--checkpoint {camvidrun} --mode test --submission",
-        r"no ids of a test server",
+        r"camvid. has no server that takes predictions",
     ),
     "no such picture": (
         "--checkpoint {run} --image /nowhere.png",

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from mxnetseg.data.datasets.base import Submission
 from mxnetseg.data.datasets.loose import LoosePictures
 from mxnetseg.errors import ConfigError, DatasetError, MxnetsegError
 from mxnetseg.report.pictures import PictureWriter
+from mxnetseg.report.submission import SubmissionWriter
 from tests.predict.stand_ins import Drawn, picture
 
 
 def with_server_ids(data):
     data.train_id_to_label_id = tuple(10 + c for c in range(data.nclass))
+    data.submission = Submission()
     return data
 
 
@@ -63,9 +69,9 @@ def test_error_pictures_are_left_out_where_there_is_no_label(tmp_path):
 
 
 def test_an_unknown_kind_or_a_server_that_there_is_not_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"colour.*color"):
+    with pytest.raises(ConfigError, match=r"'colour': not one of id, color"):
         PictureWriter(str(tmp_path), Drawn(), ("colour",))
-    with pytest.raises(ConfigError, match="'drawn' has no ids"):
+    with pytest.raises(ConfigError, match="'drawn' has no server"):
         PictureWriter(str(tmp_path), Drawn(), submission=True)
 
 
@@ -74,7 +80,7 @@ def test_a_write_that_fails_in_a_thread_reaches_the_caller(tmp_path):
     writer = PictureWriter(str(tmp_path), data, ("id",))
     os.rmdir(tmp_path / "id")
     (tmp_path / "id").write_text("")
-    with pytest.raises(MxnetsegError, match="cannot be written"):
+    with pytest.raises(MxnetsegError, match="output folder cannot be made"):
         fill(writer, data)
     writer.close()
 
@@ -118,3 +124,47 @@ def test_the_sheet_shows_samples_spread_over_the_split(tmp_path, monkeypatch):
     data.count = 2
     fill(PictureWriter(str(tmp_path), data, count=2), data)
     assert shown == ["drawn_0", "drawn_1"]
+
+
+def server_archive(tmp_path, name, split="test"):
+    """What is in the archive of a prediction of class 3 for a data set's server: {path: picture}."""
+    from mxnetseg.data import DATASETS, list_datasets
+
+    assert name in list_datasets()
+    kind = DATASETS.get(name)
+    data = Drawn(1, nclass=len(kind.classes), split=split)
+    for fact in ("submission", "train_id_to_label_id", "palette", "classes"):
+        setattr(data, fact, getattr(kind, fact))
+    writer = SubmissionWriter(str(tmp_path), data)
+    writer.add("frame", np.full((4, 5), 3, np.uint8))
+    path = writer.finish()
+    if path.endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            found = {member: archive.read(member) for member in archive.namelist()}
+    else:
+        with tarfile.open(path) as archive:
+            found = {m.name: archive.extractfile(m).read() for m in archive.getmembers() if m.isfile()}
+    return {member: Image.open(io.BytesIO(data)) for member, data in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("cityscapes", 12), ("kitti", 12), ("ade20k", 4), ("bdd100k", 3), ("mapillary", 3)]
+)
+def test_servers_of_flat_archives_get_grey_pictures_of_their_ids(tmp_path, name, value):
+    found = server_archive(tmp_path, name)
+    assert list(found) == ["frame.png"]
+    assert found["frame.png"].mode == "L" and (np.array(found["frame.png"]) == value).all()
+
+
+def test_vocs_server_gets_its_folders_in_a_tar_and_pictures_with_its_palette(tmp_path):
+    found = server_archive(tmp_path, "voc2012")
+    (picture,) = found.values()
+    assert list(found) == ["results/VOC2012/Segmentation/comp6_test_cls/frame.png"]
+    assert picture.mode == "P" and (np.array(picture) == 3).all()
+    assert picture.getpalette()[9:12] == [128, 128, 0]
+
+
+def test_data_sets_without_a_known_server_offer_no_submission(tmp_path):
+    for name in ("idd", "camvid", "uds"):
+        with pytest.raises(ConfigError, match="no server that takes predictions"):
+            server_archive(tmp_path, name)

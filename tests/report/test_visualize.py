@@ -79,7 +79,7 @@ def test_a_picture_is_written_as_rgb_and_label_ids_unchanged(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_line_naming_it(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(MxnetsegError, match=r"file/a\.png: cannot be written"):
+    with pytest.raises(MxnetsegError, match="file: output folder cannot be made"):
         save_picture(str(tmp_path / "file" / "a.png"), np.zeros((2, 2, 3), np.uint8))
 
 

@@ -6,7 +6,7 @@ class k is k + 1. Names are the first of the challenge's synonyms, colours those
 
 from __future__ import annotations
 
-from mxnetseg.data.datasets.base import DATASETS, palette_array
+from mxnetseg.data.datasets.base import DATASETS, Submission, palette_array
 from mxnetseg.data.datasets.layouts import FolderPairsDataset, shifted_table
 
 _CLASSES = (
@@ -174,6 +174,7 @@ class ADE20K(FolderPairsDataset):
     label_table = shifted_table(len(_CLASSES))
     # The server scores files that count from 1.
     train_id_to_label_id = tuple(range(1, len(_CLASSES) + 1))
+    submission = Submission()
     splits = ("train", "val", "test")
     unlabelled_splits = ("test",)
     sizes = {"train": 20210, "val": 2000}

@@ -61,6 +61,19 @@ class Item(NamedTuple):
     more: Tuple[str, ...] = ()
 
 
+class Submission(NamedTuple):
+    """How a benchmark's server takes predictions.
+
+    path : of one inside the archive; `{name}` is the sample's, `{split}` the split's
+    archive : ".zip", or ".tgz"
+    indexed : PNG files carry the palette; else they are grey
+    """
+
+    path: str = "{name}.png"
+    archive: str = ".zip"
+    indexed: bool = False
+
+
 class Dataset:
     """The contract. Subclasses fill in the facts, `__len__` and `__getitem__`."""
 
@@ -74,8 +87,10 @@ class Dataset:
     ignore_index: int = 255
     splits: Tuple[str, ...] = ("train", "val", "test")
     unlabelled_splits: Tuple[str, ...] = ()
-    # Train id -> id that the benchmark's server takes, where it has one.
+    # Train id -> id that the benchmark's files have, where they have other ones; and the layout that its
+    # server takes, where there is one.
     train_id_to_label_id: Optional[Sequence[int]] = None
+    submission: Optional[Submission] = None
     # Factors of `--ms`, and the crop and base sizes (pixels) of the usual recipes.
     scales: Tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
     crop: int = 480

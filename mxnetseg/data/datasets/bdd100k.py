@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from mxnetseg.data.datasets.base import DATASETS
+from mxnetseg.data.datasets.base import DATASETS, Submission
 from mxnetseg.data.datasets.cityscapes import CLASSES, PALETTE
 from mxnetseg.data.datasets.layouts import FolderPairsDataset
 
@@ -24,6 +24,8 @@ class BDD100K(FolderPairsDataset):
     classes = CLASSES
     palette = PALETTE
     ignore_index = 255
+    # Its server takes train ids.
+    submission = Submission()
     splits = ("train", "val", "test")
     unlabelled_splits = ("test",)
     sizes = {"train": 7000, "val": 1000, "test": 2000}

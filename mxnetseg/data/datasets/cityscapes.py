@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import List, Optional
 
-from mxnetseg.data.datasets.base import DATASETS, FileDataset, Item, palette_array, stem
+from mxnetseg.data.datasets.base import DATASETS, FileDataset, Item, Submission, palette_array, stem
 from mxnetseg.errors import DatasetError
 
 # (class, label id in the files and on the server, colour); the position is the train id.
@@ -60,6 +60,7 @@ class Cityscapes(FileDataset):
     splits = ("train", "val", "test")
     unlabelled_splits = ("test",)
     train_id_to_label_id = LABEL_IDS
+    submission = Submission()
     scales = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25)
     crop = 768
     base = 2048

@@ -42,7 +42,7 @@ class ConcatDataset(Dataset):
         self.weights = None if weights is None else [float(w) for w in weights]
         self.starts = [0, *np.cumsum([len(part) for part in parts]).tolist()]
         for fact in (
-            "name title paper url classes palette ignore_index splits train_id_to_label_id "
+            "name title paper url classes palette ignore_index splits train_id_to_label_id submission "
             "scales crop base channels mean std layout"
         ).split():
             setattr(self, fact, getattr(first, fact))

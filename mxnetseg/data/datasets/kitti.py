@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import List
 
-from mxnetseg.data.datasets.base import DATASETS, Item
+from mxnetseg.data.datasets.base import DATASETS, Item, Submission
 from mxnetseg.data.datasets.cityscapes import CLASSES, LABEL_IDS, LABEL_TABLE, PALETTE
 from mxnetseg.data.datasets.layouts import FolderPairsDataset
 
@@ -27,6 +27,7 @@ class KITTI(FolderPairsDataset):
     palette = PALETTE
     label_table = LABEL_TABLE
     train_id_to_label_id = LABEL_IDS
+    submission = Submission()
     splits = ("train", "val", "test")
     unlabelled_splits = ("test",)
     sizes = {"train": 180, "val": 20, "test": 200}

@@ -11,7 +11,7 @@ import os
 from typing import List
 
 from mxnetseg.data.datasets import cityscapes
-from mxnetseg.data.datasets.base import DATASETS, Item, palette_array
+from mxnetseg.data.datasets.base import DATASETS, Item, Submission, palette_array
 from mxnetseg.data.datasets.layouts import FolderPairsDataset
 
 # (class, colour, train id among Cityscapes' 19 or None); the position is the id in the files.
@@ -125,6 +125,7 @@ class Mapillary(_Vistas):
     palette = palette_array([colour for _, colour, _ in _CLASSES])
     label_table = {**{i: i for i in range(len(_CLASSES))}, _UNLABELLED: 255}
     train_id_to_label_id = tuple(range(len(_CLASSES)))
+    submission = Submission()
 
 
 @DATASETS.register("mapillary19")

@@ -81,6 +81,8 @@ class RecordIO(Dataset):
             setattr(self, key, tuple(facts[key]))
         # Recipes and outputs go by the name of what was packed.
         self.name = facts["name"]
+        if self.name in DATASETS.names():
+            self.submission = DATASETS.get(self.name).submission
         self.palette = np.asarray(facts["palette"], np.uint8)
 
     def _read_shard(self, shard: Dict[str, Any], number: int) -> List[Tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from mxnetseg.data.datasets.base import DATASETS, Dataset, Sample
+from mxnetseg.data.datasets.base import DATASETS, Dataset, Sample, Submission
 from mxnetseg.data.datasets.cityscapes import CLASSES, IGNORE, LABEL_IDS, PALETTE
 from mxnetseg.errors import DatasetError
 from mxnetseg.scenes import draw_scene
@@ -35,6 +35,7 @@ class Synthetic(Dataset):
     ignore_index = IGNORE
     splits = ("train", "val", "test")
     train_id_to_label_id = LABEL_IDS
+    submission = Submission()
     scales = (0.75, 1.0, 1.25, 1.5)
     crop = 256
     base = 512

@@ -6,7 +6,7 @@ files of class ids; 255 is the boundary between objects, ignored.
 
 from __future__ import annotations
 
-from mxnetseg.data.datasets.base import DATASETS
+from mxnetseg.data.datasets.base import DATASETS, Submission
 from mxnetseg.data.datasets.layouts import ListedDataset, bit_palette
 
 CLASSES = (
@@ -46,6 +46,8 @@ class VOC2012(ListedDataset):
     splits = ("train", "val", "test")
     unlabelled_splits = ("test",)
     train_id_to_label_id = tuple(range(len(CLASSES)))
+    # comp6: trained on other pictures too, such as ImageNet's.
+    submission = Submission("results/VOC2012/Segmentation/comp6_{split}_cls/{name}.png", ".tgz", indexed=True)
     sizes = {"train": 1464, "val": 1449, "test": 1456}
     root_variants = ("", "VOC2012", "VOCdevkit/VOC2012")
     root_marker = "ImageSets/Segmentation"
