@@ -1,4 +1,4 @@
-"""`python -m mxnetseg.weights list | fetch | import`: published checkpoints."""
+"""`python -m mxnetseg.weights list | fetch | import | export`: published checkpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parser() -> Parser:
         description="Use published checkpoints of SFSegNets, mmsegmentation, GluonCV, MXNetSeg, SwiftNet and "
         "AceCoooool/segmentation with the networks of this library.",
     )
-    commands = p.add_subparsers(dest="command", required=True, metavar="list | fetch | import")
+    commands = p.add_subparsers(dest="command", required=True, metavar="list | fetch | import | export")
 
     listing = commands.add_parser("list", help="published weights that fetch knows, and reference ids")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern of names")
@@ -49,6 +49,16 @@ def parser() -> Parser:
         help="network keyword over the reference's, as align_corners=true",
     )
 
+    exporting = commands.add_parser("export", help="write what was trained here in a reference's own format")
+    exporting.add_argument("run", help="a run's folder or a .params file with its recipe beside it")
+    exporting.add_argument("out", help="file to write: .pth, .safetensors or .npz")
+    exporting.add_argument(
+        "--reference", required=True, help="the published network that it is (list --references)"
+    )
+    exporting.add_argument(
+        "--prefix", default="", help="put in front of every name, as module. for SFSegNets' scripts"
+    )
+
     for command in (listing, fetching):
         command.add_argument("--index", help="index of published weights (default weights/index.yaml)")
     for command in (fetching, importing):
@@ -65,7 +75,8 @@ def main(argv=None):
 
 def _weights(argv=None):
     options = parser().parse_args(argv)
-    return {"list": _list, "fetch": _fetch, "import": _import}[options.command](options)
+    commands = {"list": _list, "fetch": _fetch, "import": _import, "export": _export}
+    return commands[options.command](options)
 
 
 def _list(options):
@@ -123,6 +134,18 @@ def _import(options):
         parse_settings(options.option, "--option"),
         options.force,
     )
+
+
+def _export(options):
+    from mxnetseg.weights.checkpoint import load_network
+    from mxnetseg.weights.dumping import dump
+    from mxnetseg.weights.writing import write_tensors
+
+    net, _ = load_network(options.run)
+    tensors = {options.prefix + name: array for name, array in dump(options.reference, net).items()}
+    write_tensors(options.out, tensors)
+    print(f"{options.run} as {options.reference}, {len(tensors)} tensors: {options.out}")
+    return 0
 
 
 def _convert(reference, file, out, nclass, data, keywords, force, miou=None):

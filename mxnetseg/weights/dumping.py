@@ -76,7 +76,18 @@ def _untouched(entry, names, parameters, values) -> Dict[str, np.ndarray]:
         ours = translate(name, entry.rules, parameters)
         if ours in values:
             found[name] = _shaped(values[ours], names.shapes[name])
+            _check_shape(name, found[name].shape, names)
     return found
+
+
+def _check_shape(name, shape, names):
+    """CheckpointError unless a shape differs from the reference's in what follows the classes alone."""
+    stored = names.shapes[name]
+    same = len(shape) == len(stored) and all(
+        ours == theirs or theirs % names.nclass == 0 for ours, theirs in zip(shape, stored)
+    )
+    if not same:
+        raise CheckpointError(f"{name} is {tuple(shape)} in this network and {stored} in the reference's")
 
 
 def _passed(entry: Reference, names: Layout):
