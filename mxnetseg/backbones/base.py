@@ -34,6 +34,8 @@ class Backbone(HybridBlock):
     # The name that it was built by, and the channels of its images.
     registered_name = ""
     in_channels = 3
+    # The name whose ImageNet weights fit, where it is not the registered one.
+    imagenet_name = ""
     # Side of an image that every level can be computed of.
     trace_size = 64
     # Names in files of ImageNet weights, and {GluonCV's prefix: ours} where its layers were numbered anew.

@@ -23,7 +23,8 @@ class NormAct(HybridBlock):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=channels, epsilon=EPSILON)
-        self.act = PReLU(channels)
+        # A ReLU to begin with, as in mmsegmentation.
+        self.act = PReLU(channels, slope=0.0)
 
     def hybrid_forward(self, F, x):
         return self.act(self.bn(x))

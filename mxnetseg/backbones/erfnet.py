@@ -9,6 +9,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.resize import resize_like
 
 EPSILON = 1e-3
@@ -70,6 +71,7 @@ class ERFNet(Backbone):
         for stage in (self.stage3, self.stage4):
             for dilation in DILATIONS:
                 stage.add(NonBottleneck1D(128, dilation, dropout))
+        draw_as_pytorch(self)
 
     def hybrid_forward(self, F, x):
         c1 = self.stage1(self.first(x))

@@ -9,6 +9,7 @@ from gluoncv.model_zoo import hrnet
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import HRNET, ImageNetNames
+from mxnetseg.nn.initial import FAN_OUT, draw
 
 
 class HRNet(Backbone):
@@ -21,6 +22,7 @@ class HRNet(Backbone):
         layout = hrnet.HRNET_SPEC[spec]
         super().__init__(channels=layout[-1][3], strides=(4, 8, 16, 32))
         self.trunk = hrnet.HighResolutionBaseNet(layout, stage_interp_type="bilinear_like")
+        draw(self, FAN_OUT)
 
     def hybrid_forward(self, F, x):
         return tuple(self.trunk(x))

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Dict, Sequence
 
+import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import MIT, ImageNetNames, split_projections
+from mxnetseg.nn.initial import FAN_OUT
 from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
 
 # Width of the first stage, blocks of each.
@@ -41,11 +43,13 @@ class ReducedAttention(HybridBlock):
         self._heads = heads
         self._scale = (width // heads) ** -0.5
         self._reduced = reduction > 1
-        self.q = token_dense(width, width)
-        self.kv = token_dense(2 * width, width)
+        # Drawn as one projection to queries, keys and values, which the two are in mmsegmentation.
+        whole = mx.init.Uniform((6 / (4 * width)) ** 0.5)
+        self.q = token_dense(width, width, weights=whole)
+        self.kv = token_dense(2 * width, width, weights=whole)
         self.proj = token_dense(width, width)
         if self._reduced:
-            self.sr = nn.Conv2D(width, reduction, reduction, in_channels=width)
+            self.sr = nn.Conv2D(width, reduction, reduction, in_channels=width, weight_initializer=FAN_OUT)
             self.norm = _norm(width)
 
     def hybrid_forward(self, F, x, like):
@@ -65,10 +69,14 @@ class MixFFN(HybridBlock):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Conv2D(hidden, 1, in_channels=width)
-        self.dwconv = nn.Conv2D(hidden, 3, padding=1, groups=hidden, in_channels=hidden)
+        self.fc1 = nn.Conv2D(hidden, 1, in_channels=width, weight_initializer=FAN_OUT)
+        # No norm follows: each filter counts its own nine weights.
+        apart = mx.init.Normal((2 / 9) ** 0.5)
+        self.dwconv = nn.Conv2D(
+            hidden, 3, padding=1, groups=hidden, in_channels=hidden, weight_initializer=apart
+        )
         self.act = nn.GELU()
-        self.fc2 = nn.Conv2D(width, 1, in_channels=hidden)
+        self.fc2 = nn.Conv2D(width, 1, in_channels=hidden, weight_initializer=FAN_OUT)
 
     def hybrid_forward(self, F, x, like):
         return to_tokens(F, self.fc2(self.act(self.dwconv(self.fc1(to_map(F, x, like))))))
@@ -104,7 +112,9 @@ class Stage(HybridBlock):
         stride: int,
     ) -> None:
         super().__init__()
-        self.patch = nn.Conv2D(width, kernel, stride, kernel // 2, in_channels=in_channels)
+        self.patch = nn.Conv2D(
+            width, kernel, stride, kernel // 2, in_channels=in_channels, weight_initializer=FAN_OUT
+        )
         self.patch_norm = _norm(width)
         self.blocks = nn.HybridSequential()
         for skip in skips:

@@ -11,7 +11,8 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). What varies:
   strides and still dilate by 2 and 4, as SFNet's published ResNets do (output stride 32);
   `strided_contracted`, the same with halved first blocks, as in mmsegmentation's FastFCN;
 * whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet);
-* whether the max pool rounds odd sides up (`ceil_pool`, ICNet in GluonCV).
+* whether the max pool rounds odd sides up (`ceil_pool`, ICNet in GluonCV);
+* whether residual branches start at zero (`zero_residual`, mmcv, so the v1c networks; not torchvision).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mxnet.gluon import HybridBlock
 from mxnetseg.backbones.base import BACKBONES, TwoPartBackbone
 from mxnetseg.backbones.naming import RESNET, ImageNetNames
 from mxnetseg.errors import ConfigError
+from mxnetseg.nn.initial import FAN_OUT, draw, start_at_zero
 from mxnetseg.nn.layers import Identity
 from mxnetseg.nn.surgery import configure, exchange, set_dilation, set_stride
 
@@ -35,6 +37,8 @@ DEPTHS = {
     152: (resnetv1b.BottleneckV1b, (3, 8, 36, 3)),
 }
 STEMS = {"7x7": None, "deep": 64, "deep_narrow": 32}
+# What a stem adds to the name of a file of ImageNet weights.
+SUFFIXES = {"7x7": "", "deep": "_v1s", "deep_narrow": "_v1c"}
 Stem = Literal["7x7", "deep", "deep_narrow"]
 Dilation = Literal["contracted", "contracted_conv1", "uniform", "strided", "strided_contracted"]
 
@@ -52,12 +56,14 @@ class ResNet(TwoPartBackbone):
         dilation: Dilation,
         rectified: bool,
         ceil_pool: bool,
+        zero_residual: bool,
     ) -> None:
         block, layers = DEPTHS[depth]
         super().__init__(
             channels=[n * block.expansion for n in (64, 128, 256, 512)],
             strides=[min(s, output_stride) for s in (4, 8, 16, 32)],
         )
+        self.imagenet_name = f"resnet{depth}{SUFFIXES[stem]}"
         strided = dilation.startswith("strided")
         if strided and output_stride != 32:
             raise ConfigError(
@@ -67,6 +73,11 @@ class ResNet(TwoPartBackbone):
         whole = resnetv1b.ResNetV1b(block, layers, deep_stem=width is not None, stem_width=width or 32)
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             setattr(self, name, getattr(whole, name))
+        draw(self, FAN_OUT)
+        levels = (self.layer1, self.layer2, self.layer3, self.layer4)
+        if zero_residual:
+            for residual in (residual for level in levels for residual in level):
+                start_at_zero(getattr(residual, f"bn{_convolutions(residual)}"))
         stages = {16: (self.layer3, 2), 32: (self.layer4, 2 if output_stride == 16 else 4)}
         for nominal, (stage, rate) in stages.items():
             held = output_stride < nominal
@@ -75,9 +86,8 @@ class ResNet(TwoPartBackbone):
 
         self._rectified = rectified
         if not rectified:
-            for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-                name = "relu3" if hasattr(stage[-1], "conv3") else "relu2"
-                exchange(stage[-1], name, Identity())
+            for level in levels:
+                exchange(level[-1], f"relu{_convolutions(level[-1])}", Identity())
         if ceil_pool:
             configure(self.maxpool, pooling_convention="full")
 
@@ -93,6 +103,11 @@ class ResNet(TwoPartBackbone):
         return x if self._rectified else F.relu(x)
 
 
+def _convolutions(residual: HybridBlock) -> int:
+    """3 in a bottleneck, 2 in a basic block."""
+    return 3 if hasattr(residual, "conv3") else 2
+
+
 def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -> None:
     """Set strides and dilations of a built stage; no parameter depends on them."""
     for index, block in enumerate(stage):
@@ -102,7 +117,7 @@ def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -
             set_stride(block.conv2, 1)
             if block.downsample is not None:
                 set_stride(block.downsample[0], 1)
-        if hasattr(block, "conv3"):  # a bottleneck: one 3x3 convolution
+        if _convolutions(block) == 3:  # one of them is 3x3
             set_dilation(block.conv2, first)
         elif style == "contracted_conv1":
             set_dilation(block.conv1, first)
@@ -121,8 +136,9 @@ def _register(depth: int) -> None:
         dilation: Dilation = "contracted",
         rectified: bool = True,
         ceil_pool: bool = False,
+        zero_residual: bool = False,
     ) -> ResNet:
-        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool)
+        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual)
 
 
 def _register_with_stem(depth: int, suffix: str, stem: Stem) -> None:
@@ -133,8 +149,9 @@ def _register_with_stem(depth: int, suffix: str, stem: Stem) -> None:
         dilation: Dilation = "contracted",
         rectified: bool = True,
         ceil_pool: bool = False,
+        zero_residual: bool = suffix == "v1c",
     ) -> ResNet:
-        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool)
+        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual)
 
 
 for _depth in DEPTHS:

@@ -17,8 +17,9 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import VIT, ImageNetNames, grid_of
 from mxnetseg.errors import ConfigError
+from mxnetseg.nn.initial import FAN_IN, XAVIER
 from mxnetseg.nn.resize import resize_bicubic_like, resize_like, resize_to
-from mxnetseg.nn.tokens import to_map, to_tokens, token_dense
+from mxnetseg.nn.tokens import NARROW, to_map, to_tokens, token_dense
 
 PATCH = 16
 # Width, blocks, attention heads.
@@ -26,51 +27,57 @@ SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12), "la
 
 
 class Attention(HybridBlock):
-    """Multi-head self-attention of tokens `(N, L, C)`."""
+    """Multi-head self-attention of tokens `(N, L, C)`. `dropout`: of its weights and of what it gives."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self._heads = heads
         self._scale = (width // heads) ** -0.5
-        self.qkv = token_dense(3 * width, width)
+        self.qkv = token_dense(3 * width, width, weights=XAVIER)
         self.proj = token_dense(width, width)
+        self.drop = nn.Dropout(dropout)
 
     def hybrid_forward(self, F, x):
         # (N, L, 3 C) to queries, keys and values of (N * heads, L, C / heads).
         parts = F.reshape(self.qkv(x), (0, 0, -4, 3 * self._heads, -1))
         parts = F.split(F.transpose(parts, (0, 2, 1, 3)), num_outputs=3, axis=1)
         query, key, value = (F.reshape(part, (-3, 0, 0)) for part in parts)
-        affinity = F.softmax(F.batch_dot(query * self._scale, key, transpose_b=True), axis=-1)
+        affinity = self.drop(F.softmax(F.batch_dot(query * self._scale, key, transpose_b=True), axis=-1))
         read = F.reshape(F.batch_dot(affinity, value), (-4, -1, self._heads, 0, 0))
-        return self.proj(F.reshape(F.transpose(read, (0, 2, 1, 3)), (0, 0, -3)))
+        return self.drop(self.proj(F.reshape(F.transpose(read, (0, 2, 1, 3)), (0, 0, -3))))
 
 
 class MLP(HybridBlock):
-    """Two dense layers with an exact GELU in between."""
+    """Two dense layers with an exact GELU in between; dropout after either."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.fc1 = token_dense(hidden, width)
+        hardly = mx.init.Normal(1e-6)
+        self.fc1 = token_dense(hidden, width, biases=hardly)
         self.act = nn.GELU()
-        self.fc2 = token_dense(width, hidden)
+        self.fc2 = token_dense(width, hidden, biases=hardly)
+        self.drop = nn.Dropout(dropout)
 
     def hybrid_forward(self, F, x):
-        return self.fc2(self.act(self.fc1(x)))
+        return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
 
 
 class Block(HybridBlock):
-    """Pre-norm transformer block."""
+    """Pre-norm transformer block. `skip`: chance that a sample passes a residual branch by in training."""
 
-    def __init__(self, width: int, heads: int, epsilon: float = 1e-6) -> None:
+    def __init__(
+        self, width: int, heads: int, epsilon: float = 1e-6, dropout: float = 0.0, skip: float = 0.0
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
-        self.attn = Attention(width, heads)
+        self.attn = Attention(width, heads, dropout)
         self.norm2 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
-        self.mlp = MLP(width, 4 * width)
+        self.mlp = MLP(width, 4 * width, dropout)
+        self.skip = nn.Dropout(skip, axes=(1, 2))
 
     def hybrid_forward(self, F, x):
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        x = x + self.skip(self.attn(self.norm1(x)))
+        return x + self.skip(self.mlp(self.norm2(x)))
 
 
 class ViT(Backbone):
@@ -79,7 +86,8 @@ class ViT(Backbone):
     `taps`: their indices from 0, by default the ends of the four quarters. `class_token`: a token of its own
     takes part in attention (and is left out of the maps). `patch_bias`: bias of the patch projection.
     `final_norm`: layer norm on what the last block gives; maps are not normalized otherwise. `resizing`:
-    how the position embedding is resized.
+    how the position embedding is resized. `skip`: stochastic depth of the last block, growing linearly from 0
+    at the first.
     """
 
     patch = PATCH
@@ -96,21 +104,21 @@ class ViT(Backbone):
         taps: Optional[Sequence[int]],
         final_norm: bool,
         resizing: Literal["bilinear", "bicubic"],
+        skip: float,
     ) -> None:
         super().__init__(channels=(width,) * 4, strides=(PATCH,) * 4)
         self.depth = depth
         self._resizing = resizing
         self.tap(taps or [depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)])
-        learned = mx.init.Normal(0.02)
-        self.patch_embed = nn.Conv2D(width, PATCH, PATCH, use_bias=patch_bias)
-        self.pos_embed = self.params.get("pos_embed", shape=(1, width, *grid), init=learned)
+        self.patch_embed = nn.Conv2D(width, PATCH, PATCH, use_bias=patch_bias, weight_initializer=FAN_IN)
+        self.pos_embed = self.params.get("pos_embed", shape=(1, width, *grid), init=NARROW)
         self._class_token = class_token
         if class_token:
-            self.cls_token = self.params.get("cls_token", shape=(1, 1, width), init=learned)
-            self.cls_pos = self.params.get("cls_pos", shape=(1, 1, width), init=learned)
+            self.cls_token = self.params.get("cls_token", shape=(1, 1, width), init=NARROW)
+            self.cls_pos = self.params.get("cls_pos", shape=(1, 1, width), init=NARROW)
         self.blocks = nn.HybridSequential()
-        for _ in range(depth):
-            self.blocks.add(Block(width, heads))
+        for index in range(depth):
+            self.blocks.add(Block(width, heads, skip=skip * index / (depth - 1)))
         self.norm = nn.LayerNorm(epsilon=1e-6, in_channels=width) if final_norm else None
 
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
@@ -174,8 +182,9 @@ def _register(size):
         taps: Optional[Sequence[int]] = None,
         final_norm: bool = False,
         resizing: Literal["bilinear", "bicubic"] = "bilinear",
+        skip: float = 0.0,
     ) -> ViT:
-        return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps, final_norm, resizing)
+        return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps, final_norm, resizing, skip)
 
 
 for _size in SIZES:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Optional, Sequence
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
-from mxnetseg.nn.layers import FCNHead
+from mxnetseg.nn.layers import Dropped, FCNHead
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.registry import Registry
 
@@ -53,8 +53,10 @@ class Segmentor(HybridBlock):
 
     Without a neck the head reads the backbone's maps. Logits come back main first, then in the order of
     `aux`, every one resized to the image; `align_corners` is of that last resizing, where `aux` says nothing
-    else (`corners` lists all). `predicts` says what each output is, main first (see `Aux`). Of all
-    parameters, those of `backbone` alone may come from ImageNet.
+    else (`corners` lists all). `patch`: side of the patches that the backbone cut the image into, padded to
+    whole ones, where logits are to be resized to all of them and cut to the image; 1 resizes them to the
+    image itself. `predicts` says what each output is, main first (see `Aux`). Of all parameters, those of
+    `backbone` alone may come from ImageNet.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Segmentor(HybridBlock):
         *,
         neck: Optional[Neck] = None,
         align_corners: bool = True,
+        patch: int = 1,
     ):
         super().__init__()
         self.backbone = backbone
@@ -76,6 +79,7 @@ class Segmentor(HybridBlock):
         self._align_corners = align_corners
         own = (align_corners if one.corners is None else one.corners for one in aux)
         self.corners = (align_corners, *own)
+        self._patch = patch
         for one in aux:
             self.aux_heads.add(one.block)
 
@@ -89,11 +93,22 @@ class Segmentor(HybridBlock):
         logits = [maps["head"][0]]
         for (of, index), aux_head in zip(self._sources, self.aux_heads):
             logits.append(aux_head(maps[of][index]))
-        return tuple(resize_like(F, y, x, corners) for y, corners in zip(logits, self.corners))
+        if self._patch == 1:
+            return tuple(resize_like(F, y, x, corners) for y, corners in zip(logits, self.corners))
+        one = F.slice_axis(maps["backbone"][-1], axis=1, begin=0, end=1)
+        padded = F.UpSampling(F.BlockGrad(one), scale=self._patch, sample_type="nearest")
+        logits = [resize_like(F, y, padded, corners) for y, corners in zip(logits, self.corners)]
+        return tuple(F.slice_like(y, x, axes=(2, 3)) for y in logits)
 
     def deploy(self) -> Segmentor:
         """The same network over the same parameters, without auxiliary heads: a tuple of one."""
-        return Segmentor(self.backbone, self.head, neck=self.neck, align_corners=self._align_corners)
+        return Segmentor(
+            self.backbone,
+            self.head,
+            neck=self.neck,
+            align_corners=self._align_corners,
+            patch=self._patch,
+        )
 
 
 def _as_tuple(maps):
@@ -101,10 +116,13 @@ def _as_tuple(maps):
     return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
 
 
-def aux_on_c3(backbone: Backbone, nclass: int, width: Optional[int] = 256) -> list[Aux]:
+def aux_on_c3(
+    backbone: Backbone, nclass: int, width: Optional[int] = 256, dropped: Dropped = "channels"
+) -> list[Aux]:
     """The auxiliary classifier of the dilated family: a plain head on c3."""
     channels = backbone.channels[2]
-    return [Aux(FCNHead(channels, nclass, head_width(width, channels)), "backbone", 2)]
+    head = FCNHead(channels, nclass, head_width(width, channels), dropped=dropped)
+    return [Aux(head, "backbone", 2)]
 
 
 def head_width(width: Optional[int], in_channels: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
-from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.layers import ConvUnit, FCNHead, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.twopath import ShuffleHead, SpatialPath
@@ -61,7 +61,7 @@ class BiAlignHead(Head):
         super().__init__()
         self.ppm = PyramidPooling(deepest, width, act=None, input_first=False)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)
-        self.drop = channel_dropout(0.1)
+        self.drop = dropout_layer(0.1)
         self.align_context = GatedFlowAlign(width, "context", sample_corners)
         self.align_spatial = GatedFlowAlign(width, "spatial", sample_corners)
         self.classifier = ShuffleHead(2 * width, nclass, 2 * width, 8)

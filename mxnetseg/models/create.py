@@ -10,6 +10,7 @@ from mxnetseg.backbones.base import BACKBONES, accepted_options, create_backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.facts import form_options
 from mxnetseg.models.base import MODELS, Segmentor
+from mxnetseg.nn.initial import FAN_OUT
 from mxnetseg.nn.norm import convert_norm
 
 
@@ -76,7 +77,7 @@ def create_model(
     side = net.backbone.trace_size
     _settle(net, (1, in_channels, side, side))
     if init:
-        net.initialize(mx.init.MSRAPrelu(slope=0) if init is True else init)
+        net.initialize(FAN_OUT if init is True else init)
     return net
 
 

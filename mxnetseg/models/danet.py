@@ -14,7 +14,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend, like_map, positions
 from mxnetseg.nn.jpu import jpu_neck
-from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.layers import ConvUnit, FCNHead, dropout_layer
 
 
 class PositionAttention(HybridBlock):
@@ -67,8 +67,8 @@ class DANetHead(Head):
         for out in (self.position_out, self.channel_out):
             out.add(ConvUnit(width, width))
             if project:
-                out.add(channel_dropout(0.1), nn.Conv2D(width, 1, in_channels=width))
-        self.drop = channel_dropout(0.0 if project else 0.1)
+                out.add(dropout_layer(0.1), nn.Conv2D(width, 1, in_channels=width))
+        self.drop = dropout_layer(0.0 if project else 0.1)
         self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):

@@ -10,7 +10,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Wrapper
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.layers import ConvUnit, FCNHead, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
 
@@ -43,13 +43,13 @@ class DFSegHead(Head):
         super().__init__()
         self.ppm = PyramidPooling(channels[3], width, act=None, input_first=False)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)
-        self.drop = channel_dropout(0.1)
+        self.drop = dropout_layer(0.1)
         self.laterals, self.fusions = nn.HybridSequential(), nn.HybridSequential()
         for n in (*channels[1:3], width):
             self.laterals.add(nn.Conv2D(width, 1, in_channels=n))
         for _ in channels[1:3]:
             self.fusions.add(FusionNode(width))
-        self.classifier = FCNHead(width, nclass, 2 * width, unit_bias=True, spatial_dropout=True)
+        self.classifier = FCNHead(width, nclass, 2 * width, unit_bias=True)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         pooled = self.drop(self.ppm_fuse(self.ppm(c4)))

@@ -12,7 +12,7 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.layers import ConvUnit, channel_dropout
+from mxnetseg.nn.layers import ConvUnit, dropout_layer
 
 
 class EMAttention(HybridBlock):
@@ -89,7 +89,7 @@ class EMANetHead(Head):
         self.ema = EMAUnit(width, bases, rounds, epsilon, moving)
         self.smooth = ConvUnit(width, width // 2)
         self.join = ConvUnit(in_channels + width // 2, width // 2) if concat_input else None
-        self.drop = channel_dropout(0.1)
+        self.drop = dropout_layer(0.1)
         self.classifier = nn.Conv2D(nclass, 1, in_channels=width // 2)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):

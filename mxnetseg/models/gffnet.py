@@ -10,18 +10,23 @@ are fused already (`sequential=True`).
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
+
+FORMS = {"paper": {}, "mxnetseg": {"sequential": True, "dropped": "elements"}}
 
 
 class GatedFusion(HybridBlock):
     """Pyramid maps to as many of `width` channels: x + g x + (1 - g) (sum of what the others send, g' x')."""
 
-    def __init__(self, channels, width, sequential):
+    def __init__(self, channels: Sequence[int], width: int, sequential: bool) -> None:
         super().__init__()
         self._sequential = sequential
         self.reduce, self.gates, self.refine = (nn.HybridSequential() for _ in range(3))
@@ -48,7 +53,7 @@ class GatedFusion(HybridBlock):
 class DensePyramid(HybridBlock):
     """Context and pyramid maps of one size, joined from deep to shallow, each step with all before it."""
 
-    def __init__(self, width, levels):
+    def __init__(self, width: int, levels: int) -> None:
         super().__init__()
         self.out_channels = (1 + levels) * width
         self.units = nn.HybridSequential()
@@ -69,14 +74,16 @@ class DensePyramid(HybridBlock):
 class GFFNetHead(Head):
     """Gated fusion, everything resized to c1, dense pyramid, classifier."""
 
-    def __init__(self, channels, nclass, width, sequential):
+    def __init__(
+        self, channels: Sequence[int], nclass: int, width: int, sequential: bool, dropped: Dropped
+    ) -> None:
         super().__init__()
         pyramid = PyramidPooling(channels[-1], channels[-1] // 4)
         self.context = nn.HybridSequential()
         self.context.add(pyramid, ConvUnit(pyramid.out_channels, width, 1))
         self.fusion = GatedFusion(channels, width, sequential)
         self.pyramid = DensePyramid(width, len(channels))
-        self.classifier = FCNHead(self.pyramid.out_channels, nclass, width)
+        self.classifier = FCNHead(self.pyramid.out_channels, nclass, width, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         fused = self.fusion(c1, c2, c3, c4)
@@ -86,6 +93,7 @@ class GFFNetHead(Head):
 
 @MODELS.register(
     "gffnet",
+    forms=FORMS,
     paper="GFF: Gated Fully Fusion for Semantic Segmentation",
     venue="AAAI 2020",
     year=2020,
@@ -94,7 +102,14 @@ class GFFNetHead(Head):
     output_stride=8,
     scores=[("Cityscapes test", "resnet101", 82.3, "the authors")],
 )
-def gffnet(nclass, backbone, aux=True, width=256, sequential=False):
-    """`width`: channels of the head. `sequential`: see above."""
-    head = GFFNetHead(backbone.channels, nclass, width, sequential)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())
+def gffnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 256,
+    sequential: bool = False,
+    dropped: Dropped = "channels",
+) -> Segmentor:
+    """`width`: channels of the head. `sequential`: see above. `dropped`: what dropout drops."""
+    head = GFFNetHead(backbone.channels, nclass, width, sequential, dropped)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, dropped=dropped) if aux else ())

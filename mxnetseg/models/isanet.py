@@ -6,24 +6,31 @@ range), then within each block. Maps are padded with zeros, as much on both side
 
 from __future__ import annotations
 
+from typing import Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend
 from mxnetseg.nn.grid import side
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
+
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": False}}
 
 
 class SelfAttention(HybridBlock):
     """`(N, C, H, W)` to the attended map of the same shape, through two units for query and for key."""
 
-    def __init__(self, channels, inner):
+    def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
         self._scale = inner**-0.5
         self.query, self.key = nn.HybridSequential(), nn.HybridSequential()
         for units in (self.query, self.key):
             units.add(ConvUnit(channels, inner, 1), ConvUnit(inner, inner, 1))
         self.value = nn.Conv2D(channels, 1, in_channels=channels)
+        draw_as_pytorch(self.value)
         self.out = ConvUnit(channels, channels, 1)
 
     def hybrid_forward(self, F, x):
@@ -33,7 +40,7 @@ class SelfAttention(HybridBlock):
 class Interlaced(HybridBlock):
     """`(N, C, H, W)` to the same shape: attention between blocks of `block` x `block`, then inside them."""
 
-    def __init__(self, channels, inner, block):
+    def __init__(self, channels: int, inner: int, block: int) -> None:
         super().__init__()
         self._block = block
         self.between = SelfAttention(channels, inner)
@@ -90,13 +97,13 @@ def _cut(F, x, like):
 class ISAHead(Head):
     """c4 reduced, joined with its attended form, classified: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, width, inner, block):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, inner: int, block: int) -> None:
         super().__init__()
         self.reduce = ConvUnit(channels[-1], width)
         self.attention = Interlaced(width, inner, block)
         self.join = ConvUnit(2 * width, width, 1)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.reduce(c4)
@@ -106,6 +113,7 @@ class ISAHead(Head):
 
 @MODELS.register(
     "isanet",
+    forms=FORMS,
     paper="Interlaced Sparse Self-Attention for Semantic Segmentation",
     venue="arXiv",
     year=2019,
@@ -118,7 +126,16 @@ class ISAHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 43.8, "mmsegmentation"),
     ],
 )
-def isanet(nclass, backbone, aux=True, width=None, inner=256, block=8, aux_width=None, align_corners=True):
+def isanet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    inner: int = 256,
+    block: int = 8,
+    aux_width: Optional[int] = None,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: by default a quarter of c4 and c3. `inner`: channels of queries and keys.
     `block`: side of the blocks."""
     head = ISAHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, inner, block)

@@ -8,24 +8,29 @@ the deepest map, before the ladder.
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.lateral import LateralFusion
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
+
+FORMS = {"paper": {}, "mxnetseg": {"dropped": "elements"}}
 
 
 class LadderHead(Head):
     """Logits at c1's size, then the projection of c4 that the auxiliary head taps."""
 
-    def __init__(self, channels, nclass, width):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, dropped: Dropped) -> None:
         super().__init__()
         *finer, deepest = channels
         self.project = ConvUnit(deepest, width, 1)
         self.rungs = nn.HybridSequential()
         for n in reversed(finer):
             self.rungs.add(LateralFusion(n, width))
-        self.classifier = FCNHead(width, nclass, width)
+        self.classifier = FCNHead(width, nclass, width, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         deepest = x = self.project(c4)
@@ -36,6 +41,7 @@ class LadderHead(Head):
 
 @MODELS.register(
     "ladderdensenet",
+    forms=FORMS,
     paper="Ladder-style DenseNets for Semantic Segmentation of Large Natural Images",
     venue="ICCVW 2017",
     year=2017,
@@ -45,7 +51,14 @@ class LadderHead(Head):
     output_stride=32,
     scores=[],
 )
-def ladderdensenet(nclass, backbone, aux=True, width=128):
-    """`width`: channels of the ladder."""
-    head = LadderHead(backbone.channels, nclass, width)
-    return Segmentor(backbone, head, [Aux(FCNHead(width, nclass, width), "head", 1)] if aux else ())
+def ladderdensenet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 128,
+    dropped: Dropped = "channels",
+) -> Segmentor:
+    """`width`: channels of the ladder. `dropped`: what dropout drops."""
+    head = LadderHead(backbone.channels, nclass, width, dropped)
+    supervised = [Aux(FCNHead(width, nclass, width, dropped=dropped), "head", 1)]
+    return Segmentor(backbone, head, supervised if aux else ())

@@ -12,15 +12,32 @@ biases before batch norms (`unit_bias`), and in the first classifier's width and
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.gather import gather_maps
-from mxnetseg.nn.layers import ConvUnit, Identity, channel_dropout
+from mxnetseg.nn.initial import FAN_IN, draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, Identity, dropout_layer
 from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.tensor import Ops, Tensor
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"backbone": "resnet101_v1c", "region_width": 256, "align_corners": False},
+    "mmseg_hrnet": {"backbone": "hrnet_w48", "align_corners": False},
+    "sfsegnets": {
+        "backbone": "resnet50_v1s",
+        "backbone_options": {"dilation": "uniform"},
+        "act": None,
+        "unit_bias": True,
+    },
+}
 
 
-def region_features(F, x, logits):
+def region_features(F: Ops, x: Tensor, logits: Tensor) -> Tensor:
     """`(N, C, H, W)` and logits `(N, K, H, W)` to `(N, C, K, 1)`: the average of x over each soft region."""
     outlines = F.softmax(F.reshape(logits, (0, 0, -1)), axis=2)
     regions = F.batch_dot(F.reshape(x, (0, 0, -1)), outlines, transpose_b=True)
@@ -30,7 +47,7 @@ def region_features(F, x, logits):
 class ObjectAttention(HybridBlock):
     """`(x (N, C, H, W), regions (N, C, K, 1))` to what each pixel reads from the regions, `(N, C, H, W)`."""
 
-    def __init__(self, channels, inner, unit_bias):
+    def __init__(self, channels: int, inner: int, unit_bias: bool) -> None:
         super().__init__()
         self._scale = inner**-0.5
         self.query, self.key = nn.HybridSequential(), nn.HybridSequential()
@@ -55,30 +72,34 @@ class OCRHead(Head):
 
     def __init__(
         self,
-        channels,
-        nclass,
-        width,
-        inner,
-        region_width,
-        region_kernel,
-        act,
-        unit_bias,
-        gather,
-        apart,
-        align_corners,
-    ):
+        channels: Sequence[int],
+        nclass: int,
+        width: int,
+        inner: int,
+        region_width: int,
+        region_kernel: int,
+        act: Optional[str],
+        unit_bias: bool,
+        gather: bool,
+        apart: bool,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
         self._apart = apart
         self._gather, self._align_corners = gather, align_corners
         middle, deepest = (sum(channels),) * 2 if gather else channels[2:]
         self.region_unit = ConvUnit(middle, region_width, region_kernel, bias=unit_bias, act=act)
-        self.region_drop = channel_dropout(0.05)
+        self.region_drop = dropout_layer(0.05)
         self.region_classifier = nn.Conv2D(nclass, 1, in_channels=region_width)
         self.reduce = ConvUnit(deepest, width, bias=unit_bias, act=act)
         self.attention = ObjectAttention(width, inner, unit_bias)
         self.join = ConvUnit(2 * width, width, 1, bias=unit_bias, act=act)
-        self.drop = channel_dropout(0.05)
+        self.drop = dropout_layer(0.05)
         self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        # mmsegmentation gives the classifiers of a cascade no start of their own, SFSegNets the last alone.
+        if unit_bias:
+            self.classifier.weight.init = FAN_IN
+        draw_as_pytorch(*((self,) if unit_bias else (self.region_classifier, self.classifier)))
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self._gather:
@@ -94,6 +115,7 @@ class OCRHead(Head):
 
 @MODELS.register(
     "ocrnet",
+    forms=FORMS,
     paper="Object-Contextual Representations for Semantic Segmentation",
     venue="ECCV 2020",
     year=2020,
@@ -108,18 +130,18 @@ class OCRHead(Head):
     ],
 )
 def ocrnet(
-    nclass,
-    backbone,
-    aux=True,
-    width=512,
-    inner=256,
-    region_width=None,
-    region_kernel=None,
-    act="relu",
-    unit_bias=False,
-    gather=None,
-    align_corners=True,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 512,
+    inner: int = 256,
+    region_width: Optional[int] = None,
+    region_kernel: Optional[int] = None,
+    act: Optional[Literal["relu"]] = "relu",
+    unit_bias: bool = False,
+    gather: Optional[bool] = None,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`: channels of pixels and regions, `inner`: of the attention. `region_width`, `region_kernel`:
     the first classifier's unit; None is `width` and 3, on joined maps their channels and 1. `act`,
     `unit_bias`: see the module. `gather`: None joins all maps on HRNet only. `aux`: the region logits."""

@@ -8,13 +8,17 @@ map of classes and needs a loss of its own.
 
 from __future__ import annotations
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Segmentor
 from mxnetseg.models.ddrnet import DDRNetHead
 from mxnetseg.nn.preact import PreActHead
 
+FORMS = {"paper": {}, "mmseg": {"boundary": 1, "backbone_options": {"boundary": True}}}
+
 
 @MODELS.register(
     "pidnet",
+    forms=FORMS,
     paper="PIDNet: A Real-time Semantic Segmentation Network Inspired by PID Controllers",
     venue="CVPR 2023",
     year=2023,
@@ -26,7 +30,14 @@ from mxnetseg.nn.preact import PreActHead
         ("Cityscapes val", "pidnet_m, 1024x1024, 120k", 80.22, "mmsegmentation"),
     ],
 )
-def pidnet(nclass, backbone, aux=True, width=128, boundary=0, align_corners=True):
+def pidnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 128,
+    boundary: int = 0,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`: channels of the heads' convolutions. `aux`: a head on c3. `boundary`: channels of a boundary
     head on c1 (with the backbone's option of that name), 0 for none."""
     head = DDRNetHead(backbone.channels[3], nclass, width)

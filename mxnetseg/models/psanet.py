@@ -3,20 +3,31 @@
 Each position predicts a weight for every relative offset. In one branch it collects from the others by those
 weights, in the other it distributes to them. Both work at half the map's sides.
 
-The published halving depends on both sides at once (two odd sides are subsampled with the corners kept, else
-pixels are averaged). Here each side is halved by its own parity, which is the same unless one side is odd
-and the other even.
+The authors halve and double with the corners aligned. In mmsegmentation (`variant="mmseg"`) halving depends
+on both sides at once (two odd sides are subsampled with the corners kept, else pixels are averaged); here
+each side is then halved by its own parity, which is the same unless one side is odd and the other even. It
+also pads the 1x1 projection, so that the map grows by a border before it is resized.
 """
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import like_map, positions
 from mxnetseg.nn.grid import side
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.resize import resize_like
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"backbone": "resnet101_v1c", "variant": "mmseg", "align_corners": False},
+}
+Variant = Literal["authors", "mmseg"]
 
 
 class PointwiseAttention(HybridBlock):
@@ -25,8 +36,16 @@ class PointwiseAttention(HybridBlock):
     `mode`: `collect` or `distribute`. Offsets outside the mask score 0, as published.
     """
 
-    def __init__(self, in_channels, width, mask, mode):
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        mask: int,
+        mode: Literal["collect", "distribute"],
+        variant: Variant = "authors",
+    ) -> None:
         super().__init__()
+        self._by_parity = variant == "mmseg"
         self._mask = mask
         self._over = 1 if mode == "collect" else 2
         self.reduce = ConvUnit(in_channels, width, 1)
@@ -35,9 +54,11 @@ class PointwiseAttention(HybridBlock):
             ConvUnit(width, width, 1),
             nn.Conv2D(mask * mask, 1, use_bias=False, in_channels=width),
         )
+        draw_as_pytorch(self.attention[1])
 
     def hybrid_forward(self, F, x):
-        x = _halve(F, self.reduce(x))
+        x = self.reduce(x)
+        x = _halve_by_parity(F, x) if self._by_parity else _halve(F, x)
         scores = _by_target(F, self.attention(x), self._mask)
         weights = F.softmax(scores, axis=self._over)
         # weights[n, j, i]: between the target j and the position i that scored it.
@@ -78,6 +99,12 @@ def _spread(F, combine, rows, columns):
 
 
 def _halve(F, x):
+    """Both sides halved, rounded up, with the corners aligned."""
+    every_other = F.slice(x, begin=(None,) * 4, end=(None,) * 4, step=(1, 1, 2, 2))
+    return resize_like(F, x, every_other)
+
+
+def _halve_by_parity(F, x):
     """Both sides halved: pairs averaged along an even side, every other pixel kept along an odd one."""
     for axis in (2, 3):
         after = (0, 0, 0, 0, 0, 1, 0, 0) if axis == 2 else (0, 0, 0, 0, 0, 0, 0, 1)
@@ -100,27 +127,30 @@ def _odd(F, x, axis):
 class PSAHead(Head):
     """c4 joined with what its positions collect and distribute: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, width, mask):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, mask: int, variant: Variant) -> None:
         super().__init__()
+        self._by_parity = variant == "mmseg"
         deepest = channels[-1]
-        self.collect = PointwiseAttention(deepest, width, mask, "collect")
-        self.distribute = PointwiseAttention(deepest, width, mask, "distribute")
-        # The published 1x1 projection is padded: the map grows by a border before it is resized.
-        self.project = ConvUnit(2 * width, deepest, 1, padding=1)
+        self.collect = PointwiseAttention(deepest, width, mask, "collect", variant)
+        self.distribute = PointwiseAttention(deepest, width, mask, "distribute", variant)
+        self.project = ConvUnit(2 * width, deepest, 1, padding=1 if variant == "mmseg" else 0)
         self.fuse = ConvUnit(2 * deepest, width)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         context = self.project(F.concat(self.collect(c4), self.distribute(c4), dim=1))
-        corners = F.reshape(_odd(F, c4, 2) * _odd(F, c4, 3), (1, 1, 1, 1))
-        kept, averaged = (resize_like(F, context, c4, align) for align in (True, False))
-        context = averaged + F.broadcast_mul(kept - averaged, corners)
-        return self.classifier(self.drop(self.fuse(F.concat(c4, context, dim=1))))
+        kept = resize_like(F, context, c4)
+        if self._by_parity:
+            corners = F.reshape(_odd(F, c4, 2) * _odd(F, c4, 3), (1, 1, 1, 1))
+            averaged = resize_like(F, context, c4, align_corners=False)
+            kept = averaged + F.broadcast_mul(kept - averaged, corners)
+        return self.classifier(self.drop(self.fuse(F.concat(c4, kept, dim=1))))
 
 
 @MODELS.register(
     "psanet",
+    forms=FORMS,
     paper="PSANet: Point-wise Spatial Attention Network for Scene Parsing",
     venue="ECCV 2018",
     year=2018,
@@ -128,16 +158,26 @@ class PSAHead(Head):
     "Hengshuang_Zhao_PSANet_Point-wise_Spatial_ECCV_2018_paper.html",
     backbone="resnet101",
     output_stride=8,
+    backbone_options=dict(stem="deep"),
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 79.31, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 77.24, "mmsegmentation"),
         ("ADE20K val", "resnet101, 512x512, 160k", 43.74, "mmsegmentation"),
     ],
 )
-def psanet(nclass, backbone, aux=True, width=None, mask=97, aux_width=None, align_corners=True):
+def psanet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    mask: int = 97,
+    aux_width: Optional[int] = None,
+    variant: Variant = "authors",
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: by default a quarter of c4 and c3. `mask`: offsets a side that positions score;
-    97 covers the half-size map of an image of 769 pixels."""
-    head = PSAHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, mask)
+    97 covers the half-size map of an image of 769 pixels. `variant`: see the module."""
+    head = PSAHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, mask, variant)
     return Segmentor(
         backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
     )

@@ -5,23 +5,70 @@ stand beside it before the classifier. Published implementations differ in the c
 (MXNetSeg 256, the paper 512), in the finest grid (AceCoooool has 4 bins where the paper has 6) and, in the
 SFNet authors' repository, in pooled units without activation, the map last in the concatenation, a 1x1
 unit before the classifier and no bias at its end (`reduce`). `jpu` puts joint pyramid upsampling (FastFCN,
-arXiv 1903.11816) under it, for a backbone at output stride 32.
+arXiv 1903.11816) under it, for a backbone at output stride 32. Dropout is of channels but in GluonCV,
+MXNetSeg and AceCoooool.
 """
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Sequence, Union
+
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.initial import FAN_IN, draw
 from mxnetseg.nn.jpu import jpu_neck
-from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
+
+ELEMENTS = {"dropped": "elements"}
+MMSEG = {"align_corners": False}
+# Measured: AceCoooool's outputs agree with grids of 1, 2, 3 and 4 bins.
+ACE = {"backbone": "resnet50_v1s", "bins": (1, 2, 3, 4), **ELEMENTS}
+FORMS = {
+    "paper": {},
+    "mmseg": {
+        "backbone": "resnet101_v1c",
+        "backbone_options": {"dilation": "contracted_conv1"},
+        **MMSEG,
+    },
+    "mmseg_jpu": {
+        "backbone": "resnet50_v1c",
+        "output_stride": 32,
+        "backbone_options": {"dilation": "strided_contracted"},
+        "jpu": "fine_first",
+        **MMSEG,
+    },
+    "gluoncv": {"backbone": "resnet101_v1s", **ELEMENTS},
+    "mxnetseg": {"backbone": "resnet101_v1s", "width": 256, **ELEMENTS},
+    "ace": ACE,
+    "ace_jpu": {"output_stride": 32, "jpu": True, **ACE},
+    "sfsegnets": {
+        "backbone": "resnet50_v1s",
+        "backbone_options": {"dilation": "uniform"},
+        "aux": False,
+        "width": 256,
+        "reduce": True,
+    },
+}
+JPU = Union[bool, Literal["fine_first"]]
 
 
 class PSPHead(Head):
     """Pyramid pooling and classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, width, bins, reduce, jpu, align_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: Optional[int],
+        bins: Sequence[int],
+        reduce: bool,
+        jpu: JPU,
+        dropped: Dropped,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         summary = deepest // 4
@@ -36,7 +83,7 @@ class PSPHead(Head):
         joined = self.ppm.out_channels
         self.reduce = nn.HybridSequential()
         if reduce:
-            self.reduce.add(ConvUnit(joined, summary, 1), channel_dropout(0.1))
+            self.reduce.add(ConvUnit(joined, summary, 1), dropout_layer(0.1))
             joined = summary
         self.classifier = FCNHead(
             joined,
@@ -44,7 +91,10 @@ class PSPHead(Head):
             width or summary,
             dropout=0.0 if reduce else 0.1,
             classifier_bias=not reduce,
+            dropped=dropped,
         )
+        if reduce:
+            draw(self, FAN_IN)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self.jpu is not None:
@@ -54,12 +104,14 @@ class PSPHead(Head):
 
 @MODELS.register(
     "pspnet",
+    forms=FORMS,
     paper="Pyramid Scene Parsing Network",
     venue="CVPR 2017",
     year=2017,
     link="https://arxiv.org/abs/1612.01105",
     backbone="resnet101",
     output_stride=8,
+    backbone_options=dict(stem="deep"),
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 79.76, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 78.55, "mmsegmentation"),
@@ -69,20 +121,24 @@ class PSPHead(Head):
     ],
 )
 def pspnet(
-    nclass,
-    backbone,
-    aux=True,
-    width=None,
-    aux_width=None,
-    bins=(1, 2, 3, 6),
-    reduce=False,
-    jpu=False,
-    align_corners=True,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    aux_width: Optional[int] = None,
+    bins: Sequence[int] = (1, 2, 3, 6),
+    reduce: bool = False,
+    jpu: JPU = False,
+    dropped: Dropped = "channels",
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, by default a quarter of the map they
     stand on (512 and 256 on a ResNet-50). `bins`: sides of the pooling grids. `reduce`: the SFNet authors'
-    form, see the module. `jpu`: see `jpu_neck`."""
-    head = PSPHead(backbone.channels, nclass, width, tuple(bins), reduce, jpu, align_corners)
+    form, see the module. `jpu`: see `jpu_neck`. `dropped`: what dropout drops."""
+    head = PSPHead(backbone.channels, nclass, width, tuple(bins), reduce, jpu, dropped, align_corners)
     return Segmentor(
-        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
+        backbone,
+        head,
+        aux_on_c3(backbone, nclass, aux_width, dropped) if aux else (),
+        align_corners=align_corners,
     )

@@ -8,29 +8,36 @@ bare linear ones; mmsegmentation's are units with batch norm and ReLU (`variant=
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Optional, Sequence
 
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.resize import resize_like
 
-FORMS = {"paper": {}, "mmseg": {"variant": "units"}}
+FORMS = {"paper": {}, "mmseg": {"variant": "units", "width": 256}}
+Variant = Literal["paper", "units"]
+# The paper's heads are wider on its larger transformers.
+WIDTHS = {"mit_b2": 768, "mit_b3": 768, "mit_b4": 768, "mit_b5": 768}
 
 
 class PointwiseHead(Head):
     """Logits at c1's size."""
 
-    def __init__(self, channels, nclass, width, variant):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, variant: Variant) -> None:
         super().__init__()
         self.levels = nn.HybridSequential()
         for n in channels:
             unit = variant == "units"
             self.levels.add(ConvUnit(n, width, 1) if unit else nn.Conv2D(width, 1, in_channels=n))
         self.fuse = ConvUnit(width * len(channels), width, 1)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
+        if variant == "paper":
+            draw_as_pytorch(self.levels, self.classifier)
 
     def hybrid_forward(self, F, *features):
         maps = [level(x) for level, x in zip(self.levels, features)]
@@ -56,6 +63,9 @@ class PointwiseHead(Head):
         ("Cityscapes val", "mit_b5, 1024x1024, 160k", 82.25, "mmsegmentation"),
     ],
 )
-def segformer(nclass, backbone, width=256, variant: Literal["paper", "units"] = "paper"):
-    """`width`: channels of the head (the paper has 768 from mit_b2 on). `variant`: see above."""
+def segformer(
+    nclass: int, backbone: Backbone, width: Optional[int] = None, variant: Variant = "paper"
+) -> Segmentor:
+    """`width`: channels of the head; None is 768 from mit_b2 on, else 256. `variant`: see above."""
+    width = width or WIDTHS.get(backbone.registered_name, 256)
     return Segmentor(backbone, PointwiseHead(backbone.channels, nclass, width, variant), align_corners=False)

@@ -4,33 +4,46 @@ with its mask decoder.
 One embedding for each class goes through two transformer layers beside the patches; the cosine between a
 patch and a class's embedding, normalized over the classes, is the class's score there. Logits come at
 stride 16.
+
+The authors cut them to the image where its sides are no multiples of a patch; mmsegmentation squeezes the
+padding into it (`variant="mmseg"`), and draws the last projections more narrowly.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import mxnet as mx
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.backbones.vit import Block
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor
-from mxnetseg.nn.tokens import to_tokens, token_dense
+from mxnetseg.nn.tokens import NARROW, to_tokens, token_dense
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"variant": "mmseg", "dropout": 0.0, "backbone_options": {"patch_bias": False}},
+}
+Variant = Literal["authors", "mmseg"]
 
 
 class MaskDecoder(Head):
     """The last map `(N, C, h, w)` to logits `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, layers):
+    def __init__(self, channels: int, nclass: int, layers: int, dropout: float, variant: Variant) -> None:
         super().__init__()
         self._nclass = nclass
         self.reduce = token_dense(channels, channels)
-        self.classes = self.params.get("classes", shape=(1, nclass, channels), init=mx.init.Normal(0.02))
+        self.classes = self.params.get("classes", shape=(1, nclass, channels), init=NARROW)
         self.blocks = nn.HybridSequential()
         for _ in range(layers):
-            self.blocks.add(Block(channels, channels // 64, epsilon=1e-5))
+            self.blocks.add(Block(channels, channels // 64, 1e-5, dropout))
         self.norm = nn.LayerNorm(in_channels=channels)
-        self.patch_proj = token_dense(channels, channels, bias=False)
-        self.class_proj = token_dense(channels, channels, bias=False)
+        weights = mx.init.Normal(channels**-0.5) if variant == "authors" else NARROW
+        self.patch_proj = token_dense(channels, channels, bias=False, weights=weights)
+        self.class_proj = token_dense(channels, channels, bias=False, weights=weights)
         self.mask_norm = nn.LayerNorm(in_channels=nclass)
 
     def hybrid_forward(self, F, t1, t2, t3, t4, classes):
@@ -50,6 +63,7 @@ def _unit_length(F, tokens):
 
 @MODELS.register(
     "segmenter",
+    forms=FORMS,
     paper="Segmenter: Transformer for Semantic Segmentation",
     venue="ICCV 2021",
     year=2021,
@@ -57,7 +71,7 @@ def _unit_length(F, tokens):
     backbone="vit_tiny",
     output_stride=16,
     one_stride=True,
-    backbone_options={"final_norm": True, "resizing": "bicubic"},
+    backbone_options={"final_norm": True, "resizing": "bicubic", "skip": 0.1},
     scores=[
         ("ADE20K val", "vit_tiny, 512x512, 160k", 39.99, "mmsegmentation"),
         ("ADE20K val", "vit_small, 512x512, 160k", 46.19, "mmsegmentation"),
@@ -65,10 +79,19 @@ def _unit_length(F, tokens):
         ("ADE20K val", "vit_large, 512x512, 160k", 52.16, "mmsegmentation"),
     ],
 )
-def segmenter(nclass, backbone, layers=2):
-    """`layers`: of the mask decoder. One class alone cannot be normalized over classes: at least two."""
+def segmenter(
+    nclass: int,
+    backbone: Backbone,
+    layers: int = 2,
+    dropout: float = 0.1,
+    variant: Variant = "authors",
+) -> Segmentor:
+    """`layers`, `dropout`: of the mask decoder. `variant`: see above. One class alone cannot be normalized
+    over classes: at least two."""
     if len(set(backbone.strides)) > 1:
         raise ConfigError("segmenter needs a backbone whose maps all have one stride, such as vit_tiny")
     if nclass < 2:
         raise ConfigError("segmenter normalizes scores over the classes, so it needs at least two of them")
-    return Segmentor(backbone, MaskDecoder(backbone.channels[-1], nclass, layers), align_corners=False)
+    decoder = MaskDecoder(backbone.channels[-1], nclass, layers, dropout, variant)
+    patch = backbone.patch if variant == "authors" else 1
+    return Segmentor(backbone, decoder, align_corners=False, patch=patch)

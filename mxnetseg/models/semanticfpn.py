@@ -8,23 +8,34 @@ MXNetSeg's (`fpn="unit"`) has units with batch norm, resizes bilinearly, and smo
 
 from __future__ import annotations
 
+from typing import Literal, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.errors import ConfigError
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.initial import XAVIER, draw
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.resize import nearest_like, resize_by, resize_like
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"backbone": "resnet101_v1c", "align_corners": False},
+    "mxnetseg": {"backbone": "resnet101_v1s", "fpn": "unit", "dropout": 0.0},
+}
+Pyramid = Literal["plain", "unit"]
 
 
 class PlainPyramid(HybridBlock):
     """Four levels to four of `width` channels: biased convolutions, top-down sums of nearest neighbours."""
 
-    def __init__(self, channels, width):
+    def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
         self.laterals, self.outs = nn.HybridSequential(), nn.HybridSequential()
         for n in channels:
             self.laterals.add(nn.Conv2D(width, 1, in_channels=n))
             self.outs.add(nn.Conv2D(width, 3, padding=1, in_channels=width))
+        draw(self, XAVIER)
 
     def hybrid_forward(self, F, *features):
         maps = [lateral(x) for lateral, x in zip(self.laterals, features)]
@@ -36,7 +47,7 @@ class PlainPyramid(HybridBlock):
 class UnitPyramid(HybridBlock):
     """Four levels to four of `width` channels: units throughout, each sum smoothed before it goes on."""
 
-    def __init__(self, channels, width):
+    def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
         self.laterals, self.outs = nn.HybridSequential(), nn.HybridSequential()
         for i, n in enumerate(channels):
@@ -54,10 +65,18 @@ class UnitPyramid(HybridBlock):
 class SemanticFPNHead(Head):
     """Four levels to logits at the size of c1."""
 
-    def __init__(self, channels, strides, nclass, width, branch_width, fpn, dropout, align_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        nclass: int,
+        width: int,
+        branch_width: int,
+        fpn: Pyramid,
+        dropout: float,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
-        if fpn not in ("plain", "unit"):
-            raise ConfigError(f"semanticfpn fpn must be plain or unit, not {fpn!r}")
         self._align_corners = align_corners
         self._doublings = [(stride // strides[0]).bit_length() - 1 for stride in strides]
         self.fpn = (PlainPyramid if fpn == "plain" else UnitPyramid)(channels, width)
@@ -67,8 +86,8 @@ class SemanticFPNHead(Head):
             for i in range(max(1, doublings)):
                 units.add(ConvUnit(branch_width if i else width, branch_width))
             self.branches.add(units)
-        self.drop = nn.Dropout(dropout)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=branch_width)
+        self.drop = dropout_layer(dropout)
+        self.classifier = classifier(branch_width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         total = None
@@ -84,6 +103,7 @@ class SemanticFPNHead(Head):
 
 @MODELS.register(
     "semanticfpn",
+    forms=FORMS,
     paper="Panoptic Feature Pyramid Networks",
     venue="CVPR 2019",
     year=2019,
@@ -96,7 +116,15 @@ class SemanticFPNHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 39.35, "mmsegmentation"),
     ],
 )
-def semanticfpn(nclass, backbone, width=256, branch_width=128, fpn="plain", dropout=0.1, align_corners=True):
+def semanticfpn(
+    nclass: int,
+    backbone: Backbone,
+    width: int = 256,
+    branch_width: int = 128,
+    fpn: Pyramid = "plain",
+    dropout: float = 0.1,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `branch_width`: channels of the pyramid and of the summed maps. `fpn`: see the module. The
     paper normalizes the branches by groups: `norm="gn"` of `create_model`."""
     head = SemanticFPNHead(

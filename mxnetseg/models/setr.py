@@ -4,30 +4,44 @@ et al., CVPR 2021, arXiv 2012.15840).
 A ViT and one of three decoders: `naive`, one unit; `pup`, progressive upsampling, four units with a
 doubling after each; `mla`, multi-level aggregation, sums of four blocks from deep to shallow, joined.
 
-Forms: `paper` (mmsegmentation), every head normalizes the tokens it reads, units are followed by
-resizing with unaligned corners; `mxnetseg`, the tapped maps are normalized once for all heads, fewer maps are
-enlarged, corners are aligned, and pup's classifier is a unit: its logits have a batch norm and a ReLU.
+Variants: `paper`, every head normalizes the tokens it reads, units are followed by resizing with unaligned
+corners; `mxnetseg`, the tapped maps are normalized once for all heads, fewer maps are enlarged, corners are
+aligned, and pup's classifier is a unit: its logits have a batch norm and a ReLU. Logits are cut to images
+whose sides are no multiples of a patch; mmsegmentation and MXNetSeg squeeze the padding into them
+(`cut=False`).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, List, Literal, Sequence, Tuple
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, classifier
 from mxnetseg.nn.resize import resize_by
 
-DECODERS = ("naive", "pup", "mla")
-FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
+FORMS = {
+    "paper": {},
+    "mmseg": {"cut": False, "backbone_options": {"patch_bias": False}},
+    "mxnetseg": {
+        "variant": "mxnetseg",
+        "cut": False,
+        "backbone_options": {"class_token": False},
+        "dropped": "elements",
+    },
+}
+Decoder = Literal["naive", "pup", "mla"]
+Variant = Literal["paper", "mxnetseg"]
 
 
 class MapNorm(HybridBlock):
     """Layer norm over the channels of `(N, C, H, W)`."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(axis=1, epsilon=1e-6, in_channels=channels)
 
@@ -38,14 +52,16 @@ class MapNorm(HybridBlock):
 class Upsampler(HybridBlock):
     """Layer norm, then `units` times a unit and an enlargement by `factor`, then a classifier."""
 
-    def __init__(self, in_channels, nclass, width, units, kernel, factor):
+    def __init__(
+        self, in_channels: int, nclass: int, width: int, units: int, kernel: int, factor: int
+    ) -> None:
         super().__init__()
         self._factor = factor
         self.norm = MapNorm(in_channels)
         self.units = nn.HybridSequential()
         for i in range(units):
             self.units.add(ConvUnit(width if i else in_channels, width, kernel))
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, x):
         x = self.norm(x)
@@ -57,7 +73,7 @@ class Upsampler(HybridBlock):
 class DeepestHead(Head):
     """`naive` and `pup` of the paper: an `Upsampler` over the last block."""
 
-    def __init__(self, channels, nclass, width, **options):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, **options: Any) -> None:
         super().__init__()
         self.upsample = Upsampler(channels[-1], nclass, width, **options)
 
@@ -68,7 +84,7 @@ class DeepestHead(Head):
 class Aggregation(HybridBlock):
     """Four maps, shallow to deep, to as many of `width` channels, deep to shallow: running sums."""
 
-    def __init__(self, channels, width, norm):
+    def __init__(self, channels: Sequence[int], width: int, norm: bool) -> None:
         super().__init__()
         self.norms, self.reduce, self.refine = (nn.HybridSequential() for _ in range(3))
         for n in channels:
@@ -90,7 +106,7 @@ class Aggregation(HybridBlock):
 class AggregationHead(Head):
     """`mla`: logits, then what came out of the aggregation, deep to shallow."""
 
-    def __init__(self, channels, nclass, width, variant):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, variant: Variant) -> None:
         super().__init__()
         self._factor = 4 if variant == "paper" else 1
         self.fpn = Aggregation(channels, width, norm=variant == "paper")
@@ -99,7 +115,7 @@ class AggregationHead(Head):
             branch = nn.HybridSequential()
             branch.add(ConvUnit(width, width // 2), ConvUnit(width // 2, width // 2))
             self.branches.add(branch)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=len(channels) * (width // 2))
+        self.classifier = classifier(len(channels) * (width // 2), nclass)
 
     def hybrid_forward(self, F, *taps):
         levels = self.fpn(*taps)
@@ -112,7 +128,7 @@ class AggregationHead(Head):
 class ProgressiveUnits(HybridBlock):
     """MXNetSeg's pup: four 3x3 units with a doubling between them, and a fifth for the logits."""
 
-    def __init__(self, in_channels, nclass, width):
+    def __init__(self, in_channels: int, nclass: int, width: int) -> None:
         super().__init__()
         self.units = nn.HybridSequential()
         for i in range(4):
@@ -130,7 +146,9 @@ class ProgressiveUnits(HybridBlock):
 class NormalizedHead(Head):
     """MXNetSeg's decoders: logits, then the four normalized maps, which its auxiliary heads share."""
 
-    def __init__(self, channels, nclass, width, decoder):
+    def __init__(
+        self, channels: Sequence[int], nclass: int, width: int, decoder: Decoder, dropped: Dropped
+    ) -> None:
         super().__init__()
         self._aggregates = decoder == "mla"
         self.norms = nn.HybridSequential()
@@ -141,7 +159,7 @@ class NormalizedHead(Head):
         elif decoder == "pup":
             self.decoder = ProgressiveUnits(channels[-1], nclass, width)
         else:
-            self.decoder = FCNHead(channels[-1], nclass, width, kernel=1)
+            self.decoder = FCNHead(channels[-1], nclass, width, kernel=1, dropped=dropped)
 
     def hybrid_forward(self, F, *taps):
         taps = [norm(tap) for norm, tap in zip(self.norms, taps)]
@@ -169,27 +187,42 @@ class NormalizedHead(Head):
     ],
 )
 def setr(
-    nclass, backbone, aux=True, decoder="pup", width=256, variant: Literal["paper", "mxnetseg"] = "paper"
-):
-    """`decoder`, `variant`: see above; `width`: channels of the decoder. `aux`: heads on the other blocks
-    tapped (`paper`), or MXNetSeg's."""
-    if decoder not in DECODERS:
-        raise ConfigError(f"setr decoder must be one of {', '.join(DECODERS)}, not {decoder!r}")
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    decoder: Decoder = "pup",
+    width: int = 256,
+    variant: Variant = "paper",
+    cut: bool = True,
+    dropped: Dropped = "channels",
+) -> Segmentor:
+    """`decoder`, `variant`, `cut`: see above; `width`: channels of the decoder. `aux`: heads on the other
+    blocks tapped (`paper`), or MXNetSeg's. `dropped`: what dropout drops, which only MXNetSeg's have."""
     if len(set(backbone.strides)) > 1:
         raise ConfigError("setr needs a backbone whose maps all have one stride, such as vit_large")
     channels = backbone.channels
     if decoder != "mla":
         # Blocks 10, 15, 20 and 24 of 24; the quarters' ends, which are the default, are for mla.
         backbone.tap([backbone.depth * block // 24 - 1 for block in (10, 15, 20, 24)])
-    build = _paper if variant == "paper" else _mxnetseg
-    head, supervised = build(channels, nclass, width, decoder)
-    return Segmentor(backbone, head, supervised if aux else (), align_corners=variant == "mxnetseg")
+    if variant == "paper":
+        head, supervised = _paper(channels, nclass, width, decoder)
+        # mmsegmentation gives the classifiers of several auxiliary heads no start of their own.
+        draw_as_pytorch(*(getattr(one.block, "classifier", one.block) for one in supervised))
+    else:
+        head, supervised = _mxnetseg(channels, nclass, width, decoder, dropped)
+    return Segmentor(
+        backbone,
+        head,
+        supervised if aux else (),
+        align_corners=variant == "mxnetseg",
+        patch=backbone.patch if cut else 1,
+    )
 
 
-def _paper(channels, nclass, width, decoder):
+def _paper(channels: Sequence[int], nclass: int, width: int, decoder: Decoder) -> Tuple[Head, List[Aux]]:
     if decoder == "mla":
         head = AggregationHead(channels, nclass, width, "paper")
-        return head, [Aux(nn.Conv2D(nclass, 1, in_channels=width), "head", k) for k in (1, 2, 3, 4)]
+        return head, [Aux(classifier(width, nclass), "head", k) for k in (1, 2, 3, 4)]
     if decoder == "naive":
         options = other = dict(units=1, kernel=1, factor=4)
     else:
@@ -198,7 +231,10 @@ def _paper(channels, nclass, width, decoder):
     return head, [Aux(Upsampler(channels[k], nclass, width, **other), "backbone", k) for k in (0, 1, 2)]
 
 
-def _mxnetseg(channels, nclass, width, decoder):
-    head = NormalizedHead(channels, nclass, width, decoder)
+def _mxnetseg(
+    channels: Sequence[int], nclass: int, width: int, decoder: Decoder, dropped: Dropped
+) -> Tuple[Head, List[Aux]]:
+    head = NormalizedHead(channels, nclass, width, decoder, dropped)
     deepest_first = (2, 1, 0) if decoder == "naive" else (3, 2, 1, 0)
-    return head, [Aux(FCNHead(channels[k], nclass, width, kernel=1), "head", 1 + k) for k in deepest_first]
+    heads = [FCNHead(channels[k], nclass, width, kernel=1, dropped=dropped) for k in deepest_first]
+    return head, [Aux(block, "head", 1 + k) for block, k in zip(heads, deepest_first)]

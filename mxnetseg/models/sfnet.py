@@ -13,14 +13,30 @@ DFNets without their stride 4.
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Sequence, Tuple
+
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.errors import ConfigError
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
-from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, FCNHead, classifier, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import flow_grid, sample
+
+FORMS = {
+    "paper": {},
+    # The authors' port to mmsegmentation.
+    "mmsfnet": {
+        "flow_unit": "high",
+        "sample_corners": False,
+        "aux_bias": False,
+        "drawn": "mmcv",
+    },
+}
+FlowUnit = Literal["low", "high"]
+Align = Literal["flow", "resize"]
 
 
 class FlowAlign(HybridBlock):
@@ -30,7 +46,7 @@ class FlowAlign(HybridBlock):
     sides of the coarse one (the mmsegmentation port; the same where one is exactly twice the other).
     """
 
-    def __init__(self, channels, flow_unit="low", sample_corners=True):
+    def __init__(self, channels: int, flow_unit: FlowUnit, sample_corners: bool) -> None:
         super().__init__()
         self._flow_unit = flow_unit
         self._sample_corners = sample_corners
@@ -62,22 +78,29 @@ class SFNetHead(Head):
     `channels`: of the backbone's levels; `levels`: which of them (1 to 4, finest first) take part.
     """
 
-    def __init__(self, channels, nclass, width, levels, align, flow_unit, sample_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: int,
+        levels: Sequence[int],
+        align: Align,
+        flow_unit: FlowUnit,
+        sample_corners: bool,
+    ) -> None:
         super().__init__()
-        if align not in ("flow", "resize"):
-            raise ConfigError(f"sfnet align must be flow or resize, not {align!r}")
         self._levels = levels
         *finer, deepest = [channels[level - 1] for level in levels]
         self.ppm = PyramidPooling(deepest, width, act=None, input_first=False)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)
-        self.drop = channel_dropout(0.1)
+        self.drop = dropout_layer(0.1)
         self.laterals, self.aligns, self.smooths = (nn.HybridSequential() for _ in range(3))
         for n in finer:
             self.laterals.add(ConvUnit(n, width, 1, bias=True))
             self.aligns.add(FlowAlign(width, flow_unit, sample_corners) if align == "flow" else ResizeAlign())
             self.smooths.add(ConvUnit(width, width))
         self.fuse = ConvUnit(width * len(levels), width)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, *features):
         *finer, deepest = [features[level - 1] for level in self._levels]
@@ -95,6 +118,7 @@ class SFNetHead(Head):
 
 @MODELS.register(
     "sfnet",
+    forms=FORMS,
     paper="Semantic Flow for Fast and Accurate Scene Parsing",
     venue="ECCV 2020",
     year=2020,
@@ -111,36 +135,37 @@ class SFNetHead(Head):
     ],
 )
 def sfnet(
-    nclass,
-    backbone,
-    aux=False,
-    width=None,
-    levels=None,
-    align="flow",
-    flow_unit="low",
-    sample_corners=True,
-    aux_bias=True,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = False,
+    width: Optional[int] = None,
+    levels: Optional[Sequence[int]] = None,
+    align: Align = "flow",
+    flow_unit: FlowUnit = "low",
+    sample_corners: bool = True,
+    aux_bias: bool = True,
+    drawn: Literal["pytorch", "mmcv"] = "pytorch",
+) -> Segmentor:
     """`aux`: deep supervision of the merged maps, coarse to fine. `width`: channels of the head and `levels`:
     backbone levels used; None takes the authors' (`published_form`). `align`: `flow`, or `resize` for a
     pyramid without flow. `flow_unit`, `sample_corners`: see `FlowAlign`. `aux_bias`: bias before the
-    auxiliary heads' batch norm."""
+    auxiliary heads' batch norm. `drawn`: by whose initializers, but for backbones with their own."""
     authors_width, authors_levels = published_form(backbone)
     width, levels = width or authors_width, tuple(levels or authors_levels)
     head = SFNetHead(backbone.channels, nclass, width, levels, align, flow_unit, sample_corners)
     supervised = [
-        Aux(FCNHead(width, nclass, width, unit_bias=aux_bias, spatial_dropout=True), "head", k)
-        for k in range(1, len(levels))
+        Aux(FCNHead(width, nclass, width, unit_bias=aux_bias), "head", k) for k in range(1, len(levels))
     ]
+    if drawn == "pytorch":
+        draw_as_pytorch(backbone, head, *(one.block for one in supervised))
     return Segmentor(backbone, head, supervised if aux else ())
 
 
-def published_form(backbone):
+def published_form(backbone: Backbone) -> Tuple[int, Tuple[int, ...]]:
     """Width and levels of the authors' head on a backbone: narrow on the two fast families, else 128 on
     backbones that end in 512 channels and 256 on wider ones."""
-    name = backbone.registered_name
-    if name.startswith("dfnet"):
+    if backbone.family == "dfnet":
         return 64, (2, 3, 4)
-    if name.startswith("stdc"):
+    if backbone.family == "stdc":
         return 64, (1, 2, 3, 4)
     return (128 if backbone.channels[-1] <= 512 else 256), (1, 2, 3, 4)

@@ -8,25 +8,26 @@ what the flow itself is predicted from (`gate="features"`).
 
 from __future__ import annotations
 
+from typing import Literal, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.errors import ConfigError
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
-from mxnetseg.nn.layers import ConvUnit, FCNHead, channel_dropout
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, FCNHead, classifier, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import flow_grid, sample
 
-GATES = ("statistics", "features")
+Gate = Literal["statistics", "features"]
 
 
 class GatedDualFlowAlign(HybridBlock):
     """`(high, low)`, coarse and fine, `channels` each, to their gated mixture at low's size."""
 
-    def __init__(self, channels, gate):
+    def __init__(self, channels: int, gate: Gate) -> None:
         super().__init__()
-        if gate not in GATES:
-            raise ConfigError(f"sfnetlite gate must be one of {', '.join(GATES)}, not {gate!r}")
         self._gate = gate
         reduced = channels // 2
         self.reduce_high = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
@@ -60,16 +61,16 @@ class GatedDualFlowAlign(HybridBlock):
 class SFNetLiteHead(Head):
     """c1, c3 and the pooled c4 to logits at stride 4, then the gated mixture for the auxiliary head."""
 
-    def __init__(self, channels, nclass, width, gate):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, gate: Gate) -> None:
         super().__init__()
         self.ppm = PyramidPooling(channels[3], width, act=None, input_first=False)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)
-        self.drop = channel_dropout(0.1)
+        self.drop = dropout_layer(0.1)
         self.lateral_fine = ConvUnit(channels[0], width, 1, bias=True)
         self.lateral_middle = ConvUnit(channels[2], width, 1, bias=True)
         self.align = GatedDualFlowAlign(width, gate)
         self.fuse = ConvUnit(2 * width, width)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         pooled = self.drop(self.ppm_fuse(self.ppm(c4)))
@@ -93,9 +94,16 @@ class SFNetLiteHead(Head):
         ("Cityscapes test", "resnet18, 60 FPS on RTX 3090", 80.1, "the paper"),
     ],
 )
-def sfnetlite(nclass, backbone, aux=False, width=128, gate="statistics"):
+def sfnetlite(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = False,
+    width: int = 128,
+    gate: Gate = "statistics",
+) -> Segmentor:
     """`width`: channels of the head. `gate`: see the module. `aux`: supervise the gated mixture too; the
     authors' files hold such a head, which their code never runs or trains."""
     head = SFNetLiteHead(backbone.channels, nclass, width, gate)
-    supervised = [Aux(FCNHead(width, nclass, width, unit_bias=True, spatial_dropout=True), "head", 1)]
+    supervised = [Aux(FCNHead(width, nclass, width, unit_bias=True), "head", 1)]
+    draw_as_pytorch(backbone, head, *(one.block for one in supervised))
     return Segmentor(backbone, head, supervised if aux else ())

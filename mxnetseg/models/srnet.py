@@ -8,21 +8,25 @@ the authors' code nodes are read feature by feature but written back node by nod
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.errors import ConfigError
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
+from mxnetseg.nn.initial import FAN_IN, draw, draw_as_pytorch
 from mxnetseg.nn.layers import FCNHead
 from mxnetseg.nn.norm import ChannelGroupNorm
+
+FORMS = {"paper": {}, "sfsegnets": {"unpack": "nodes"}}
+Unpack = Literal["nodes", "features"]
 
 
 class SqueezeReasoning(HybridBlock):
     """`(N, channels, H, W)` to the same, over `inner` channels arranged as `nodes` nodes."""
 
-    def __init__(self, channels, inner, nodes, unpack):
+    def __init__(self, channels: int, inner: int, nodes: int, unpack: Unpack) -> None:
         super().__init__()
-        if unpack not in ("nodes", "features"):
-            raise ConfigError(f"srnet unpack must be nodes or features, not {unpack!r}")
         self._nodes = nodes
         self._by_feature = unpack == "features"
         self.values = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels)
@@ -32,6 +36,7 @@ class SqueezeReasoning(HybridBlock):
         self.adjacency_bn = nn.BatchNorm(in_channels=nodes)
         self.mix = nn.Dense(inner // nodes, use_bias=False, flatten=False, in_units=inner // nodes)
         self.mix_bn = nn.BatchNorm(in_channels=inner // nodes)
+        draw_as_pytorch(self.adjacency, self.mix)
         self.expand = nn.Conv2D(channels, 1, groups=inner, use_bias=False, in_channels=inner)
         self.norm = ChannelGroupNorm(channels, inner, 1e-5)
 
@@ -52,11 +57,11 @@ class SqueezeReasoning(HybridBlock):
 class SRNetHead(Head):
     """c4 reduced, reasoned over and classified."""
 
-    def __init__(self, in_channels, nclass, width, nodes, unpack):
+    def __init__(self, in_channels: int, nclass: int, width: int, nodes: int, unpack: Unpack) -> None:
         super().__init__()
         self.reduce = nn.Conv2D(width, 1, in_channels=in_channels)
         self.reasoning = SqueezeReasoning(width, width // 2, nodes, unpack)
-        self.classifier = FCNHead(width, nclass, width, unit_bias=True, spatial_dropout=True)
+        self.classifier = FCNHead(width, nclass, width, unit_bias=True)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         return self.classifier(self.reasoning(self.reduce(c4)))
@@ -64,6 +69,7 @@ class SRNetHead(Head):
 
 @MODELS.register(
     "srnet",
+    forms=FORMS,
     paper="Towards Efficient Scene Understanding via Squeeze Reasoning",
     venue="TIP 2021",
     year=2021,
@@ -73,11 +79,18 @@ class SRNetHead(Head):
     backbone_options={"stem": "deep", "dilation": "uniform"},
     scores=[("Cityscapes test", "resnet101", 82.2, "the paper")],
 )
-def srnet(nclass, backbone, aux=True, width=512, nodes=32, unpack="features"):
+def srnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 512,
+    nodes: int = 32,
+    unpack: Unpack = "features",
+) -> Segmentor:
     """`width`: channels of the reduced map; half of them are squeezed into `nodes` nodes. `unpack`: see the
     module. `aux`: a head on c3."""
     head = SRNetHead(backbone.channels[3], nclass, width, nodes, unpack)
-    heads = [
-        Aux(FCNHead(backbone.channels[2], nclass, 256, unit_bias=True, spatial_dropout=True), "backbone", 2)
-    ]
-    return Segmentor(backbone, head, heads if aux else ())
+    plain = FCNHead(backbone.channels[2], nclass, 256, unit_bias=True)
+    for block in (head, plain):
+        draw(block, FAN_IN)
+    return Segmentor(backbone, head, [Aux(plain, "backbone", 2)] if aux else ())

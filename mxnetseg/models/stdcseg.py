@@ -8,15 +8,30 @@ output needs a loss of its own.
 
 from __future__ import annotations
 
+from typing import Literal, Sequence
+
+import mxnet as mx
+
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
+from mxnetseg.nn.initial import draw, draw_as_pytorch
 from mxnetseg.nn.layers import FCNHead
 from mxnetseg.nn.twopath import ContextPath, FeatureFusion
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"detail": 2, "context_corners": False, "drawn": "mmcv"},
+    "sfsegnets": {"classifier_bias": False, "drawn": "sfsegnets"},
+}
+Drawn = Literal["authors", "mmcv", "sfsegnets"]
+# What the authors draw all but the backbone by.
+AUTHORS = mx.init.MSRAPrelu("in", slope=1)
 
 
 class ContextOnDetail(Neck):
     """Pyramid to (fused map at stride 8, context at 8, context at 16)."""
 
-    def __init__(self, channels, strides, width):
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int) -> None:
         super().__init__()
         c2, c3, c4 = channels[1:]
         s2, s3, s4 = strides[1:]
@@ -31,7 +46,7 @@ class ContextOnDetail(Neck):
 class STDCSegHead(Head):
     """The fused map to logits at stride 8."""
 
-    def __init__(self, channels, nclass, bias):
+    def __init__(self, channels: int, nclass: int, bias: bool) -> None:
         super().__init__()
         self.classifier = FCNHead(channels, nclass, channels, dropout=0.0, classifier_bias=bias)
 
@@ -41,6 +56,7 @@ class STDCSegHead(Head):
 
 @MODELS.register(
     "stdcseg",
+    forms=FORMS,
     paper="Rethinking BiSeNet For Real-time Semantic Segmentation",
     venue="CVPR 2021",
     year=2021,
@@ -53,17 +69,19 @@ class STDCSegHead(Head):
     ],
 )
 def stdcseg(
-    nclass,
-    backbone,
+    nclass: int,
+    backbone: Backbone,
     aux: bool = True,
     width: int = 128,
     detail: int = 0,
     classifier_bias: bool = True,
     context_corners: bool = True,
-):
+    drawn: Drawn = "authors",
+) -> Segmentor:
     """`width`: channels of the context path. `aux`: heads on the context at strides 8 and 16. `detail`:
     channels of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier. `context_corners`:
-    whether the logits of the context are resized with aligned corners, as all others are."""
+    whether the logits of the context are resized with aligned corners, as all others are. `drawn`: by whose
+    initializers."""
     neck = ContextOnDetail(backbone.channels, backbone.strides, width)
     head = STDCSegHead(2 * width, nclass, classifier_bias)
     heads = [
@@ -78,4 +96,12 @@ def stdcseg(
     if detail:
         edges = FCNHead(backbone.channels[1], detail, 64, dropout=0.0)
         heads.append(Aux(edges, "backbone", 1, "detail"))
+    if drawn == "mmcv":
+        # mmsegmentation gives the classifiers of several auxiliary heads no start of their own.
+        draw_as_pytorch(*(one.block.classifier for one in heads))
+    else:
+        for block in (neck, head, *(one.block for one in heads)):
+            draw(block, AUTHORS)
+    if drawn == "sfsegnets":
+        draw_as_pytorch(backbone)
     return Segmentor(backbone, head, heads if aux else (), neck=neck)

@@ -6,21 +6,23 @@ stride 4. As in the paper laterals carry the sums before each stage's last ReLU;
 that ReLU works in place, so that their checkpoints have learned from rectified laterals (backbone option
 `rectified`).
 
-Forms: `authors`, units that normalize before they convolve, 128 channels, pooling grids that follow the
+Variants: `authors`, units that normalize before they convolve, 128 channels, pooling grids that follow the
 aspect of the map; `mxnetseg`, units that convolve first, PSPNet's pooling grids, corner-aligned resizing.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Sequence
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.backbones.standardize import Standardize
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.grid import side, steps
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.lateral import LateralFusion
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
 from mxnetseg.nn.pool import bin_weights
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.preact import PreActUnit
@@ -28,7 +30,21 @@ from mxnetseg.nn.resize import resize_like
 
 # Of Cityscapes' images, 0..255 RGB: the SwiftNet authors' networks normalize their input themselves.
 AUTHORS_STATISTICS = ((73.15, 82.90, 72.3), (47.67, 48.49, 47.73))
-FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
+FORMS = {
+    "paper": {},
+    # Their checkpoints.
+    "authors": {"own_statistics": True, "backbone_options": {"rectified": True}},
+    "mxnetseg": {
+        "variant": "mxnetseg",
+        "aux": True,
+        "width": 256,
+        "backbone_options": {"rectified": True},
+        "dropped": "elements",
+    },
+}
+Variant = Literal["authors", "mxnetseg"]
+GRIDS = (8, 4, 2)
+MOMENTUM = 0.995
 
 
 class AspectPooling(HybridBlock):
@@ -40,10 +56,10 @@ class AspectPooling(HybridBlock):
     each column of the map, the two bins that it lies between, and their interpolation follows.
     """
 
-    def __init__(self, in_channels, channels, rows, momentum):
+    def __init__(self, in_channels: int, channels: int, rows: int) -> None:
         super().__init__()
         self._rows = rows
-        self.unit = PreActUnit(in_channels, channels, 1, momentum=momentum)
+        self.unit = PreActUnit(in_channels, channels, 1, momentum=MOMENTUM)
 
     def hybrid_forward(self, F, x):
         height, width = side(F, x, 2), side(F, x, 3)
@@ -79,14 +95,14 @@ def _round_half_even(F, x):
 class AspectPyramid(HybridBlock):
     """SwiftNet's spatial pyramid pooling: `(N, in, H, W)` to `(N, width, H, W)`."""
 
-    def __init__(self, in_channels, width, grids=(8, 4, 2), momentum=0.995):
+    def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
-        level = width // len(grids)
-        self.reduce = PreActUnit(in_channels, width, 1, momentum=momentum)
+        level = width // len(GRIDS)
+        self.reduce = PreActUnit(in_channels, width, 1, momentum=MOMENTUM)
         self.levels = nn.HybridSequential()
-        for rows in grids:
-            self.levels.add(AspectPooling(width, level, rows, momentum))
-        self.fuse = PreActUnit(width + len(grids) * level, width, 1, momentum=momentum)
+        for rows in GRIDS:
+            self.levels.add(AspectPooling(width, level, rows))
+        self.fuse = PreActUnit(width + len(GRIDS) * level, width, 1, momentum=MOMENTUM)
 
     def hybrid_forward(self, F, x):
         x = self.reduce(x)
@@ -96,18 +112,27 @@ class AspectPyramid(HybridBlock):
 class SwiftNetHead(Head):
     """Pyramid maps to logits at c1's size."""
 
-    def __init__(self, channels, nclass, width, variant, align_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: int,
+        variant: Variant,
+        dropped: Dropped,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
         *finer, deepest = channels
         unit = PreActUnit if variant == "authors" else ConvUnit
         if variant == "authors":
             self.context = AspectPyramid(deepest, width)
             self.classifier = PreActUnit(width, nclass, 1, bias=True)
+            draw_as_pytorch(self.classifier)
         else:
             self.context = nn.HybridSequential()
             pyramid = PyramidPooling(deepest, deepest // 4)
             self.context.add(pyramid, ConvUnit(pyramid.out_channels, width, 1))
-            self.classifier = FCNHead(width, nclass, width)
+            self.classifier = FCNHead(width, nclass, width, dropped=dropped)
         self.rungs = nn.HybridSequential()
         for n in reversed(finer):
             self.rungs.add(LateralFusion(n, width, unit, align_corners))
@@ -133,18 +158,20 @@ class SwiftNetHead(Head):
     scores=[("Cityscapes test", "resnet18, 1024x2048", 75.5, "the paper")],
 )
 def swiftnet(
-    nclass,
-    backbone,
-    aux=False,
-    width=128,
-    variant: Literal["authors", "mxnetseg"] = "authors",
-    own_statistics=False,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = False,
+    width: int = 128,
+    variant: Variant = "authors",
+    own_statistics: bool = False,
+    dropped: Dropped = "channels",
+) -> Segmentor:
     """`width`: channels of the ladder. `variant`: see above. `own_statistics`: the network normalizes
-    0..255 images itself, as the authors' checkpoints do. `aux`: a plain head on c3."""
+    0..255 images itself, as the authors' checkpoints do. `aux`: a plain head on c3. `dropped`: what dropout
+    drops, which only the auxiliary head and MXNetSeg's have."""
     align_corners = variant == "mxnetseg"
-    head = SwiftNetHead(backbone.channels, nclass, width, variant, align_corners)
-    supervised = aux_on_c3(backbone, nclass) if aux else ()
+    head = SwiftNetHead(backbone.channels, nclass, width, variant, dropped, align_corners)
+    supervised = aux_on_c3(backbone, nclass, dropped=dropped) if aux else ()
     if own_statistics:
         backbone = Standardize(backbone, *AUTHORS_STATISTICS)
     return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -4,24 +4,38 @@ Semantic Segmentation of Road-driving Images (Orsic et al., CVPR 2019, arXiv 190
 One backbone sees the image and smaller versions of it. Maps of equal resolution, whichever scale they
 come from, meet on one rung of a ladder that climbs from the coarsest to stride 4.
 
-Forms: `authors`, three scales made by bicubic interpolation, batch norms of their own for each, maps
+Variants: `authors`, three scales made by bicubic interpolation, batch norms of their own for each, maps
 before their last ReLU, projected by a convolution for each level and summed; `mxnetseg`, two
 scales with common norms, maps of a rung concatenated and projected together.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Sequence
 
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.backbones.multiscale import MultiScale
 from mxnetseg.backbones.standardize import Standardize
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, head_width
-from mxnetseg.models.swiftnet import AUTHORS_STATISTICS
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.models.swiftnet import AUTHORS_STATISTICS, Variant
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
 from mxnetseg.nn.preact import PreActUnit
 from mxnetseg.nn.resize import resize_like
+
+FORMS = {
+    "paper": {},
+    # Their checkpoints.
+    "authors": {"own_statistics": True},
+    "mxnetseg": {
+        "variant": "mxnetseg",
+        "aux": True,
+        "backbone_options": {"rectified": True},
+        "dropped": "elements",
+    },
+}
 
 
 class ResolutionPyramidHead(Head):
@@ -31,7 +45,15 @@ class ResolutionPyramidHead(Head):
     of the largest scale last.
     """
 
-    def __init__(self, channels, nclass, width, scales, variant):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: int,
+        scales: int,
+        variant: Variant,
+        dropped: Dropped,
+    ) -> None:
         super().__init__()
         levels = len(channels)
         self._concat = variant == "mxnetseg"
@@ -55,9 +77,10 @@ class ResolutionPyramidHead(Head):
         for _ in self._rungs[1:]:
             self.blends.add(unit(width, width))
         if self._concat:
-            self.classifier = FCNHead(width, nclass, width)
+            self.classifier = FCNHead(width, nclass, width, dropped=dropped)
         else:
             self.classifier = PreActUnit(width, nclass, 1, bias=True)
+            draw_as_pytorch(self.classifier)
 
     def hybrid_forward(self, F, *maps):
         x = self._project(F, 0, maps)
@@ -81,9 +104,6 @@ class ResolutionPyramidHead(Head):
         return sum(parts[1:], parts[0])
 
 
-FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
-
-
 @MODELS.register(
     "swiftnetpr",
     forms=FORMS,
@@ -98,20 +118,23 @@ FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
     scores=[],
 )
 def swiftnetpr(
-    nclass,
-    backbone,
-    aux=False,
-    width=128,
-    variant: Literal["authors", "mxnetseg"] = "authors",
-    own_statistics=False,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = False,
+    width: int = 128,
+    variant: Variant = "authors",
+    own_statistics: bool = False,
+    dropped: Dropped = "channels",
+) -> Segmentor:
     """`width`: channels of the ladder. `variant`: see above. `own_statistics`: the network normalizes
-    0..255 images itself, as the authors' checkpoints do. `aux`: a pointwise head on the image's c3."""
+    0..255 images itself, as the authors' checkpoints do. `aux`: a pointwise head on the image's c3.
+    `dropped`: what dropout drops, which only the auxiliary head and MXNetSeg's have."""
     authors = variant == "authors"
     factors = (0.5, 0.25) if authors else (0.5,)
-    head = ResolutionPyramidHead(backbone.channels, nclass, width, 1 + len(factors), variant)
+    head = ResolutionPyramidHead(backbone.channels, nclass, width, 1 + len(factors), variant, dropped)
     c3 = backbone.channels[2]
-    supervised = [Aux(FCNHead(c3, nclass, head_width(256, c3), kernel=1), "backbone", 2)] if aux else ()
+    plain = FCNHead(c3, nclass, head_width(256, c3), kernel=1, dropped=dropped)
+    supervised = [Aux(plain, "backbone", 2)] if aux else ()
     backbone = MultiScale(backbone, factors, bicubic=authors, separate_norms=authors)
     if own_statistics:
         backbone = Standardize(backbone, *AUTHORS_STATISTICS)

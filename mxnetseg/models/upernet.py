@@ -6,18 +6,23 @@ level is smoothed, and all are joined at stride 4.
 
 from __future__ import annotations
 
+from typing import Optional, Sequence
+
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
+
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": False}}
 
 
 class UPerHead(Head):
     """Four levels to logits at the size of c1. `width`: channels of every level of the pyramid."""
 
-    def __init__(self, channels, nclass, width, align_corners):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, align_corners: bool) -> None:
         super().__init__()
         self._align_corners = align_corners
         *finer, deepest = channels
@@ -28,8 +33,8 @@ class UPerHead(Head):
             self.laterals.add(ConvUnit(n, width, 1))
             self.smooths.add(ConvUnit(width, width))
         self.fuse = ConvUnit(width * len(channels), width)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, *features):
         *finer, deepest = features
@@ -44,6 +49,7 @@ class UPerHead(Head):
 
 @MODELS.register(
     "upernet",
+    forms=FORMS,
     paper="Unified Perceptual Parsing for Scene Understanding",
     venue="ECCV 2018",
     year=2018,
@@ -55,7 +61,14 @@ class UPerHead(Head):
         ("Cityscapes val", "resnet50, 512x1024, 80k", 78.19, "mmsegmentation"),
     ],
 )
-def upernet(nclass, backbone, aux=True, width=512, aux_width=256, align_corners=True):
+def upernet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 512,
+    aux_width: Optional[int] = 256,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`: channels of the pyramid. The auxiliary head reads c3."""
     head = UPerHead(backbone.channels, nclass, width, align_corners)
     return Segmentor(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon import HybridBlock
 
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 
 
 class ContextHead(HybridBlock):
@@ -19,8 +19,8 @@ class ContextHead(HybridBlock):
         self.block = block
         self.mix = ConvUnit(width, width)
         self.join = ConvUnit(in_channels + width, width)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, x):
         y = self.mix(self.block(self.reduce(x)))

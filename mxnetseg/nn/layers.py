@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Union
+from typing import Literal, Optional, Sequence, Union
 
 from mxnet.gluon import HybridBlock, nn
+
+from mxnetseg.nn.initial import CLASSIFIER
 
 
 class ConvUnit(HybridBlock):
@@ -54,9 +56,25 @@ class Identity(HybridBlock):
         return F.identity(x)
 
 
-def channel_dropout(rate: float) -> nn.Dropout:
-    """Dropout of whole channels of `(N, C, H, W)`."""
-    return nn.Dropout(rate, axes=(2, 3))
+Dropped = Literal["channels", "elements"]
+
+
+def dropout_layer(rate: float, dropped: Dropped = "channels") -> nn.Dropout:
+    """Dropout of `(N, C, H, W)`: of whole channels, as most authors and mmsegmentation have it, or of single
+    elements, as GluonCV, MXNetSeg and AceCoooool do."""
+    return nn.Dropout(rate, axes=(2, 3) if dropped == "channels" else ())
+
+
+def classifier(in_channels: int, nclass: int, bias: bool = True, kernel: int = 1) -> nn.Conv2D:
+    """The convolution that gives logits; drawn narrowly, so that training starts with no preference."""
+    return nn.Conv2D(
+        nclass,
+        kernel,
+        padding=kernel // 2,
+        use_bias=bias,
+        in_channels=in_channels,
+        weight_initializer=CLASSIFIER,
+    )
 
 
 class FCNHead(HybridBlock):
@@ -64,7 +82,7 @@ class FCNHead(HybridBlock):
 
     `units` counts the 3x3 units; `concat_input=True` adds one more over the input joined with their
     output (mmsegmentation). `unit_bias` gives the 3x3 convolutions a bias before their batch norm
-    (deep supervision of the SFNet repository). `spatial_dropout` drops whole channels.
+    (deep supervision of the SFNet repository). `dropout`: rate, `dropped`: of what.
     `classifier_bias=False` leaves the classifier's out. `kernel`: side of the units' filters.
     """
 
@@ -77,7 +95,7 @@ class FCNHead(HybridBlock):
         concat_input: bool = False,
         dropout: float = 0.1,
         unit_bias: bool = False,
-        spatial_dropout: bool = False,
+        dropped: Dropped = "channels",
         classifier_bias: bool = True,
         kernel: int = 3,
     ) -> None:
@@ -86,10 +104,8 @@ class FCNHead(HybridBlock):
         for i in range(units):
             self.units.add(ConvUnit(channels if i else in_channels, channels, kernel, bias=unit_bias))
         self.join = ConvUnit(in_channels + channels, channels) if concat_input else None
-        self.drop = channel_dropout(dropout) if spatial_dropout else nn.Dropout(dropout)
-        self.classifier = nn.Conv2D(
-            nclass, 1, use_bias=classifier_bias, in_channels=channels if units else in_channels
-        )
+        self.drop = dropout_layer(dropout, dropped)
+        self.classifier = classifier(channels if units else in_channels, nclass, classifier_bias)
 
     def hybrid_forward(self, F, x):
         y = self.units(x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.nn.initial import FAN_OUT, PytorchBias
+
 
 class PreActUnit(HybridBlock):
     """Batch norm (`.bn`), ReLU, convolution (`.conv`): `(N, in, H, W)` to `(N, channels, H, W)`."""
@@ -34,7 +36,9 @@ class PreActHead(HybridBlock):
         super().__init__()
         self.unit = PreActUnit(in_channels, width)
         self.bn = nn.BatchNorm(in_channels=width)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        # Drawn like the units, its bias as PyTorch's.
+        self.classifier = nn.Conv2D(nclass, 1, in_channels=width, weight_initializer=FAN_OUT)
+        self.classifier.bias.init = PytorchBias(self.classifier.weight)
 
     def hybrid_forward(self, F, x):
         return self.classifier(F.relu(self.bn(self.unit(x))))

@@ -12,15 +12,15 @@ from mxnetseg.nn.layers import ConvUnit
 
 class PReLU(HybridBlock):
     """`x` above 0 and `alpha * x` below; `alpha` is learned, one for each channel of `(N, channels, H, W)` or
-    one for all (`channels=1`).
+    one for all (`channels=1`), and starts at `slope`.
 
     In place of Gluon's layer: hybridized, that one writes its result over its input and takes the slope's
     gradient from there, so that it comes out multiplied by the slope (a quarter of it at the start).
     """
 
-    def __init__(self, channels: int = 1) -> None:
+    def __init__(self, channels: int = 1, slope: float = 0.25) -> None:
         super().__init__()
-        self.alpha = self.params.get("alpha", shape=(channels,), init=mx.init.Constant(0.25))
+        self.alpha = self.params.get("alpha", shape=(channels,), init=mx.init.Constant(slope))
 
     def hybrid_forward(self, F, x, alpha):
         below = F.broadcast_mul(F.minimum(x, 0), F.reshape(alpha, (1, -1, 1, 1)))

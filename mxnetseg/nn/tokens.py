@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Union
+
 import mxnet as mx
 from mxnet.gluon import nn
 
 from mxnetseg.nn.tensor import Ops, Tensor
 
+# What transformers draw most of their weights by.
+NARROW = mx.init.Normal(0.02)
 
-def token_dense(units: int, in_units: int, bias: bool = True) -> nn.Dense:
+
+def token_dense(
+    units: int,
+    in_units: int,
+    bias: bool = True,
+    weights: mx.init.Initializer = NARROW,
+    biases: Union[str, mx.init.Initializer] = "zeros",
+) -> nn.Dense:
     """A linear layer over the channels of tokens `(N, L, in_units)`."""
     return nn.Dense(
-        units, flatten=False, use_bias=bias, in_units=in_units, weight_initializer=mx.init.Normal(0.02)
+        units,
+        flatten=False,
+        use_bias=bias,
+        in_units=in_units,
+        weight_initializer=weights,
+        bias_initializer=biases,
     )
 
 

@@ -32,7 +32,7 @@ def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
     Raises CheckpointError naming the file, or where it was looked for and how to get it.
     """
     backbone = backbone.pretrainable
-    name = backbone.registered_name
+    name = backbone.imagenet_name or backbone.registered_name
     path = _required_file(name) if source is True else Path(source)
     tensors = {n[9:] if n.startswith("backbone.") else n: t for n, t in read_tensors(path).items()}
     rules, unused = backbone.imagenet.rules, backbone.imagenet.unused

@@ -85,3 +85,25 @@ def test_a_pyramid_head_refuses_a_backbone_of_one_stride_and_names_the_models_fo
 def test_taps_outside_the_network_are_refused():
     with pytest.raises(ConfigError, match="four rising block indices below 12"):
         create_backbone("vit_tiny", 16, taps=[1, 3, 5, 12])
+
+
+@pytest.mark.parametrize(("name", "kept"), [("segmenter", "mmseg"), ("setr", "mmseg")])
+def test_logits_are_cut_to_the_image_in_the_papers_form_and_squeezed_in_mmsegmentations(name, kept):
+    size = (40, 56)
+    mx.random.seed(0)
+    cut = create_model(name, 3, backbone="vit_tiny").deploy()
+    squeezed = create_model(name, 3, backbone="vit_tiny", form=kept, backbone_options={"patch_bias": True})
+    shared = named_parameters(cut)
+    for parameter, value in named_parameters(squeezed.deploy()).items():
+        value.set_data(shared[parameter].data())
+    x = mx.nd.random.normal(shape=(1, 3, *size))
+    padded = mx.nd.pad(x, mode="constant", pad_width=(0, 0, 0, 0, 0, 8, 0, 8))
+    # Of whole patches both forms make the same; the paper's shows a part of that.
+    whole = squeezed.deploy()(padded)[0].asnumpy()
+    np.testing.assert_allclose(cut(padded)[0].asnumpy(), whole, rtol=1e-4, atol=1e-5)
+    found = cut(x)[0].asnumpy()
+    assert found.shape == (1, 3, *size)
+    np.testing.assert_allclose(found, whole[:, :, : size[0], : size[1]], rtol=1e-4, atol=1e-5)
+    assert np.abs(squeezed.deploy()(x)[0].asnumpy() - found).max() > 1e-3
+    cut.hybridize()
+    np.testing.assert_allclose(cut(x)[0].asnumpy(), found, rtol=1e-4, atol=1e-5)

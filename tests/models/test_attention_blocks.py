@@ -10,7 +10,7 @@ from mxnetseg.models.ccnet import CrissCross
 from mxnetseg.models.dmnet import _filter_each
 from mxnetseg.models.isanet import _cut, _whole_blocks
 from mxnetseg.models.ocnet import ObjectContext, _same_cell
-from mxnetseg.models.psanet import _by_target, _halve
+from mxnetseg.models.psanet import _by_target, _halve, _halve_by_parity
 
 SIZES = [(4, 6), (5, 7), (3, 8), (1, 5)]
 
@@ -94,7 +94,18 @@ def test_an_even_side_is_halved_by_averages_and_an_odd_one_by_every_other_pixel(
     x = random_map(2, (4, 5))
     a = x.asnumpy()
     expected = ((a[:, :, 0::2] + a[:, :, 1::2]) / 2)[:, :, :, ::2]
-    np.testing.assert_allclose(_halve(mx.nd, x).asnumpy(), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(_halve_by_parity(mx.nd, x).asnumpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_halving_keeps_the_corners_and_rounds_up(size):
+    x = random_map(2, size)
+    half = _halve(mx.nd, x).asnumpy()
+    assert half.shape == (2, 2, *(-(-n // 2) for n in size))
+    # A side of one pixel has its first corner only.
+    corners = np.ix_([0, 1], [0, 1], [0, -1] if half.shape[2] > 1 else [0], [0, -1])
+    whole = np.ix_([0, 1], [0, 1], [0, -1] if half.shape[2] > 1 else [0], [0, -1])
+    np.testing.assert_allclose(half[corners], x.asnumpy()[whole], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])

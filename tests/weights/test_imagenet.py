@@ -72,6 +72,15 @@ def stdc_names(name):
     return name
 
 
+def mmseg_stdc_names(name):
+    name = torch_names(name)
+    if name.startswith("stem."):
+        return name.replace("stem.", "stages.", 1)
+    _, stage, block, *rest = name.split(".")
+    name = f"stages.{int(stage) + 2}.{block}." + ".".join(rest)
+    return name.replace(".units.", ".layers.").replace(".down.", ".downsample.")
+
+
 def gluoncv_names(backbone):
     prefixes = {ours: theirs for theirs, ours in create_backbone(backbone).zoo_prefixes.items()}
 
@@ -94,6 +103,7 @@ def gluoncv_names(backbone):
         ("mobilenetv2_1.0", torchvision_mobilenet, "features.18.0.weight"),
         ("mobilenetv2_0.5", gluoncv_names("mobilenetv2_0.5"), "features.40.weight"),
         ("stdc1", stdc_names, "conv_last.conv.weight"),
+        ("stdc1", mmseg_stdc_names, "fc.weight"),
         ("dfnetv1", torch_names, "fc.weight"),
         ("resnest14", torch_names, "fc.weight"),
     ],
@@ -119,6 +129,17 @@ def test_true_looks_in_the_local_folder_and_says_how_to_fill_it(tmp_path, monkey
     net = create_model("fcn", 3, backbone="resnet18")
     load_backbone(net.backbone, True)
     np.testing.assert_array_equal(net.backbone.conv1.weight.data().asnumpy(), values["conv1.weight"])
+
+
+def test_a_deep_stem_that_an_architecture_prefers_asks_for_the_file_that_fits_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("MXNETSEG_WEIGHTS", str(tmp_path))
+    net = create_model("pspnet", 3, backbone="resnet50")
+    with pytest.raises(CheckpointError, match=r"resnet50_v1s\.params.*fetch gluoncv_resnet50_v1s"):
+        load_backbone(net.backbone, True)
+    values, published = arrays("resnet50_v1s", torch_names)
+    np.savez(tmp_path / "resnet50_v1s.npz", **published)
+    load_backbone(net.backbone, True)
+    np.testing.assert_array_equal(net.backbone.conv1[0].weight.data().asnumpy(), values["conv1.0.weight"])
 
 
 def test_the_local_folder_may_hold_safetensors(tmp_path, monkeypatch):

@@ -12,5 +12,5 @@ reference(
     + mxseg_fusions(("fusion_c3", "fusion_c2", "fusion_c1"), "head.rungs")
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="densenet121", aux=True),
+    form="mxnetseg",
 )

@@ -1,4 +1,4 @@
-"""UPerNet, ANN, APCNet, DMNet, ISANet and PSANet as published by mmsegmentation."""
+"""ANN, APCNet and DMNet as published by mmsegmentation."""
 
 from __future__ import annotations
 
@@ -22,17 +22,6 @@ def enter(name, model, rules, prepare=None):
     )
 
 
-enter(
-    "mmseg_upernet_r50",
-    "upernet",
-    [
-        (r"^decode_head\.psp_modules\.(\d)\.1\.", r"head.ppm.stages.\1."),
-        (r"^decode_head\.bottleneck\.", "head.ppm_fuse."),
-        (r"^decode_head\.lateral_convs\.", "head.laterals."),
-        (r"^decode_head\.fpn_convs\.", "head.smooths."),
-        (r"^decode_head\.fpn_bottleneck\.", "head.fuse."),
-    ],
-)
 enter(
     "mmseg_ann_r50-d8",
     "ann",
@@ -66,30 +55,6 @@ enter(
         (r"^decode_head\.dcm_modules\.", "head.filters."),
         (r"^(head\.filters\.\d)\.filter_gen_conv\.", r"\1.filter."),
         (r"^(head\.filters\.\d)\.input_redu_conv\.", r"\1.reduce."),
-        (r"^decode_head\.bottleneck\.", "head.fuse."),
-    ],
-)
-enter(
-    "mmseg_isanet_r50-d8",
-    "isanet",
-    [
-        (r"^decode_head\.in_conv\.", "head.reduce."),
-        (r"^decode_head\.out_conv\.", "head.join."),
-        (r"^decode_head\.global_relation\.", "head.attention.between."),
-        (r"^decode_head\.local_relation\.", "head.attention.inside."),
-        (r"^(head\.attention\.\w+)\.(query|key|value)_project\.", r"\1.\2."),
-        (r"^(head\.attention\.\w+)\.output_project\.", r"\1.out."),
-    ],
-)
-enter(
-    "mmseg_psanet_r50-d8",
-    "psanet",
-    [
-        (r"^decode_head\.reduce\.", "head.collect.reduce."),
-        (r"^decode_head\.reduce_p\.", "head.distribute.reduce."),
-        (r"^decode_head\.attention\.", "head.collect.attention."),
-        (r"^decode_head\.attention_p\.", "head.distribute.attention."),
-        (r"^decode_head\.proj\.", "head.project."),
         (r"^decode_head\.bottleneck\.", "head.fuse."),
     ],
 )

@@ -37,7 +37,6 @@ ACE = [
     *gluoncv_head("auxlayer", "aux_heads.0"),
     (r"^cls\.", "head.classifier."),
 ]
-ACE_OPTIONS = dict(output_stride=32, jpu=True)
 for _depth in (50, 101):
     reference(
         f"ace_ocnet_base_resnet{_depth}",
@@ -48,7 +47,8 @@ for _depth in (50, 101):
             *context_rules("context", "head.context.block."),
         ],
         prepare=ONE_KEY,
-        options=dict(backbone=f"resnet{_depth}_v1s", context="base", **ACE_OPTIONS),
+        form="ace",
+        options=dict(backbone=f"resnet{_depth}_v1s"),
     )
 reference(
     "ace_ocnet_asp_resnet50",
@@ -64,11 +64,11 @@ reference(
         *unit(r"context\.0\.conv_bn_dropout", "head.context.fuse"),
     ],
     prepare=ONE_KEY,
-    options=dict(backbone="resnet50_v1s", context="asp", **ACE_OPTIONS),
+    form="ace_asp",
+    options=dict(backbone="resnet50_v1s"),
 )
 
 SFSEGNETS = [*SFSEGNETS_RESNET, (r"^head\.out\.", "head.classifier.")]
-SFSEGNETS_OPTIONS = dict(backbone="resnet50_v1s", backbone_options=dict(dilation="uniform"), aux=False)
 reference(
     "ocnet",
     model="ocnet",
@@ -83,7 +83,7 @@ reference(
         *unit(r"head\.context\.project", "head.context.fuse"),
     ],
     prepare=ONE_KEY,
-    options=dict(context="asp", rates=(12, 24, 36, 1), **SFSEGNETS_OPTIONS),
+    form="sfsegnets",
 )
 reference(
     "ocnet_pyramid",
@@ -95,5 +95,5 @@ reference(
         *context_rules(r"head\.context", r"head.context.blocks.\1."),
     ],
     prepare=ONE_KEY,
-    options=dict(context="pyramid", **SFSEGNETS_OPTIONS),
+    form="sfsegnets_pyramid",
 )

@@ -29,7 +29,7 @@ reference(
         (r"^dsn_head\.3\.", "head.region_classifier."),
         (r"^head\.(weight|bias)$", r"head.classifier.\1"),
     ],
-    options=dict(backbone="resnet50", backbone_options=dict(dilation="uniform"), act=None, unit_bias=True),
+    form="sfsegnets",
 )
 
 MMSEG = [
@@ -47,15 +47,12 @@ reference(
     "mmseg_ocrnet_r101-d8",
     model="ocrnet",
     rules=MMSEG_RESNET + MMSEG,
-    options=dict(
-        backbone="resnet101_v1c",
-        region_width=256,
-        align_corners=False,
-    ),
+    form="mmseg",
 )
 reference(
     "mmseg_ocrnet_hr18",
     model="ocrnet",
     rules=MMSEG_HRNET + MMSEG,
-    options=dict(backbone="hrnet_w18", align_corners=False),
+    form="mmseg_hrnet",
+    options=dict(backbone="hrnet_w18"),
 )

@@ -35,5 +35,5 @@ reference(
         *head("p_head", "p_cls_seg", r"aux_heads.0"),
         *head("d_head", "d_cls_seg", r"aux_heads.1"),
     ],
-    options=dict(backbone="pidnet_s", backbone_options=dict(boundary=True), boundary=1),
+    form="mmseg",
 )

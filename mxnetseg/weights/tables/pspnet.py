@@ -23,7 +23,8 @@ reference(
     + [(r"^head\.pool\.conv(\d)\.", numbered("head.ppm.stages.{}.", 1))]
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet50_v1s", width=256),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s"),
 )
 
 # GluonCV and AceCoooool share the head's names.
@@ -37,22 +38,22 @@ reference(
     "gluoncv_psp_resnet50",
     model="pspnet",
     rules=GLUONCV_RESNET + BLOCK_HEAD,
+    form="gluoncv",
     options=dict(backbone="resnet50_v1s"),
 )
-# Measured: its outputs agree with grids of 1, 2, 3 and 4 bins, not with the paper's 6.
-ACE_BINS = (1, 2, 3, 4)
 for _depth in (50, 101):
     reference(
         f"ace_pspnet_resnet{_depth}",
         model="pspnet",
         rules=ACE_RESNET + BLOCK_HEAD,
-        options=dict(backbone=f"resnet{_depth}_v1s", bins=ACE_BINS),
+        form="ace",
+        options=dict(backbone=f"resnet{_depth}_v1s"),
     )
 reference(
     "ace_pspnet_jpu_resnet50",
     model="pspnet",
     rules=ACE_RESNET + ACE_JPU + BLOCK_HEAD,
-    options=dict(backbone="resnet50_v1s", output_stride=32, bins=ACE_BINS, jpu=True),
+    form="ace_jpu",
 )
 
 MMSEG = [
@@ -67,23 +68,14 @@ for _depth in (18, 50, 101):
         f"mmseg_pspnet_r{_depth}-d8",
         model="pspnet",
         rules=MMSEG,
-        options=dict(
-            backbone=f"resnet{_depth}_v1c",
-            backbone_options=dict(dilation="contracted_conv1"),
-            align_corners=False,
-        ),
+        form="mmseg",
+        options=dict(backbone=f"resnet{_depth}_v1c"),
     )
 reference(
     "mmseg_fastfcn_r50-d32_jpu_psp",
     model="pspnet",
     rules=MMSEG_JPU + MMSEG,
-    options=dict(
-        backbone="resnet50_v1c",
-        output_stride=32,
-        backbone_options=dict(dilation="strided_contracted"),
-        jpu="fine_first",
-        align_corners=False,
-    ),
+    form="mmseg_jpu",
 )
 
 SFSEGNETS = [
@@ -101,11 +93,6 @@ for _id, _backbone in (("pspnet", "resnet50_v1s"), ("pspnet_resnet101", "resnet1
         _id,
         model="pspnet",
         rules=SFSEGNETS,
-        options=dict(
-            backbone=_backbone,
-            backbone_options=dict(dilation="uniform"),
-            aux=False,
-            width=256,
-            reduce=True,
-        ),
+        form="sfsegnets",
+        options=dict(backbone=_backbone),
     )

@@ -20,7 +20,7 @@ reference(
     ]
     + under("head.", VIT, "head.")
     + MMSEG_VIT,
-    options=dict(backbone="vit_tiny", backbone_options=dict(patch_bias=False)),
+    form="mmseg",
     prepare=position_map(class_token=True),
     adapt=with_grid(class_token=True),
 )

@@ -20,7 +20,8 @@ reference(
         (r"^head\.semantic\.scale_p([345])\.", lambda m: f"head.branches.{int(m.group(1)) - 2}."),
         (r"^head\.seg\.", "head.classifier."),
     ],
-    options=dict(backbone="resnet50_v1s", fpn="unit", dropout=0.0),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s"),
 )
 
 for _depth in (50, 101):
@@ -38,5 +39,6 @@ for _depth in (50, 101):
             ),
             (r"^decode_head\.conv_seg\.", "head.classifier."),
         ],
-        options=dict(backbone=f"resnet{_depth}_v1c", align_corners=False),
+        form="mmseg",
+        options=dict(backbone=f"resnet{_depth}_v1c"),
     )

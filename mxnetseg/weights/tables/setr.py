@@ -34,11 +34,11 @@ for _letter, _size in (("l", "large"), ("s", "small")):
             f"mmseg_setr_vit-{_letter}_{_decoder}",
             model="setr",
             rules=MMSEG + (UPSAMPLER if _token else AGGREGATION),
+            form="mmseg",
             options=dict(
                 backbone=f"vit_{_size}",
                 decoder=_decoder,
-                aux=True,
-                backbone_options=dict(class_token=_token, patch_bias=False),
+                backbone_options=dict(class_token=_token),
             ),
             unused=() if _token else (r"^backbone\.cls_token$", r"^backbone\.cls_pos$"),
             prepare=position_map(class_token=True),
@@ -73,12 +73,7 @@ for _decoder, _rules in DECODERS.items():
         model="setr",
         rules=MXSEG + _aux + _rules,
         form="mxnetseg",
-        options=dict(
-            backbone="vit_large",
-            decoder=_decoder,
-            aux=True,
-            backbone_options=dict(class_token=False),
-        ),
+        options=dict(backbone="vit_large", decoder=_decoder),
         prepare=position_map(class_token=False, name="pos_embed"),
         adapt=with_grid(class_token=False, name="pos_embed"),
     )

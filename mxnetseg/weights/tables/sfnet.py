@@ -102,8 +102,7 @@ for _id, _depth, _aux in (
     reference(
         _id,
         model="sfnet",
+        form="mmsfnet",
         rules=PORT,
-        options=dict(
-            backbone=f"resnet{_depth}", aux=_aux, flow_unit="high", sample_corners=False, aux_bias=False
-        ),
+        options=dict(backbone=f"resnet{_depth}", aux=_aux),
     )

@@ -27,5 +27,6 @@ for _depth in (50, 101):
         f"srnet_resnet{_depth}",
         model="srnet",
         rules=RULES,
-        options=dict(backbone=f"resnet{_depth}", unpack="nodes"),
+        form="sfsegnets",
+        options=dict(backbone=f"resnet{_depth}"),
     )

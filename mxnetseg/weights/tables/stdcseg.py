@@ -43,7 +43,8 @@ for _version in (1, 2):
         model="stdcseg",
         rules=stdc_backbone(_version, "cp.backbone") + SFSEGNETS,
         unused=BOUNDARY + stdc_unused(r"cp\.backbone"),
-        options=dict(backbone=f"stdc{_version}", classifier_bias=False),
+        form="sfsegnets",
+        options=dict(backbone=f"stdc{_version}"),
     )
     reference(
         f"mmseg_stdc{_version}",
@@ -54,5 +55,6 @@ for _version in (1, 2):
             "laplacian_kernel$": [-1, -1, -1, -1, 8, -1, -1, -1, -1],
             "fusion_kernel$": [0.6, 0.3, 0.1],
         },
-        options=dict(backbone=f"stdc{_version}", detail=2, context_corners=False),
+        form="mmseg",
+        options=dict(backbone=f"stdc{_version}"),
     )

@@ -22,7 +22,7 @@ reference(
     "swiftnet_resnet18",
     model="swiftnet",
     rules=AUTHORS,
-    options=dict(backbone="resnet18", own_statistics=True, backbone_options=dict(rectified=True)),
+    form="authors",
 )
 reference(
     "mxseg_swiftnet_resnet18",
@@ -36,5 +36,4 @@ reference(
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
     form="mxnetseg",
-    options=dict(backbone="resnet18", aux=True, width=256, backbone_options=dict(rectified=True)),
 )

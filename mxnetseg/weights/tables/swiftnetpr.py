@@ -19,7 +19,7 @@ reference(
     "swiftnetpyr_resnet18",
     model="swiftnetpr",
     rules=AUTHORS,
-    options=dict(backbone="resnet18", own_statistics=True),
+    form="authors",
 )
 
 MXSEG = [
@@ -38,5 +38,4 @@ reference(
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
     form="mxnetseg",
-    options=dict(backbone="resnet18", aux=True, backbone_options=dict(rectified=True)),
 )
