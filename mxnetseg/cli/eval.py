@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Any, List, Optional
 
-from mxnetseg import environment
 from mxnetseg.cli.common import Parser, add_context_argument, add_set_argument, run
+from mxnetseg.cli.speed import measure
+from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError, DatasetError, nearest
-from mxnetseg.recipe import parse_settings
+from mxnetseg.recipe import Recipe, parse_settings
 
 MODES = ("val", "test", "testval", "speed")
 
@@ -140,20 +142,20 @@ def parser() -> Parser:
     return p
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Entry point; exits with status 2 and one line on bad input."""
     return run(_evaluate, argv)
 
 
-def _evaluate(argv=None):
+def _evaluate(argv: Optional[List[str]]) -> None:
     options = parser().parse_args(argv)
     _check(options)
-    environment.prepare(options.ctx)
-
     if options.mode == "speed":
-        return _speed(options)
+        return measure(options)
+    prepare(options.ctx)
     from mxnetseg.predict.evaluation import run as predict
     from mxnetseg.predict.session import dataset_of, open_session, pictures_of
+    from mxnetseg.report.outcome import lines_of, title_of, write_outcome
 
     recipe = _recipe(options)
     if options.image:
@@ -176,7 +178,7 @@ def _evaluate(argv=None):
         from mxnetseg.report.pictures import PictureWriter
 
         count = min(options.limit or len(dataset), len(dataset))
-        writer = PictureWriter(folder, dataset, _kinds(options, scored), options.submission, count=count)
+        writer = PictureWriter(folder, dataset, _kinds(options), options.submission, count=count)
     try:
         result = predict(
             session.predictor,
@@ -187,17 +189,17 @@ def _evaluate(argv=None):
             progress=not options.quiet,
         )
         result = {**session.names(), "checkpoint": options.checkpoint, **result}
-        written = writer.finish(_title(result), f"Protocol: {result['protocol']}") if writer else []
+        written = writer.finish(title_of(result), f"Protocol: {result['protocol']}") if writer else []
     finally:
         if writer:
             writer.close()
-    _print(result, scored)
-    written += _write_scores(options, result, folder, scored)
+    print("\n".join(lines_of(result, scored)))
+    written += write_outcome(result, folder, scored, options.json)
     for path in written:
         print(f"wrote {path}")
 
 
-def _check(options) -> None:
+def _check(options: argparse.Namespace) -> None:
     """What the options say of themselves, before anything slow is done."""
     if options.mode not in MODES:
         close = nearest(options.mode, MODES)
@@ -234,12 +236,12 @@ def _check(options) -> None:
         raise ConfigError(f"--json {options.json}: the folder {parent} does not exist")
     from mxnetseg.report.pictures import KINDS
 
-    for kind in _kinds(options, True):
+    for kind in _kinds(options):
         if kind not in KINDS:
             raise ConfigError(f"--save {kind}: not one of {', '.join(KINDS)}")
 
 
-def _check_speed(options) -> None:
+def _check_speed(options: argparse.Namespace) -> None:
     """--mode speed times the bare network: an option about data, protocol or pictures would do nothing."""
     idle = (
         "root split image limit ms scales flip protocol resize base crop slide whole stride threshold "
@@ -249,42 +251,9 @@ def _check_speed(options) -> None:
     if given:
         names = ", ".join(given).replace("--settings", "--set")
         raise ConfigError(f"{names}: no effect in --mode speed: leave it out")
-    if options.size and min(options.size) < 32:
-        raise ConfigError("--size takes height and width of at least 32 pixels")
 
 
-def _speed(options) -> None:
-    from mxnetseg.compute.devices import contexts
-    from mxnetseg.compute.mxnet_inference import MxnetInference
-    from mxnetseg.data import dataset_info
-    from mxnetseg.models import create_model, model_info
-    from mxnetseg.predict.speed import describe_speed, measure_speed
-    from mxnetseg.report.tracking import write_json
-    from mxnetseg.weights.checkpoint import load_network
-
-    if options.checkpoint:
-        recipe = _recipe(options)
-        net, recipe = load_network(options.checkpoint, recipe)
-        name, backbone, channels = recipe.model.name, recipe.model.backbone, recipe.model.in_channels
-    else:
-        name, backbone, channels = options.model, options.backbone, 3
-        net = create_model(
-            name, dataset_info(options.data or "cityscapes")["nclass"] or 19, backbone=backbone
-        )
-    backbone = backbone or model_info(name)["backbone"]
-    print(
-        f"{name} {backbone}" + (f" from {options.checkpoint}" if options.checkpoint else ", random weights")
-    )
-    size = tuple(options.size or (512, 1024))
-    inference = MxnetInference(net, contexts(options.ctx)[:1], static_shape=True)
-    result = measure_speed(inference, size, options.batch or 1, in_channels=channels)
-    print("\n".join(describe_speed(result)))
-    if options.json:
-        write_json(options.json, {"model": name, "backbone": backbone, **result})
-        print(f"wrote {options.json}")
-
-
-def _recipe(options):
+def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe beside the checkpoint, or the one found by --model, --backbone and --data."""
     from mxnetseg.predict.session import recipe_of
 
@@ -292,7 +261,7 @@ def _recipe(options):
     return recipe_of(options.checkpoint, options.model, options.backbone, options.data, settings)
 
 
-def _protocol(options, recipe, dataset):
+def _protocol(options: argparse.Namespace, recipe: Recipe, dataset: Any) -> Any:
     """The recipe's protocol with what the options say otherwise."""
     from mxnetseg.predict.session import changed, multi_scale
 
@@ -319,13 +288,13 @@ def _protocol(options, recipe, dataset):
     return changed(protocol, **given)
 
 
-def _kinds(options, scored: bool):
+def _kinds(options: argparse.Namespace) -> List[str]:
     if options.save is not None:
         return [kind for kind in options.save.replace(",", " ").split() if kind]
     return [] if options.mode == "val" and not options.image else ["id", "color", "overlay"]
 
 
-def _output_folder(options, dataset):
+def _output_folder(options: argparse.Namespace, dataset: Any) -> Optional[str]:
     if options.output:
         return options.output
     if options.mode == "val" and not options.image and not options.save and not options.submission:
@@ -333,42 +302,6 @@ def _output_folder(options, dataset):
     path = options.checkpoint
     beside = path if os.path.isdir(path) else os.path.dirname(path)
     return os.path.join(beside, "pictures" if options.image else f"{options.mode}_{dataset.name}")
-
-
-def _title(result) -> str:
-    title = f"{result['model']} {result['backbone']} on {result['dataset']} {result['split']}".rstrip()
-    return title if result.get("miou") is None else f"{title}: mIoU {100 * result['miou']:.2f} %"
-
-
-def _print(result, scored: bool) -> None:
-    from mxnetseg.metrics import format_summary, format_table
-
-    print(f"{result['model']} {result['backbone']} from {result['checkpoint']}")
-    print(f"{result['dataset']} {result['split']}: {result['images']} images".replace("  ", " "))
-    if scored:
-        print()
-        print(format_table(result, result["classes"]))
-        print()
-        print(format_summary(result))
-    print(f"protocol: {result['protocol']}")
-    print(f"speed: {result['images_per_second']:.2f} images/s ({result['seconds']:.1f} s)")
-
-
-def _write_scores(options, result, folder, scored: bool):
-    from mxnetseg.report.page import SCORES, write_report
-    from mxnetseg.report.tracking import write_json
-
-    written = []
-    if options.json:
-        write_json(options.json, result)
-        written.append(options.json)
-    if folder:
-        path = os.path.join(folder, SCORES)
-        write_json(path, result)
-        written.append(path)
-        if scored:
-            written.append(write_report(folder))
-    return written
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""`python -m mxnetseg.speed`, and `eval.py --mode speed`: how fast a network predicts."""
+
+from __future__ import annotations
+
+import argparse
+from typing import List, Optional
+
+from mxnetseg.cli.common import Parser, add_context_argument, run
+from mxnetseg.environment import prepare
+from mxnetseg.errors import ConfigError
+from mxnetseg.facts import default_backbone
+
+SIZE = (512, 1024)
+
+_EXAMPLES = """
+examples:
+  python -m mxnetseg.speed --model sfnet --backbone resnet18 --size 1024 2048
+  python -m mxnetseg.speed --checkpoint weights/runs/sfnet_resnet18_camvid --ctx 0 --batch 4
+"""
+
+
+def parser() -> Parser:
+    """Arguments of `python -m mxnetseg.speed`."""
+    p = Parser(
+        "python -m mxnetseg.speed",
+        description="Time the forward pass of a network on random input, and say what the number depends on.",
+        epilog=_EXAMPLES,
+    )
+    p.add_argument("--checkpoint", metavar="FILE", help=".params file, or the folder of a run")
+    p.add_argument("--model", help="architecture with random weights, where there is no checkpoint")
+    p.add_argument("--backbone", help="its backbone")
+    p.add_argument("--data", help="data set whose number of classes it has; default: cityscapes")
+    p.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="of the input (default 512 1024)")
+    p.add_argument("--batch", type=int, metavar="N", help="images per forward pass (default 1)")
+    p.add_argument("--json", metavar="FILE", help="write the numbers to this file")
+    add_context_argument(p)
+    return p
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Entry point; exits with status 2 and one line on bad input."""
+    return run(_speed, argv)
+
+
+def _speed(argv: Optional[List[str]]) -> None:
+    options = parser().parse_args(argv)
+    if not options.checkpoint and not options.model:
+        raise ConfigError("give --checkpoint FILE, or --model for random weights")
+    measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure what `parser`'s options say, and print it. `eval.py` has options of the same names."""
+    if options.size and min(options.size) < 32:
+        raise ConfigError("--size takes height and width of at least 32 pixels")
+    if options.batch is not None and options.batch < 1:
+        raise ConfigError(f"--batch {options.batch} must be at least 1")
+    prepare(options.ctx)
+    from mxnetseg.compute.devices import contexts
+    from mxnetseg.compute.mxnet_inference import MxnetInference
+    from mxnetseg.data import dataset_info
+    from mxnetseg.models import create_model
+    from mxnetseg.predict.session import recipe_of
+    from mxnetseg.predict.speed import describe_speed, measure_speed
+    from mxnetseg.report.tracking import write_json
+    from mxnetseg.weights.checkpoint import load_network
+
+    if options.checkpoint:
+        recipe = recipe_of(options.checkpoint, options.model, options.backbone, options.data)
+        net, recipe = load_network(options.checkpoint, recipe)
+        name, channels = recipe.model.name, recipe.model.in_channels
+        backbone = recipe.model.backbone or default_backbone(name, recipe.model.form)
+        weights = f"from {options.checkpoint}"
+    else:
+        name, channels, weights = options.model, 3, "random weights"
+        backbone = options.backbone or default_backbone(name)
+        nclass = dataset_info(options.data or "cityscapes")["nclass"] or 19
+        net = create_model(name, nclass, backbone=backbone)
+    print(f"{name} {backbone}, {weights}")
+    inference = MxnetInference(net, contexts(options.ctx)[:1], static_shape=True)
+    result = measure_speed(inference, tuple(options.size or SIZE), options.batch or 1, in_channels=channels)
+    print("\n".join(describe_speed(result)))
+    if options.json:
+        write_json(options.json, {"model": name, "backbone": backbone, **result})
+        print(f"wrote {options.json}")
