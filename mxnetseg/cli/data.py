@@ -23,6 +23,8 @@ examples:
   python -m mxnetseg.data convert idd19 --root datasets/idd --to datasets/idd_train_ids
   python -m mxnetseg.data pack camvid --root ../shared/camvid --to packed/camvid --shards 4
 """
+# What messages of other rooms advise, and the flag for it.
+FLAGS = {"data.root": "--root", "root": "--to", "archives": "--from", "archive": "--from"}
 
 
 def parser() -> Parser:
@@ -109,7 +111,7 @@ def _add_workers(one: argparse.ArgumentParser) -> None:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Entry point; exits with status 2 and one line on bad input."""
-    return run(command, argv)
+    return run(command, argv, FLAGS)
 
 
 def command(argv: Optional[List[str]]) -> None:
@@ -149,7 +151,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
     root = arguments.to or os.path.join("datasets", arguments.name)
     prepare(arguments.name, root, arguments.sources, arguments.workers)
-    print(f"ready: --data {arguments.name} --root {root}")
+    print(f"ready: python train.py --model NAME --data {arguments.name} --root {root}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -238,7 +240,7 @@ def _pack(arguments: argparse.Namespace) -> None:
             workers=arguments.workers,
         )
         print(f"{dataset.split}: {made.samples} samples in {made.shards} shards, {made.bytes / 1e6:.1f} MB")
-    print(f"ready: --data recordio --root {arguments.to}")
+    print(f"ready: python train.py --model NAME --data recordio --root {arguments.to}")
 
 
 def _datasets(arguments: argparse.Namespace) -> List[Dataset]:

@@ -13,6 +13,14 @@ from mxnetseg.errors import ConfigError, DatasetError, nearest
 from mxnetseg.recipe import Recipe, parse_settings
 
 MODES = ("val", "test", "testval", "speed")
+# What messages of other rooms advise, and the flag for it.
+FLAGS = {
+    "model": "--model",
+    "data set": "--data",
+    "data.root": "--root",
+    "output folder": "--output",
+    "recipe file": "--model and --data",
+}
 
 _EXAMPLES = """
 examples:
@@ -144,7 +152,7 @@ def parser() -> Parser:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Entry point; exits with status 2 and one line on bad input."""
-    return run(_evaluate, argv)
+    return run(_evaluate, argv, FLAGS)
 
 
 def _evaluate(argv: Optional[List[str]]) -> None:
@@ -247,9 +255,9 @@ def _check_speed(options: argparse.Namespace) -> None:
         "root split image limit ms scales flip protocol resize base crop slide whole stride threshold "
         "output save submission settings"
     ).split()
-    given = [f"--{name}" for name in idle if getattr(options, name) not in (None, False, [])]
+    given = [name for name in idle if getattr(options, name) not in (None, False, [])]
     if given:
-        names = ", ".join(given).replace("--settings", "--set")
+        names = ", ".join("--" + {"settings": "set"}.get(name, name) for name in given)
         raise ConfigError(f"{names}: no effect in --mode speed: leave it out")
 
 

@@ -16,9 +16,12 @@ from typing import Any, Callable, List, Mapping, Optional
 from mxnetseg.errors import ConfigError, MxnetsegError
 
 EXIT_USER_ERROR = 2
-# Messages of other rooms speak of recipe fields; where they tell the reader to do something about one, the
+# Messages of other rooms speak of recipe fields and plain things; where they advise the reader about one, the
 # command puts its own flag behind it.
-_ADVICE = r"(\b(?:give|set|change|name|with|by|or|and|another|under|in)\s+)"
+_ADVICE = (
+    r"(\b(?:give|name|set|change|choose|take|use|let|with|by|or|and|put)\s+"
+    r"(?:(?:the|its|an?|another|more|other|one|it|import in it|folder of)\s+)*)"
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -33,6 +33,8 @@ SHORTHANDS = {
 FLAGS = {
     **{key: "--" + name.replace("_", "-") for key, name in SHORTHANDS.items()},
     "recipe file": "--recipe",
+    "output folder": "--output",
+    "cpu": "--ctx",
     "be resumed": "--resume",
     "be overwritten": "--overwrite",
 }
@@ -141,7 +143,7 @@ def _train(argv: Optional[List[str]]) -> int:
     try:
         result = train(recipe, folder, options.ctx, resume, options.wandb, options.quiet)
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        print(f"{stop}: continue with --resume {folder}", file=sys.stderr)
         return stop.status
     best = result["best"]
     score = (

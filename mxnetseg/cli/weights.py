@@ -12,6 +12,15 @@ from mxnetseg.recipe import parse_settings
 from mxnetseg.weights import reference_info, references
 from mxnetseg.weights.fetch import entry_of, fetch, read_index
 
+# What messages of other rooms advise, and the flag for it.
+FLAGS = {
+    "output folder": "--out",
+    "be replaced": "--force",
+    "data set": "--data",
+    "number of classes": "--nclass",
+    "index": "--index",
+}
+
 
 def parser() -> Parser:
     """Arguments of `python -m mxnetseg.weights`."""
@@ -70,7 +79,7 @@ def parser() -> Parser:
 
 def main(argv=None):
     """Entry point; exits with status 2 and one line on bad input."""
-    return run(_weights, argv)
+    return run(_weights, argv, FLAGS)
 
 
 def _weights(argv=None):
@@ -101,7 +110,7 @@ def _fetch(options):
         folder = Path(options.out or imagenet_folder())
         present = local_file(entry["backbone"], folder)
         if present and not options.force:
-            raise CheckpointError(f"{present} exists: give another --out, or --force to replace it")
+            raise CheckpointError(f"{present} exists: give another output folder, or let it be replaced")
         path = fetch(entry, folder / "downloads", not options.quiet, options.force)
         target = folder / (entry["backbone"] + path.suffix)
         path.replace(target)

@@ -29,9 +29,9 @@ def contexts(names: Optional[Sequence] = None) -> List[mx.Context]:
             chosen.append(_one(part, available, chosen))
     kinds = {context.device_type for context in chosen}
     if len(kinds) > 1:
-        raise DeviceError(f"--ctx {_shown(names)}: GPUs and the CPU cannot train or predict together")
+        raise DeviceError(f"devices {_shown(names)}: GPUs and the CPU cannot train or predict together")
     if len({(c.device_type, c.device_id) for c in chosen}) < len(chosen):
-        raise DeviceError(f"--ctx {_shown(names)}: a device is named twice")
+        raise DeviceError(f"devices {_shown(names)}: a device is named twice")
     return chosen
 
 
@@ -46,7 +46,7 @@ def gpu_count() -> int:
 def _one(name: str, available: int, chosen: Sequence[mx.Context]) -> mx.Context:
     match = _NAME.fullmatch(name.lower())
     if not match or not (match[1] or match[2]):
-        raise DeviceError(f"--ctx {name}: not a device; give GPU numbers such as 0 1 2 3, or cpu")
+        raise DeviceError(f"{name!r} is not a device: give GPU numbers such as 0 1 2 3, or cpu")
     if match[1] == "cpu":
         taken = sum(c.device_type == "cpu" for c in chosen)
         return mx.cpu(int(match[2]) if match[2] else taken)
@@ -55,8 +55,8 @@ def _one(name: str, available: int, chosen: Sequence[mx.Context]) -> mx.Context:
         return mx.gpu(index)
     if available:
         have = "GPU 0" if available == 1 else f"GPUs 0 to {available - 1}"
-        raise DeviceError(f"--ctx {name}: there is no GPU {index}; this machine has {have}")
-    raise DeviceError(f"--ctx {name}: {_why_no_gpu()}; use --ctx cpu, or see python -m mxnetseg.doctor")
+        raise DeviceError(f"device {name}: there is no GPU {index}; this machine has {have}")
+    raise DeviceError(f"device {name}: {_why_no_gpu()}; use cpu, or see python -m mxnetseg.doctor")
 
 
 def _why_no_gpu() -> str:

@@ -252,7 +252,7 @@ def _start_wandb(project, run_dir, recipe, name, fresh):
         import wandb
     except ImportError:
         raise ConfigError(
-            "--wandb needs the package wandb: pip install wandb, or leave --wandb out"
+            "Weights & Biases needs the package wandb: pip install wandb, or train without it"
         ) from None
     id_path = os.path.join(run_dir, WANDB_ID)
     run_id = None
@@ -274,7 +274,7 @@ def _start_wandb(project, run_dir, recipe, name, fresh):
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise ConfigError(
-            f"wandb did not start: {reason}: run `wandb login`, or set WANDB_MODE=offline, or omit --wandb"
+            f"wandb did not start: {reason}: run `wandb login`, or set WANDB_MODE=offline"
         ) from error
     write_json(id_path, {"id": run.id, "project": project})
     run.define_metric("iteration")
@@ -317,5 +317,5 @@ def _remove(*paths: str) -> None:
 def _not_writable(path: str, error: OSError) -> MxnetsegError:
     return MxnetsegError(
         f"{path}: cannot be written ({error.strerror or error}): "
-        f"free some space, or give another folder with --output"
+        f"free some space, or give another output folder"
     )

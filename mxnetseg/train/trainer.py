@@ -103,8 +103,7 @@ class Trainer:
             raise Interrupted(
                 stop.signum,
                 f"interrupted by {signal.Signals(stop.signum).name}; saved at iteration "
-                f"{self._saved.get('iteration', 0)} of {self.setup.iterations}: "
-                f"continue with --resume {self.run_dir}",
+                f"{self._saved.get('iteration', 0)} of {self.setup.iterations}",
             ) from None
         finally:
             self.tracker.finish({"best_miou": self.progress.best_miou})

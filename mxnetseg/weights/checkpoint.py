@@ -171,7 +171,7 @@ def _misfit(source, net, arrays, parameters, loaded, skipped) -> str:
             ((have, want),) = counts
             return (
                 f"{source}: is for {have} classes, the network has {want} "
-                f"(to fine-tune on other classes use --init-from)"
+                f"(to fine-tune on other classes, name it with init_from)"
             )
     parts = []
     if missing:

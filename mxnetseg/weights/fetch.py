@@ -30,7 +30,7 @@ def read_index(path=None):
     """
     path = Path(path or weights_index())
     if not path.is_file():
-        raise CheckpointError(f"no index of published weights at {path}; give one with --index")
+        raise CheckpointError(f"no index of published weights at {path}; give another index")
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(entries, list):
@@ -100,7 +100,7 @@ def fetch(entry, folder, progress=True, force=False):
         if not complaint:
             return target
         if not force:
-            raise CheckpointError(f"{target} is there and another file ({complaint}): --force replaces it")
+            raise CheckpointError(f"{target} is there and another file ({complaint}): let it be replaced")
     failures = []
     for url in urls:
         try:

@@ -43,7 +43,7 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
     nclass = nclass or class_count(entry, keywords, tensors, file)
     data = data or USUAL_DATA.get(nclass)
     if data is None:
-        raise ConfigError(f"{file} has {nclass} classes, which no usual data set has: name it with --data")
+        raise ConfigError(f"{file} has {nclass} classes, which no usual data set has: name the data set")
     dataset_info(data)
     net = create_model(entry.model, nclass, **keywords)
     fill(net, entry, tensors, reference)
@@ -74,7 +74,7 @@ def class_count(entry, keywords, tensors, file):
             if len(shape) == len(found) and shape[0] == PROBE and shape[1:] == found[1:]:
                 counts.add(found[0])
     if len(counts) != 1:
-        raise CheckpointError(f"cannot read the number of classes off {file}: give it with --nclass")
+        raise CheckpointError(f"cannot read the number of classes off {file}: give the number of classes")
     return int(counts.pop())
 
 
@@ -86,18 +86,22 @@ def check_target(out, force: bool) -> None:
     """
     out = Path(out)
     if out.is_file():
-        raise CheckpointError(f"{out} is a file: give a folder with --out")
+        raise CheckpointError(f"{out} is a file: give an output folder")
     inside = {path.name for path in out.iterdir()} if out.exists() else set()
     if not inside:
         return
     if not force:
-        raise CheckpointError(f"{out} exists: give another --out, or --force to replace the import in it")
+        raise CheckpointError(
+            f"{out} exists: give another output folder, or let the import in it be replaced"
+        )
     trained = inside & {LAST, STATE, METRICS}
     if trained:
-        raise CheckpointError(f"{out} is a training run's, it holds {min(trained)}: give another --out")
+        raise CheckpointError(
+            f"{out} is a training run's, it holds {min(trained)}: give another output folder"
+        )
     others = inside - {BEST, RECIPE, BEST + TEMPORARY, RECIPE + TEMPORARY}
     if others and not {BEST, RECIPE} <= inside:
-        raise CheckpointError(f"{out} is no import's, it holds {min(others)}: give another --out")
+        raise CheckpointError(f"{out} is no import's, it holds {min(others)}: give another output folder")
 
 
 def _write(net, recipe, out):

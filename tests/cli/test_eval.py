@@ -263,7 +263,7 @@ MISTAKES = {
     ),
     "bare file without a model": (
         "--checkpoint {bare}",
-        r"no recipe\.yaml.*give its model and data set",
+        r"no recipe\.yaml.*give its model \(--model\) and data set \(--data\)",
     ),
     "wrong class count": (
         "--checkpoint {bare} --model fcn --backbone resnet18 --data camvid --root {camvid}",
@@ -303,7 +303,7 @@ MISTAKES = {
     ),
     "GPU asked for": (
         "--checkpoint {run} --ctx 0",
-        r"--ctx 0.*GPU",
+        r"device 0: .*GPU",
     ),
     "unlabelled split scored": (
         "--checkpoint {run} --split test",

@@ -408,7 +408,7 @@ MISTAKES = {
         ["--recipe", "{recipe}", "--data", "camvid", "--root", "{tmp}/none", "--set", "data.options={{}}"],
         r"none: the root of data set 'camvid' does not exist",
     ),
-    "no gpu": (["--recipe", "{recipe}", "--ctx", "5"], r"--ctx 5: .*GPU"),
+    "no gpu": (["--recipe", "{recipe}", "--ctx", "5"], r"device 5: .*GPU"),
     "uneven batch": (
         ["--recipe", "{recipe}", "--set", "optimizer.accumulate=2", "data.batch_size=3"],
         r"batch_size 3 cannot be divided over 1 device x 2 accumulated parts; nearest: 2 or 4",

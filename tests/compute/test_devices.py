@@ -31,8 +31,8 @@ def test_cpu_named_twice_is_two_contexts():
     [
         (["0"], 0, "no GPU can be used|has no GPU that MXNet can use"),
         (["2"], 2, "there is no GPU 2; this machine has GPUs 0 to 1"),
-        (["gpu"], 0, "use --ctx cpu"),
-        (["tpu"], 0, "not a device; give GPU numbers"),
+        (["gpu"], 0, "use cpu"),
+        (["tpu"], 0, "'tpu' is not a device: give GPU numbers"),
         (["-1"], 0, "not a device"),
         (["0", "cpu"], 1, "cannot train or predict together"),
         (["0", "0"], 1, "named twice"),

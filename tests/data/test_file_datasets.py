@@ -141,7 +141,7 @@ def test_missing_root_is_named_with_what_to_do(tmp_path):
     line = refused("camvid", str(tmp_path / "nowhere"))
     assert "nowhere" in line
     assert "does not exist" in line
-    assert "--root" in line
+    assert "give data.root" in line
 
 
 def test_root_default_is_taken_from_the_environment(tmp_path, monkeypatch):

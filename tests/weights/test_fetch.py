@@ -141,7 +141,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 def test_another_file_of_that_name_is_kept_without_force(server, tmp_path):
     (tmp_path / "net.pth").write_bytes(b"mine")
-    with pytest.raises(CheckpointError, match=r"net\.pth is there and another file .*--force"):
+    with pytest.raises(CheckpointError, match=r"net\.pth is there and another file .*let it be replaced"):
         fetch(entry(server), tmp_path, progress=False)
     assert (tmp_path / "net.pth").read_bytes() == b"mine"
     assert fetch(entry(server), tmp_path, progress=False, force=True).read_bytes() == BODY

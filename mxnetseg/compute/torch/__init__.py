@@ -16,5 +16,5 @@ def require_torch() -> None:
     """Raises EngineError in one line where PyTorch is not installed."""
     if not installed():
         raise EngineError(
-            "PyTorch is not installed: `pip install -r requirements-torch.txt`, or use --engine mxnet"
+            "PyTorch is not installed: `pip install -r requirements-torch.txt`, or use engine mxnet"
         )

@@ -164,7 +164,7 @@ class FileDataset(Dataset):
             what = "is not a folder" if os.path.exists(root) else "does not exist"
             raise DatasetError(
                 f"{root}: the root of data set {self.name!r} {what}; expected {self.layout}: "
-                f"give it with --root (or data.root), or put it under the folder that MXNETSEG_DATA names"
+                f"give data.root, or put it under the folder that MXNETSEG_DATA names"
             )
         return root
 

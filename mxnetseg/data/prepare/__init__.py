@@ -243,7 +243,7 @@ def prepare(
     if not found and not os.path.isdir(root):
         raise DatasetError(
             f"{root}: does not exist and no archives were given; download {preparation.archives} and "
-            f"name them with --from"
+            f"name the archives"
         )
     workspace = Workspace(root, found, workers, say)
     try:
@@ -304,12 +304,12 @@ def _collect(name: str, preparation: Preparation, sources: Sequence[str]) -> Lis
 
 
 def _prepare_uds(root: str, sources: Sequence[str], workers: int, say: Callable[[str], None]) -> None:
-    """Each part in its folder, from the folder of the same name under `--from`."""
+    """Each part in its folder, from the folder of the same name in the one given."""
     from mxnetseg.data.datasets.uds import PARTS
 
     if sources and (len(sources) > 1 or not os.path.isdir(sources[0])):
         raise DatasetError(
-            f"--from {' '.join(sources)}: for 'uds' give one folder with the folders "
+            f"{' '.join(sources)}: for 'uds' give one folder with the folders "
             f"{', '.join(PARTS)}, each with the archives of that data set"
         )
     for folder, kind in PARTS.items():

@@ -121,7 +121,7 @@ def inside(root: str, target: str, archive: str) -> str:
     if os.path.commonpath([top, os.path.realpath(path)]) != top:
         raise DatasetError(
             f"{path}: leads out of {root} through a link; {archive} is not unpacked through links: "
-            f"remove the link or choose another --to"
+            f"remove the link or choose another root"
         )
     return path
 
@@ -152,7 +152,7 @@ def _plan(
     if needed > free:
         raise DatasetError(
             f"{workspace.root}: {archive} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB "
-            f"free; make room or choose another --to"
+            f"free; make room or choose another root"
         )
     return list(members.values()), left_out
 

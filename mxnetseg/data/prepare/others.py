@@ -144,7 +144,7 @@ def _horse_mask(workspace: Workspace, target: str, source: str) -> None:
 def _files(workspace: Workspace, folder: str, end: str) -> List[str]:
     path = workspace.path(folder)
     if not os.path.isdir(path):
-        raise DatasetError(f"{path}: folder is missing; give the archive that holds it with --from")
+        raise DatasetError(f"{path}: folder is missing; give the archive that holds it")
     names = sorted(n for n in os.listdir(path) if n.endswith(end) and not n.startswith("."))
     if not names:
         raise DatasetError(f"{path}: holds no {end} files; unpack the archive again")

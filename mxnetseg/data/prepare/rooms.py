@@ -134,7 +134,7 @@ def convert_sunrgbd(workspace: Workspace) -> None:
     for part, offset in (("train", _SUN_TEST), ("test", 0)):
         folder = workspace.path("images", part)
         if not os.path.isdir(folder):
-            raise DatasetError(f"{folder}: folder is missing; give SUNRGBD-{part}_images.tgz with --from")
+            raise DatasetError(f"{folder}: folder is missing; give the archive SUNRGBD-{part}_images.tgz")
         lines = []
         for name in sorted(n for n in os.listdir(folder) if n.endswith(".jpg")):
             number = int("".join(c for c in name if c.isdigit()))

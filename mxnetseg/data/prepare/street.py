@@ -28,7 +28,7 @@ def convert_idd(workspace: Workspace) -> None:
                 target = os.path.join(where, frame + "_gtFine_labelids.png")
                 tasks.append((target, (os.path.join(where, name),)))
     if not tasks:
-        raise DatasetError(f"{top}: holds no *{_POLYGONS}; give the archive of IDD's annotations with --from")
+        raise DatasetError(f"{top}: holds no *{_POLYGONS}; give the archive of IDD's annotations")
     workspace.convert("IDD polygons to ids", _idd_label, tasks)
 
 

@@ -187,7 +187,7 @@ def _by_image(annotations: list) -> Dict[Any, list]:
 
 def _ids(folder: str, end: str) -> List[str]:
     if not os.path.isdir(folder):
-        raise DatasetError(f"{folder}: folder is missing; give the archive that holds it with --from")
+        raise DatasetError(f"{folder}: folder is missing; give the archive that holds it")
     names = sorted(n[: -len(end)] for n in os.listdir(folder) if n.endswith(end))
     if not names:
         raise DatasetError(f"{folder}: holds no {end} files; unpack the archive again")
@@ -200,5 +200,5 @@ def _read_ids(path: str) -> List[str]:
             return [line.split()[0] for line in handle if line.strip()]
     except OSError as error:
         raise DatasetError(
-            f"{path}: list is missing ({error.strerror}); give the archive that holds it with --from"
+            f"{path}: list is missing ({error.strerror}); give the archive that holds it"
         ) from error

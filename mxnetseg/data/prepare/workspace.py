@@ -68,8 +68,7 @@ class Workspace:
         found = self.source(*names)
         if found is None:
             raise DatasetError(
-                f"{self.root}: {' or '.join(names)} is needed {why}; put it beside the other archives "
-                f"that --from names"
+                f"{self.root}: {' or '.join(names)} is needed {why}; put it beside the other archives"
             )
         return found
 
