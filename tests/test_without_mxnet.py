@@ -13,7 +13,10 @@ COMMANDS = [
     ["train.py", "--help"],
     ["train.py", "--fields"],
     ["eval.py", "--help"],
-    *(["-m", f"mxnetseg.{name}", "--help"] for name in "data doctor models runs speed weights".split()),
+    *(
+        ["-m", f"mxnetseg.{name}", "--help"]
+        for name in "data doctor export models runs speed weights".split()
+    ),
     ["-m", "mxnetseg.models"],
     ["-m", "mxnetseg.models", "sfnet"],
     ["-m", "mxnetseg.data", "list"],

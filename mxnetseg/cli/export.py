@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import List, Optional
 
-from mxnetseg import environment
-from mxnetseg.cli.common import run
+from mxnetseg.cli.common import Parser, run
+from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 
 _EXAMPLES = """
@@ -22,19 +22,17 @@ Classes, palette, mean, std, protocol and recipe lie in the file's metadata; eva
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise ConfigError(f"{message} (--help lists the options)")
+# What messages of other rooms advise, and the flag for it.
+FLAGS = {"half precision": "--half", "model": "--model", "data set": "--data"}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Arguments of `python -m mxnetseg.export`."""
-    p = _Parser(
-        prog="python -m mxnetseg.export",
+    p = Parser(
+        "python -m mxnetseg.export",
         description="Write the network of a checkpoint as an ONNX file, checked against MXNet on random "
         "pictures before it is put in place.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("output", metavar="OUT.onnx", help="the file to write")
     p.add_argument(
@@ -58,12 +56,12 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Entry point; exits with status 2 and one line on bad input."""
-    return run(_export, argv)
+    return run(_export, argv, FLAGS)
 
 
-def _export(argv=None):
+def _export(argv: Optional[List[str]]) -> int:
     options = parser().parse_args(argv)
     output = Path(options.output)
     if output.suffix != ".onnx":
@@ -74,7 +72,7 @@ def _export(argv=None):
         raise ConfigError("--size takes height and width of at least 1 pixel")
     if options.batch is not None and options.batch < 1:
         raise ConfigError(f"--batch {options.batch} must be at least 1")
-    environment.prepare(["cpu"])
+    prepare(["cpu"])
 
     from mxnetseg.export.checkpoint import export_checkpoint
     from mxnetseg.predict.session import recipe_of

@@ -19,7 +19,7 @@ EXIT_USER_ERROR = 2
 # Messages of other rooms speak of recipe fields and plain things; where they advise the reader about one, the
 # command puts its own flag behind it.
 _ADVICE = (
-    r"(\b(?:give|name|set|change|choose|take|use|let|with|by|or|and|put)\s+"
+    r"(\b(?:give|name|set|change|choose|take|use|store|let|with|by|or|and|put)\s+"
     r"(?:(?:the|its|an?|another|more|other|one|it|import in it|folder of)\s+)*)"
 )
 

@@ -83,7 +83,7 @@ def to_onnx(
     content = model.SerializeToString() if model.ByteSize() <= LARGEST else None
     if content is None:
         raise ExportError(
-            f"{path}: the network takes more than the 2 GB that an ONNX file can hold; try --half"
+            f"{path}: the network takes more than the 2 GB that an ONNX file can hold: store half precision"
         )
     found = compare(net, content, form, statistics)
     with atomic_file(Path(path)) as out:

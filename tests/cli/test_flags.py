@@ -13,7 +13,7 @@ from mxnetseg.cli.parsing import Parser, run, with_flags
 from mxnetseg.errors import ConfigError
 from mxnetseg.places import PACKAGE
 
-FLAG = re.compile(r"(?<![\w({;-])--[a-z][a-z-]*")
+FLAG = re.compile(r"(?<![\w({;-])--[a-z][a-z0-9-]*")
 COMMAND = re.compile(r"python -m mxnetseg\.(\w+)|\b(train|eval)\.py\b")
 COMMANDS = sorted(
     path.stem for path in (PACKAGE / "cli").glob("*.py") if path.stem not in ("__init__", "common", "parsing")

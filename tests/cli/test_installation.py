@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-PROGRAMS = ("train", "eval", "speed", "runs", "data", "models", "weights", "doctor")
+PROGRAMS = ("train", "eval", "speed", "export", "runs", "data", "models", "weights", "doctor")
 
 
 def pip(*arguments, cwd=None):
