@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from mxnetseg.compute.inference import open_network
-from mxnetseg.data import create_dataset
+from mxnetseg.data import create_dataset, dataset_info
 from mxnetseg.data.datasets.base import Dataset
 from mxnetseg.data.datasets.loose import LoosePictures
 from mxnetseg.errors import CheckpointError
@@ -97,13 +97,22 @@ def dataset_of(
     root: Optional[str] = None,
     split: Optional[str] = None,
 ) -> Dataset:
-    """A split of the recipe's data set, or of the data set `name`; default the one validated on."""
+    """A split of the recipe's data set, or of the data set `name`; default the one validated on.
+
+    Of another data set that is `val`, or `test` where it has no `val` and labels its test pictures.
+    """
     group = recipe.data
     same = name in (None, group.name)
-    split = split or (group.val_split if same else None) or "val"
+    split = split or (group.val_split if same else None) or _scored_split(name or group.name)
     return create_dataset(
         name or group.name, root or (group.root if same else None), split, **(group.options if same else {})
     )
+
+
+def _scored_split(name: str) -> str:
+    facts = dataset_info(name)
+    labelled = [split for split in facts["splits"] if split not in facts["unlabelled_splits"]]
+    return "test" if "val" not in labelled and "test" in labelled else "val"
 
 
 def pictures_of(recipe: Recipe, paths: Sequence[str] = (), name: Optional[str] = None) -> LoosePictures:

@@ -11,6 +11,7 @@ from typing import List, NamedTuple, Sequence, Tuple
 import cv2
 import numpy as np
 
+from mxnetseg.data.transforms import normalize
 from mxnetseg.predict.bands import resize_map
 from mxnetseg.recipe.protocol import Protocol
 
@@ -60,31 +61,20 @@ class Normalizer:
     """(value / 255 - mean) / std per channel; `mean` and `std` in units of the full range 0 .. 1."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]):
-        # Normalization of an 8-bit channel is a table look-up, which OpenCV does faster than the arithmetic.
-        levels = np.arange(256, dtype=np.float32) / 255
-        self._tables = [((levels - m) / s).astype(np.float32)[None] for m, s in zip(mean, std)]
-        self._mean, self._std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+        self._mean, self._std = tuple(mean), tuple(std)
 
     def __call__(self, view: np.ndarray) -> np.ndarray:
         """float32 (C, h, w) of uint8 (h, w, C)."""
-        if view.ndim == 2:
-            view = view[..., None]
-        if view.dtype != np.uint8 or view.shape[2] != len(self._tables):
-            raise ValueError(
-                f"expected a uint8 picture of {len(self._tables)} channels, got {view.dtype}"
-                f" with {view.shape[2]}"
-            )
-        planes = np.empty((len(self._tables), *view.shape[:2]), np.float32)
-        for channel, table in enumerate(self._tables):
-            cv2.LUT(np.ascontiguousarray(view[..., channel]), table, planes[channel])
-        return planes
+        if view.dtype != np.uint8 or view.shape[2:] != (len(self._mean),):
+            raise ValueError(f"expected uint8 (H, W, {len(self._mean)}), got {view.dtype} {view.shape}")
+        return normalize(view, self._mean, self._std)
 
     def colour(self, fill) -> np.ndarray:
         """A colour 0 .. 255 (one number for all channels will do), normalized; None: the mean, which is 0."""
         if fill is None:
             return np.zeros(len(self._mean), np.float32)
         colour = np.resize(np.asarray(fill, np.float64), len(self._mean))
-        return ((colour / 255 - self._mean) / self._std).astype(np.float32)
+        return ((colour / 255 - np.array(self._mean)) / np.array(self._std)).astype(np.float32)
 
 
 class Picture:

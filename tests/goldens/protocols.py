@@ -119,19 +119,24 @@ def statistics_of(case: Dict[str, Any]) -> Tuple[List[float], List[float]]:
 
 def network_of(case: Dict[str, Any], golden_dir) -> Any:
     """The case's network, filled."""
-    drawn = recipe(Path(golden_dir))
     meta = json.loads((Path(golden_dir) / f"{case['network']}.json").read_text())
-    tensors = drawn.tensors(meta, case["tensors"]["scale"])
+    options = {}
+    if re.search(r"align_corners true everywhere", " ".join(case["protocol"]), re.I):
+        options["align_corners"] = True
+    return load(case["network"], tensors_of(case, golden_dir), meta["nclass"], **options)
+
+
+def tensors_of(case: Dict[str, Any], golden_dir) -> Dict[str, np.ndarray]:
+    """The network's tensors by their published names."""
+    meta = json.loads((Path(golden_dir) / f"{case['network']}.json").read_text())
+    tensors = recipe(Path(golden_dir)).tensors(meta, case["tensors"]["scale"])
     for name, change in case["tensors"].get("overrides", {}).items():
         old = np.asarray(tensors[name])
         if "times" in change:
             tensors[name] = (old * np.float32(change["times"])).astype(np.float32)
         else:
             tensors[name] = np.asarray(change["values"], np.float32).reshape(old.shape)
-    options = {}
-    if re.search(r"align_corners true everywhere", " ".join(case["protocol"]), re.I):
-        options["align_corners"] = True
-    return load(case["network"], tensors, meta["nclass"], **options)
+    return tensors
 
 
 def picture_file(folder: Path, facts: Dict[str, Any]) -> Path:

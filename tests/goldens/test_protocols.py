@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from mxnetseg.data.reading import read_image
+from mxnetseg.predict.session import changed, open_session, pictures_of, recipe_of
+from mxnetseg.weights.importer import import_checkpoint
 from tests.conftest import shared_folder
 from tests.goldens import check_protocols
-from tests.goldens.protocols import agreements, case_files, compare, protocol_of
+from tests.goldens.protocols import (
+    agreements,
+    case_files,
+    compare,
+    picture_file,
+    protocol_of,
+    tensors_of,
+)
 
 FOLDER = shared_folder() / "golden" / "protocols"
 CASES = case_files(FOLDER) if FOLDER.is_dir() else []
@@ -41,8 +52,6 @@ def test_the_settings_of_a_case_are_those_that_its_words_say(golden_dir):
 
 
 def test_a_prediction_that_differs_is_noticed(golden_dir):
-    import numpy as np
-
     path = FOLDER / "sfnet_whole.json"
     case, saved = json.loads(path.read_text()), np.load(path.with_suffix(".npz"))
     labels = saved["0016E5_07959_labels"]
@@ -59,3 +68,18 @@ def test_the_command_counts_what_agrees_and_says_what_is_wrong(tmp_path, capsys)
     assert check_protocols.main([str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("odd: ") and lines[-1] == "0/1 protocol goldens agree"
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("case_id", ["sfnet_whole", "cgnet_whole", "swiftnet_whole"])
+def test_an_imported_checkpoint_alone_predicts_what_its_authors_code_predicts(case_id, golden_dir, tmp_path):
+    path = FOLDER / f"{case_id}.json"
+    case, saved = json.loads(path.read_text()), np.load(path.with_suffix(".npz"))
+    np.savez(tmp_path / "published.npz", **tensors_of(case, golden_dir))
+    import_checkpoint(case["network"], tmp_path / "published.npz", tmp_path / "run", data="cityscapes")
+    recipe = recipe_of(tmp_path / "run")
+    # The pictures are CamVid's: at their own size, as the golden takes them.
+    protocol = changed(recipe.evaluation, resize=None)
+    session = open_session(tmp_path / "run", pictures_of(recipe), recipe, protocol, ["cpu"])
+    image = read_image(str(picture_file(FOLDER, case["pictures"]["0016E5_07959"])))
+    assert (session.predictor.predict(image) == saved["0016E5_07959_labels"]).mean() > 0.999

@@ -10,7 +10,7 @@ import pytest
 
 from mxnetseg.compute import inference
 from mxnetseg.errors import CheckpointError
-from mxnetseg.predict.session import changed, multi_scale, open_session, pictures_of, recipe_of
+from mxnetseg.predict.session import changed, dataset_of, multi_scale, open_session, pictures_of, recipe_of
 from mxnetseg.recipe import make_recipe
 from mxnetseg.recipe.protocol import Protocol
 from tests.compute.test_inference import OnePixel
@@ -88,3 +88,18 @@ def test_the_recipe_beside_a_checkpoint_must_agree_with_what_is_asked_for(tmp_pa
     assert recipe_of(tmp_path, "fcn", "resnet18", "camvid").model.name == "fcn"
     with pytest.raises(CheckpointError, match=r"checkpoint not found; in that folder: best\.params"):
         recipe_of(tmp_path / "last.params")
+
+
+def test_another_data_set_is_scored_on_val_or_on_the_test_pictures_that_it_labels(monkeypatch):
+    made = []
+    monkeypatch.setattr("mxnetseg.predict.session.create_dataset", lambda *a, **k: made.append((a, k)))
+    dataset_of(recipe(), "sunrgbd", "there")
+    dataset_of(recipe(), "cityscapes")
+    dataset_of(recipe(data={"name": "camvid", "val_split": "test", "root": "here"}))
+    dataset_of(recipe(), "cityscapes", split="train")
+    assert [arguments for arguments, _ in made] == [
+        ("sunrgbd", "there", "test"),
+        ("cityscapes", None, "val"),
+        ("camvid", "here", "test"),
+        ("cityscapes", None, "train"),
+    ]

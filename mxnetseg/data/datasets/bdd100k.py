@@ -6,8 +6,6 @@ Classes are those of Cityscapes and the files hold train ids.
 
 from __future__ import annotations
 
-import os
-
 from mxnetseg.data.datasets.base import DATASETS, Submission
 from mxnetseg.data.datasets.cityscapes import CLASSES, PALETTE
 from mxnetseg.data.datasets.layouts import FolderPairsDataset
@@ -35,8 +33,8 @@ class BDD100K(FolderPairsDataset):
     root_marker = "labels"
     folders = {
         part: (
-            ("images/10k/" + part, "labels/sem_seg/masks/" + part),
-            ("images/" + part, "labels/" + part),
+            ("images/10k/" + part, "labels/sem_seg/masks/" + part, ".png"),
+            ("images/" + part, "labels/" + part, "_train_id.png"),
         )
         for part in splits
     }
@@ -44,8 +42,3 @@ class BDD100K(FolderPairsDataset):
         "images/{train,val,test}/*.jpg and labels/{train,val}/*_train_id.png, "
         "or images/10k/{train,val,test}/ and labels/sem_seg/masks/{train,val}/*.png"
     )
-
-    def list_items(self, split):
-        new = os.path.isdir(os.path.join(self.root, "images", "10k", split))
-        self.label_end = ".png" if new else "_train_id.png"
-        return super().list_items(split)

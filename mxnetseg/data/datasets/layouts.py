@@ -86,23 +86,24 @@ class PairListedDataset(UnpackedDataset):
 class FolderPairsDataset(UnpackedDataset):
     """A folder of images and a folder of labels per split; the label's name follows from the image's.
 
-    `folders`: split -> candidates of (image folder, label folder or None); the first whose image folder
-    exists is taken. `image_end` and `label_end` are the ends of the file names that replace each other.
+    `folders`: split -> candidates of (image folder, label folder or None) and, where it differs, label end;
+    the first of which both exist is taken, else the last whose image folder does. One of `image_ends` and the
+    label end are the ends of the file names that replace each other.
     """
 
-    folders: Dict[str, Tuple[Tuple[str, Optional[str]], ...]] = {}
+    folders: Dict[str, Tuple[Tuple[Optional[str], ...], ...]] = {}
     image_ends: Tuple[str, ...] = (".jpg",)
     label_end: str = ".png"
 
     def list_items(self, split: str) -> List[Item]:
-        images, labels = self._folders(split)
+        images, labels, label_end = self._folders(split)
         items = []
         for path in self.find_files(images, self.image_ends):
             label = None
             if labels is not None and split not in self.unlabelled_splits:
                 below = os.path.relpath(path, os.path.join(self.root, images))
                 end = next(e for e in self.image_ends if below.lower().endswith(e.lower()))
-                label = os.path.join(self.root, labels, below[: -len(end)] + self.label_end)
+                label = os.path.join(self.root, labels, below[: -len(end)] + label_end)
             items.append(Item(path, label, self.item_name(path)))
         return items
 
@@ -110,12 +111,14 @@ class FolderPairsDataset(UnpackedDataset):
         """Name of a sample; unique within a split."""
         return stem(path)
 
-    def _folders(self, split: str) -> Tuple[str, Optional[str]]:
-        for images, labels in self.folders[split]:
-            if os.path.isdir(os.path.join(self.root, images)):
-                return images, labels
-        first = self.folders[split][0][0]
-        raise self.missing(os.path.join(self.root, first), "a folder of images there")
+    def _folders(self, split: str) -> Tuple[str, Optional[str], str]:
+        """Image folder, label folder and label end of a split."""
+        there = [c for c in self.folders[split] if os.path.isdir(os.path.join(self.root, c[0]))]
+        if not there:
+            raise self.missing(os.path.join(self.root, self.folders[split][0][0]), "a folder of images there")
+        whole = [c for c in there if c[1] is None or os.path.isdir(os.path.join(self.root, c[1]))]
+        images, labels, *end = (whole or there[-1:])[0]
+        return images, labels, end[0] if end else self.label_end
 
 
 def shifted_table(nclass: int, ignore_index: int = 255) -> Dict[int, int]:

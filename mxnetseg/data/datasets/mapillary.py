@@ -7,11 +7,8 @@ Cityscapes, as SFSegNets does.
 
 from __future__ import annotations
 
-import os
-from typing import List
-
 from mxnetseg.data.datasets import cityscapes
-from mxnetseg.data.datasets.base import DATASETS, Item, Submission, palette_array
+from mxnetseg.data.datasets.base import DATASETS, Submission, palette_array
 from mxnetseg.data.datasets.layouts import FolderPairsDataset
 
 # (class, colour, train id among Cityscapes' 19 or None); the position is the id in the files.
@@ -100,21 +97,15 @@ class _Vistas(FolderPairsDataset):
     root_marker = "training"
     image_ends = (".jpg",)
     layout = "{training,validation}/images/*.jpg, {training,validation}/labels/*.png (or v1.2/labels)"
-
-    def list_items(self, split: str) -> List[Item]:
-        # The archive of v2.0 carries the v1.2 labels in a folder of their own.
-        folder = {"train": "training", "val": "validation", "test": "testing"}[split]
-        labels = f"{folder}/v1.2/labels"
-        if not self._exists(labels):
-            labels = f"{folder}/labels"
-        short = split if self._exists(f"{split}/images") and not self._exists(folder) else None
-        if short:
-            folder, labels = short, f"{short}/labels"
-        self.folders = {split: ((f"{folder}/images", labels),)}
-        return super().list_items(split)
-
-    def _exists(self, folder: str) -> bool:
-        return os.path.isdir(os.path.join(self.root, folder))
+    # The archive of v2.0 carries the v1.2 labels in a folder of their own.
+    folders = {
+        split: (
+            (f"{folder}/images", f"{folder}/v1.2/labels"),
+            (f"{folder}/images", f"{folder}/labels"),
+            (f"{split}/images", f"{split}/labels"),
+        )
+        for split, folder in (("train", "training"), ("val", "validation"), ("test", "testing"))
+    }
 
 
 @DATASETS.register("mapillary")
