@@ -26,6 +26,7 @@ ALLOWED = {
     "complexity.py",
     "symbols.py",
     "doctor.py",
+    "export",
 }
 
 
