@@ -56,6 +56,14 @@ class Backbone(HybridBlock):
         """{name in files of ImageNet weights, after the rules: parameter}."""
         return named_parameters(self)
 
+    def parameter_depths(self) -> Dict[str, int]:
+        """{Gluon's name of a parameter: the number of the shallowest map that depends on it, from 1}."""
+        depths: Dict[str, int] = {}
+        for number, level in enumerate(self(mx.sym.var("data")), 1):
+            for name in level.list_inputs():
+                depths.setdefault(name, number)
+        return {name: depths[name] for name in self.collect_params() if name in depths}
+
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """Tensors of a file of ImageNet weights, {name: array}, brought to the parts that parameters hold."""
         return tensors

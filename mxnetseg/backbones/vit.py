@@ -121,6 +121,15 @@ class ViT(Backbone):
             self.blocks.add(Block(width, heads, skip=skip * index / (depth - 1)))
         self.norm = nn.LayerNorm(epsilon=1e-6, in_channels=width) if final_norm else None
 
+    def parameter_depths(self) -> Dict[str, int]:
+        """{Gluon's name of a parameter: number of its block, from 1}; 0 for patches, positions and tokens."""
+        depths = dict.fromkeys(self.collect_params(), 0)
+        for number, block in enumerate(self.blocks, 1):
+            depths.update(dict.fromkeys(block.collect_params(), number))
+        if self.norm is not None:
+            depths.update(dict.fromkeys(self.norm.collect_params(), self.depth))
+        return depths
+
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """The position embedding of a file, `(1, tokens, C)`, as a map on this network's grid."""
         tensors = dict(tensors)

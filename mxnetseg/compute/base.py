@@ -6,7 +6,7 @@ parameters and running statistics by structural name, as `net.save_parameters` w
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence
+from typing import Any, ContextManager, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence
 
 import numpy as np
 
@@ -46,12 +46,17 @@ class Engine(Protocol):
         """Give every device the mean over the devices of each running statistic."""
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
-        """The network as it is saved for evaluation: one array for each name, statistics averaged."""
+        """The network as it is saved for evaluation: one array for each name, statistics averaged over the
+        devices, parameters over the steps where `optimizer.ema` asks for it."""
+
+    def averaged_weights(self) -> ContextManager[None]:
+        """Inside, `inference` sees the parameters that `network_arrays` gives. No steps inside."""
 
     def state_arrays(self) -> Dict[str, np.ndarray]:
         """Everything that `step` depends on besides its arguments: `net:<device>:<name>` for parameters (of
         device 0 alone where all are equal) and running statistics (of each device), `opt:<name>:<k>` for the
-        optimizer's k-th moment, and what else the engine needs under `opt:`."""
+        optimizer's k-th moment, `ema:<name>` for moving averages, `ema:` for their number of steps, and what
+        else the engine needs under `opt:`."""
 
     def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Put back what `state_arrays` gave; statistics of device 0 serve devices that it does not have.

@@ -6,7 +6,8 @@ of the whole batch all the same (`mxnetseg.losses.criterion`).
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+import contextlib
+from typing import Any, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -14,6 +15,7 @@ from mxnet.gluon import HybridBlock
 
 from mxnetseg.compute.base import StepResult
 from mxnetseg.compute.devices import contexts
+from mxnetseg.compute.mxnet_average import MovingAverage
 from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.compute.mxnet_optimizer import Updater
 from mxnetseg.losses.criterion import Criterion, Reported
@@ -56,21 +58,28 @@ class TrainingEngine:
         self._network = network
         self._accumulate = optimizer.accumulate
         network.collect_params().reset_ctx(self.devices)
+        self._updater = Updater(network, optimizer, self.devices)
         if self._accumulate > 1:
             for parameter in network.collect_params().values():
                 if parameter.grad_req == "write":
                     parameter.grad_req = "add"
         self._criterion = Criterion(network, loss, nclass, ignore_index)
         self._criterion.graph.hybridize(static_alloc=True, static_shape=True)
-        self._updater = Updater(network, optimizer, self.devices)
-        self.trained_parameters = sum(int(np.prod(p.shape)) for p in self._updater.trained)
+        trained = {
+            name: p for name, p in zip(self._updater.names, self._updater.parameters) if p.grad_req != "null"
+        }
+        self._average = MovingAverage(trained, optimizer.ema) if optimizer.ema else None
+        self.trained_parameters = sum(int(np.prod(p.shape)) for p in self._updater.trained.values())
 
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         if self._accumulate > 1:
-            for parameter in self._updater.trained:
+            for parameter in self._updater.trained.values():
                 parameter.zero_grad()
         losses = self._criterion.backward(images, labels, self.devices, self._accumulate, seed)
-        return _Step(losses, self._updater.step(rate))
+        norm = self._updater.step(rate)
+        if self._average:
+            self._average.update()
+        return _Step(losses, norm)
 
     def read(self, handle: _Step) -> StepResult:
         loss = sum(self._criterion.read(handle.losses).values())
@@ -86,7 +95,11 @@ class TrainingEngine:
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
         _finish_backward()
-        return network_arrays(self._network)
+        with self.averaged_weights():
+            return network_arrays(self._network)
+
+    def averaged_weights(self) -> ContextManager[None]:
+        return self._average.in_place() if self._average else contextlib.nullcontext()
 
     def state_arrays(self) -> Dict[str, np.ndarray]:
         _finish_backward()
@@ -97,6 +110,8 @@ class TrainingEngine:
             for k, copy in enumerate(copies if parameter.grad_req == "null" else copies[:1]):
                 arrays[f"net:{k}:{name}"] = copy.asnumpy()
         arrays.update({f"opt:{name}": array for name, array in self._updater.state_arrays().items()})
+        if self._average:
+            arrays.update({f"ema:{name}": array for name, array in self._average.state_arrays().items()})
         return arrays
 
     def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -108,11 +123,16 @@ class TrainingEngine:
                 if value.shape != copy.shape:
                     raise ValueError(f"{name} is {value.shape}, the network has {copy.shape}")
                 copy[:] = value
-        moments = {key[4:]: value for key, value in arrays.items() if key.startswith("opt:")}
-        self._updater.load_state_arrays(moments)
+        self._updater.load_state_arrays(_under("opt:", arrays))
+        if self._average:
+            self._average.load_state_arrays(_under("ema:", arrays))
 
     def inference(self) -> MxnetInference:
         return MxnetInference(self._network, self.devices)
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _finish_backward() -> None:

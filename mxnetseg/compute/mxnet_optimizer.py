@@ -7,9 +7,11 @@ from typing import Dict, List
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import Trainer as GluonTrainer
+from mxnet.gluon import nn
 
-from mxnetseg.compute.groups import parameter_group
-from mxnetseg.nn.surgery import named_parameters
+from mxnetseg.compute.groups import parameter_groups
+from mxnetseg.nn.norm import tune_norm
+from mxnetseg.nn.surgery import layers, named_parameters
 
 # float32 sums over contexts and over a few hundred tensors: what lies above this is clipped.
 _NORM_FLOOR = 1e-12
@@ -55,6 +57,64 @@ class DecoupledAdam(mx.optimizer.Optimizer):
         )
 
 
+def _trust(numerator, denominator, adaptive: bool):
+    """numerator / denominator where both are above 0, else 1; arrays (1,) on the device."""
+    if not adaptive:
+        return mx.nd.ones_like(numerator)
+    usable = (numerator > 0) * (denominator > 0)
+    return mx.nd.where(
+        usable, numerator / mx.nd.maximum(denominator, _NORM_FLOOR), mx.nd.ones_like(numerator)
+    )
+
+
+def _norm(array) -> mx.nd.NDArray:
+    return array.norm().reshape((1,))
+
+
+def _scaled(array, factor) -> mx.nd.NDArray:
+    return mx.nd.broadcast_mul(array, factor.reshape((1,) * array.ndim))
+
+
+@mx.optimizer.register
+class LayerwiseSGD(mx.optimizer.Optimizer):
+    """LARS: Large Batch Training of Convolutional Networks (You, Gitman and Ginsburg, 2017).
+
+    MXNet 1.9.1's own waits for the device at every parameter.
+    """
+
+    def __init__(self, learning_rate=0.1, momentum=0.9, trust=0.001, **keywords):
+        super().__init__(learning_rate=learning_rate, **keywords)
+        self.momentum, self.trust = momentum, trust
+
+    def create_state(self, index, weight):
+        return mx.nd.zeros(weight.shape, weight.context, dtype=weight.dtype)
+
+    def update(self, index, weight, grad, state):
+        self._update_count(index)
+        decay = self._get_wd(index)
+        below = _norm(grad) + decay * _norm(weight)
+        factor = _trust(self.trust * _norm(weight), below, weight.ndim > 1)
+        state[:] = self.momentum * state - _scaled(self._get_lr(index) * (grad + decay * weight), factor)
+        weight += state
+
+
+@mx.optimizer.register
+class LayerwiseAdam(DecoupledAdam):
+    """LAMB: Large Batch Optimization for Deep Learning (You et al., ICLR 2020), with bias correction."""
+
+    def update(self, index, weight, grad, state):
+        self._update_count(index)
+        step = self._index_update_count[index]
+        mean, variance = state
+        mean[:] = self.beta1 * mean + (1 - self.beta1) * grad
+        variance[:] = self.beta2 * variance + (1 - self.beta2) * grad * grad
+        mean = mean / (1 - self.beta1**step)
+        root = (variance / (1 - self.beta2**step)).sqrt()
+        update = mean / (root + self.epsilon) + self._get_wd(index) * weight
+        factor = _trust(_norm(weight), _norm(update), weight.ndim > 1)
+        weight -= _scaled(self._get_lr(index) * update, factor)
+
+
 class Updater:
     """Sums gradients over contexts, clips them, and moves the parameters of `network`.
 
@@ -66,17 +126,24 @@ class Updater:
         self.settings = settings
         self.contexts = list(contexts)
         named = named_parameters(network)
+        groups = parameter_groups(network, settings)
         self.names = _unique_names(named)
         self.parameters = [named[name] for name in self.names]
-        self.trained = [p for p in self.parameters if p.grad_req != "null"]
-        backbone = {id(p) for p in network.backbone.collect_params().values()}
-        for parameter in self.parameters:
-            group = parameter_group(parameter.shape, id(parameter) in backbone, settings)
-            parameter.lr_mult, parameter.wd_mult = group.lr_mult, group.decay_mult
+        for name, parameter in zip(self.names, self.parameters):
+            group = groups[name]
+            # The optimizer's own decay is 1.
+            parameter.lr_mult, parameter.wd_mult = group.lr_mult, group.weight_decay
+            if group.frozen:
+                parameter.grad_req = "null"
+        frozen = {id(named[name]) for name, group in groups.items() if group.frozen}
+        for layer in layers(network.backbone, nn.BatchNorm) if frozen else ():
+            if id(layer.gamma) in frozen:
+                tune_norm(layer, frozen=True)
+        self.trained = {n: p for n, p in zip(self.names, self.parameters) if p.grad_req != "null"}
         rule, keywords = _rule(settings)
         self.gluon = GluonTrainer(
             self.parameters,
-            mx.optimizer.create(rule, learning_rate=settings.lr, wd=settings.weight_decay, **keywords),
+            mx.optimizer.create(rule, learning_rate=settings.lr, wd=1.0, **keywords),
             kvstore="device",
             # With updates on the key-value store a new learning rate would silently be ignored.
             update_on_kvstore=False,
@@ -99,7 +166,7 @@ class Updater:
         """Scale gradients so that their joint norm is `largest` at most; no device waits for the host."""
         result = None
         for context in self.contexts:
-            gradients = [p.grad(context) for p in self.trained]
+            gradients = [p.grad(context) for p in self.trained.values()]
             squares = mx.nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
             norm = squares.sum().sqrt()
             factor = mx.nd.minimum(largest / mx.nd.maximum(norm, _NORM_FLOOR), 1.0)
@@ -142,12 +209,17 @@ class Updater:
 
 
 def _rule(settings):
-    if settings.name == "sgd":
-        return "sgd", dict(momentum=settings.momentum)
-    if settings.name == "nag":
-        return "nag", dict(momentum=settings.momentum)
+    """MXNet's name of the update rule, and its keywords."""
+    momentum = dict(momentum=settings.momentum)
     betas = dict(beta1=settings.beta1, beta2=settings.beta2, epsilon=settings.epsilon)
-    return ("adam" if settings.name == "adam" else "decoupledadam"), betas
+    return {
+        "sgd": ("sgd", momentum),
+        "nag": ("nag", momentum),
+        "adam": ("adam", betas),
+        "adamw": ("decoupledadam", betas),
+        "lars": ("layerwisesgd", dict(momentum, trust=settings.trust)),
+        "lamb": ("layerwiseadam", betas),
+    }[settings.name]
 
 
 def _moments(state) -> List[mx.nd.NDArray]:

@@ -21,6 +21,11 @@ GROUP = 4
 _sync_keys = itertools.count()
 
 
+def is_norm(block: Block) -> bool:
+    """Whether a block is a normalization layer, whose own parameters are scale, shift and statistics."""
+    return isinstance(block, (nn.BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm, ChannelGroupNorm))
+
+
 def convert_norm(net: HybridBlock, kind: str, num_devices: int = 1, groups: int = 32) -> HybridBlock:
     """Give every norm layer of `net` the `kind` and return `net`.
 

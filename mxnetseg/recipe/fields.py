@@ -187,17 +187,45 @@ class AugmentGroup(Group):
 class OptimizerGroup(Group):
     """How parameters move. Learning rates are for a loss that is a mean over pixels."""
 
-    name: Literal["sgd", "nag", "adam", "adamw"] = Field("sgd", description="update rule")
+    name: Literal["sgd", "nag", "adam", "adamw", "lars", "lamb"] = Field(
+        "sgd", description="update rule; lars and lamb are for large batches"
+    )
     lr: float = Field(0.01, gt=0, description="base learning rate, of the batch size of the recipe file")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd and nag")
-    beta1: float = Field(0.9, ge=0, lt=1, description="of adam and adamw")
-    beta2: float = Field(0.999, ge=0, lt=1, description="of adam and adamw")
-    epsilon: float = Field(1e-8, gt=0, description="of adam and adamw")
-    weight_decay: float = Field(1e-4, ge=0, description="added to the gradient; decoupled in adamw")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd, nag and lars")
+    beta1: float = Field(0.9, ge=0, lt=1, description="of adam, adamw and lamb")
+    beta2: float = Field(0.999, ge=0, lt=1, description="of adam, adamw and lamb")
+    epsilon: float = Field(1e-8, gt=0, description="of adam, adamw and lamb")
+    trust: float = Field(
+        0.001, gt=0, description="of lars: length of a step over that of the weights, at lr 1"
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="added to the gradient; decoupled in adamw and lamb")
+    backbone_weight_decay: Optional[float] = Field(
+        None, ge=0, description="weight decay of the backbone; none: as everywhere"
+    )
     head_lr_mult: float = Field(
         1.0, gt=0, description="learning rate of all but the backbone, relative to it"
     )
-    no_decay_norm_bias: bool = Field(False, description="no weight decay on biases and normalization layers")
+    layer_decay: Optional[float] = Field(
+        None,
+        gt=0,
+        le=1,
+        description="factor on the rate from each stage of the backbone (ViT: block) to the one before",
+    )
+    frozen_stages: int = Field(
+        0,
+        ge=0,
+        description="stages of the backbone (ViT: blocks), and what is before, that stay as they are",
+    )
+    no_decay: List[Literal["norm", "bias", "embedding"]] = Field(
+        default_factory=list,
+        description="no weight decay on norms, on biases and other vectors, on embeddings and tokens",
+    )
+    ema: Optional[float] = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="evaluate and save a moving average of the weights: share of the old one at each step",
+    )
     clip_grad_norm: Optional[float] = Field(None, gt=0, description="largest global norm of the gradient")
     accumulate: int = Field(
         1, ge=1, description="parts that a batch is computed in, one after the other, to save memory"
@@ -217,9 +245,12 @@ class ScheduleGroup(Group):
     iterations: Optional[int] = Field(None, ge=1, description="length of the run, optimizer steps")
     power: float = Field(0.9, gt=0, description="exponent of poly")
     end_lr: float = Field(0.0, ge=0, description="learning rate at the end of poly, cosine and linear")
-    warmup_iterations: int = Field(0, ge=0, description="optimizer steps of linear warm-up")
+    warmup_iterations: int = Field(0, ge=0, description="optimizer steps of warm-up")
     warmup_epochs: float = Field(0.0, ge=0, description="the same in epochs (used where iterations is 0)")
     warmup_start: float = Field(0.0, ge=0, le=1, description="learning rate it starts from, relative to lr")
+    warmup: Literal["linear", "exponential"] = Field(
+        "linear", description="equal steps, or equal factors (from a warmup_start above 0)"
+    )
     step_epochs: List[int] = Field(default_factory=list, description="epochs after which step decays")
     step_factor: float = Field(0.1, gt=0, lt=1, description="factor of each decay of step")
 
@@ -229,6 +260,8 @@ class ScheduleGroup(Group):
             raise ValueError(
                 "give either epochs or iterations, not both" if self.epochs else "give epochs or iterations"
             )
+        if self.warmup == "exponential" and not self.warmup_start:
+            raise ValueError("warmup exponential needs a warmup_start above 0")
         if self.name == "step" and not self.step_epochs:
             raise ValueError("schedule step needs step_epochs")
         return self

@@ -50,7 +50,7 @@ class Validator:
             if index in shown:
                 pictures.append((sample.name, sample.image, sample.label, np.array(prediction)))
 
-        with self.stop.interruptible():
+        with self.setup.engine.averaged_weights(), self.stop.interruptible():
             scores = run(
                 self._predictor,
                 setup.val,

@@ -171,7 +171,7 @@ def _poly(iterations: int, end_lr: float = 1e-4, power: float = 0.9, warmup: int
 
 
 # (optimizer, schedule, batch size, crop) of what is not SGD 0.01 over 40,000 steps of 8 crops of 512 x 1024.
-_SEGFORMER = dict(name="adamw", lr=6e-5, weight_decay=0.01, head_lr_mult=10.0, no_decay_norm_bias=True)
+_SEGFORMER = dict(name="adamw", lr=6e-5, weight_decay=0.01, head_lr_mult=10.0, no_decay=["norm"])
 _MMSEG_RUNS: Dict[str, Tuple[Group, Group, int, Any]] = {
     "bisenet": (dict(lr=0.025), _poly(160000, warmup=1000), 16, 1024),
     "bisenetv2": (dict(lr=0.05), _poly(160000, warmup=1000), 16, 1024),

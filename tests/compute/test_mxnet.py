@@ -111,3 +111,42 @@ def test_the_gradient_norm_is_reported_where_it_is_clipped():
     assert engine_after_a_step().read(engine().step(*batch(0), 0.05, seed=0)).gradient_norm is None
     clipped = engine(clip_grad_norm=0.1)
     assert clipped.read(clipped.step(*batch(0), 0.05, seed=0)).gradient_norm > 0.1
+
+
+def test_the_moving_average_of_the_weights_is_what_is_saved_and_evaluated_and_not_what_is_trained():
+    plain, averaged = engine(lr=0.05), engine(lr=0.05, ema=0.3)
+    name = "head.weight"
+    expected = plain.network_arrays()[name].astype(np.float64)
+    for k in range(4):
+        for each in (plain, averaged):
+            each.read(each.step(*batch(k), 0.05, seed=k))
+        share = min(0.3, (2 + k) / (11 + k))
+        expected = share * expected + (1 - share) * plain.network_arrays()[name]
+    trained = plain.state_arrays()[f"net:0:{name}"]
+    np.testing.assert_array_equal(averaged.state_arrays()[f"net:0:{name}"], trained)
+    assert np.abs(expected - trained).max() > 1e-4
+    np.testing.assert_allclose(averaged.network_arrays()[name], expected, rtol=1e-5, atol=1e-7)
+    image = batch(9)[0]
+    with averaged.averaged_weights():
+        seen = averaged.inference().scores(image).read()
+    other = engine()
+    other.load_state_arrays(
+        {**other.state_arrays(), **{f"net:0:{k}": v for k, v in averaged.network_arrays().items()}}
+    )
+    np.testing.assert_array_equal(seen, other.inference().scores(image).read())
+    np.testing.assert_array_equal(averaged.state_arrays()[f"net:0:{name}"], trained)
+
+
+@pytest.mark.parametrize("devices", [("cpu",), ("cpu", "cpu")])
+def test_a_restored_moving_average_goes_on_bit_for_bit(devices):
+    whole = engine(devices, ema=0.9)
+    for k in range(2):
+        whole.read(whole.step(*batch(k), 0.05, seed=k))
+    resumed = engine(devices, seed=2, ema=0.9)
+    resumed.load_state_arrays({name: array.copy() for name, array in whole.state_arrays().items()})
+    for each in (whole, resumed):
+        each.read(each.step(*batch(2), 0.05, seed=2))
+    same(whole.state_arrays(), resumed.state_arrays())
+    same(whole.network_arrays(), resumed.network_arrays())
+    with pytest.raises(KeyError):
+        resumed.load_state_arrays(engine(devices).state_arrays())

@@ -1,4 +1,4 @@
-"""Update rules against PyTorch, groups of parameters, clipping."""
+"""Update rules against their formulas, groups of parameters, clipping."""
 
 from __future__ import annotations
 
@@ -34,21 +34,57 @@ def values(net):
     return {n: p.data().asnumpy() for n, p in net._collect_params_with_prefix().items()}
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_adam_and_adamw_move_by_their_formulas(name):
+def norm(x):
+    return np.sqrt((x**2).sum())
+
+
+def expected(name, w, gradients, rates, decay):
+    """The rules of `mxnetseg.compute.groups` in NumPy, float64."""
+    w = w.astype(np.float64)
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t, (g, r) in enumerate(zip(gradients, rates), 1):
+        g = g.astype(np.float64)
+        if name in ("sgd", "nag"):
+            m = 0.9 * m - r * (g + decay * w)
+            w = w + (m if name == "sgd" else 0.9 * m - r * (g + decay * w))
+        elif name == "lars":
+            q = 0.02 * norm(w) / (norm(g) + decay * norm(w)) if w.ndim > 1 else 1
+            m = 0.9 * m - r * q * (g + decay * w)
+            w = w + m
+        else:
+            g = g + (decay * w if name == "adam" else 0)
+            m, v = 0.8 * m + 0.2 * g, 0.95 * v + 0.05 * g**2
+            first, second = 1 - 0.8**t, 1 - 0.95**t
+            if name == "adam":
+                w = w - r * np.sqrt(second) / first * m / (np.sqrt(v) + 1e-3)
+                continue
+            u = (m / first) / (np.sqrt(v / second) + 1e-3) + decay * w
+            w = w - r * (norm(w) / norm(u) if name == "lamb" and w.ndim > 1 else 1) * u
+    return w
+
+
+@pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adamw", "lars", "lamb"])
+def test_every_rule_moves_by_its_formula(name):
     net = tiny()
     before = values(net)
-    _, history = run(net, name=name, lr=0.01, weight_decay=0.1)
-    for parameter in ("head.weight", "backbone.0.weight"):
-        w = before[parameter].astype(np.float64)
-        m, v = np.zeros_like(w), np.zeros_like(w)
-        for t, gradient in enumerate(history, 1):
-            rate = 0.01 / t
-            g = gradient[parameter] + (0.1 * w if name == "adam" else 0)
-            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-            step = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-            w = w - rate * (step + (0.1 * w if name == "adamw" else 0))
-        np.testing.assert_allclose(values(net)[parameter], w, atol=2e-6)
+    settings = dict(beta1=0.8, beta2=0.95, epsilon=1e-3, trust=0.02, weight_decay=0.1)
+    _, history = run(net, name=name, lr=0.01, **settings)
+    rates = [0.01 / t for t in range(1, 5)]
+    for parameter in ("head.weight", "backbone.0.weight", "head.bias", "backbone.1.gamma"):
+        w = expected(name, before[parameter], [g[parameter] for g in history], rates, 0.1)
+        moved = np.abs(w - before[parameter]).max()
+        np.testing.assert_allclose(values(net)[parameter], w, atol=1e-5 * moved + 1e-7, err_msg=parameter)
+        assert moved > 1e-4
+
+
+@pytest.mark.parametrize("name", ["lars", "lamb"])
+def test_a_weight_or_a_gradient_of_zeros_is_no_hindrance_to_layerwise_rates(name):
+    net = tiny()
+    net.head.weight.set_data(mx.nd.zeros(net.head.weight.shape))
+    net.head.bias.set_data(mx.nd.ones(net.head.bias.shape))
+    run(net, steps=2, name=name, lr=0.01)
+    assert all(np.isfinite(value).all() for value in values(net).values())
+    assert np.abs(values(net)["head.weight"]).max() > 0
 
 
 def test_head_multiplier_reaches_all_but_the_backbone():
@@ -71,7 +107,14 @@ def test_norm_and_bias_are_spared_from_decay_where_asked():
     for spared in (False, True):
         net = tiny()
         before = values(net)
-        run(net, steps=1, lr=0.1, weight_decay=0.5, no_decay_norm_bias=spared, clip_grad_norm=1e-9)
+        run(
+            net,
+            steps=1,
+            lr=0.1,
+            weight_decay=0.5,
+            no_decay=["norm", "bias"] if spared else [],
+            clip_grad_norm=1e-9,
+        )
         moved[spared] = {n: np.abs(v - before[n]).max() for n, v in values(net).items()}
     assert moved[False]["backbone.1.gamma"] > 0.01
     assert moved[True]["backbone.1.gamma"] < 1e-6
@@ -106,7 +149,7 @@ def test_a_new_learning_rate_takes_effect_at_once():
     np.testing.assert_allclose(steps[1], -2e-3, rtol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adamw", "lars", "lamb"])
 def test_a_restored_optimizer_goes_on_bit_for_bit(name):
     whole = tiny()
     updater, _ = run(whole, steps=2, name=name)

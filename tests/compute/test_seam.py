@@ -18,6 +18,7 @@ ALLOWED = {
     "losses/mining.py",
     "weights",
     "compute/mxnet.py",
+    "compute/mxnet_average.py",
     "compute/mxnet_inference.py",
     "compute/mxnet_optimizer.py",
     "compute/mxnet_step.py",

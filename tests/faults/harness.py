@@ -62,8 +62,8 @@ CASES = {
     "two contexts, synchronized norm": Case({"model.norm": "syncbn"}, ["cpu", "cpu"]),
     "saved at the ends of epochs only": Case({"checkpoint.every_iterations": None}, ["cpu", "cpu"]),
     "no validation": Case({"data.val_split": None, "checkpoint.every_iterations": None}, ["cpu"]),
-    "accumulated and clipped": Case(
-        {"optimizer.accumulate": 2, "optimizer.clip_grad_norm": 0.5, "schedule.epochs": 3}, ["cpu"]
+    "accumulated, clipped, averaged": Case(
+        {"optimizer.accumulate": 2, "optimizer.clip_grad_norm": 0.5, "optimizer.ema": 0.9}, ["cpu"]
     ),
 }
 

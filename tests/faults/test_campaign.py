@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["two contexts", "no validation", "accumulated and clipped"])
+@pytest.mark.parametrize("case", ["two contexts", "no validation", "accumulated, clipped, averaged"])
 def test_runs_that_faults_strike_end_as_if_nothing_had_happened(case):
     # A process of its own, since it forks: few threads, and nothing computed before.
     done = subprocess.run(

@@ -33,6 +33,18 @@ def test_warm_up_rises_linearly_and_meets_the_decay():
     assert found == pytest.approx([0.05, 0.0625, 0.075, 0.0875] + [0.1] * 8)
 
 
+def test_exponential_warm_up_rises_by_equal_factors_and_meets_the_decay():
+    found = rates(
+        name="constant", iterations=8, warmup="exponential", warmup_iterations=4, warmup_start=1 / 16
+    )
+    assert found == pytest.approx([0.1 / 16, 0.1 / 8, 0.1 / 4, 0.1 / 2] + [0.1] * 4)
+
+
+def test_exponential_warm_up_from_nothing_is_refused():
+    with pytest.raises(ValueError, match="warmup_start above 0"):
+        ScheduleGroup(iterations=8, warmup="exponential", warmup_iterations=4)
+
+
 def test_the_decay_spans_what_the_warm_up_leaves():
     found = rates(name="poly", epochs=2, warmup_epochs=0.5, power=1.0)
     assert found[5:] == pytest.approx([0.1 * (1 - i / 15) for i in range(15)])
