@@ -7,7 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import typing
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from mxnetseg.errors import RegistryError, nearest
 
@@ -58,6 +58,11 @@ class Registry:
     def build(self, name: str, *args: Any, **keywords: Any) -> Any:
         """Call the constructor. RegistryError in one line for a keyword that it does not take (with those it
         takes) and for a value that the keyword's annotation does not allow (with those it allows)."""
+        self.check(name, keywords)
+        return self.get(name)(*args, **keywords)
+
+    def check(self, name: str, keywords: Mapping[str, Any]) -> None:
+        """What `build` finds wrong with keywords, without building anything."""
         constructor = self.get(name)
         accepted = inspect.signature(constructor).parameters
         hints = _hints(constructor)
@@ -72,7 +77,6 @@ class Registry:
                 raise RegistryError(
                     f"{self.role} {name!r}: option {key} is {_short(value)}; expected {wanted}"
                 )
-        return constructor(*args, **keywords)
 
     def _fill(self) -> None:
         if self._package is None:

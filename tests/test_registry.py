@@ -73,6 +73,13 @@ def test_annotations_are_held_against_what_yaml_gives(hint, good, bad):
     assert not any(allows(hint, value) for value in bad)
 
 
+def test_a_number_in_quotes_is_no_number_of_scenes():
+    from mxnetseg.data import create_dataset
+
+    with pytest.raises(RegistryError, match="option length is '64'; expected a whole number or nothing"):
+        create_dataset("synthetic", length="64")
+
+
 @pytest.mark.parametrize("table", [MODELS, BACKBONES, DATASETS], ids=lambda table: table.role)
 def test_the_annotations_of_every_constructor_can_be_read(table):
     for name in table.names():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from mxnetseg.cli.common import Parser, run
 from mxnetseg.errors import ConfigError
@@ -65,7 +65,7 @@ def _models(argv: Optional[List[str]] = None) -> None:
                 options.nclass or 19,
                 tuple(options.size or (512, 1024)),
                 options.backbone,
-                options.form,
+                options.form or "paper",
                 options.operators,
             )
         )
@@ -101,23 +101,18 @@ def row(
     nclass: int = 19,
     size: Tuple[int, int] = (512, 1024),
     backbone: Optional[str] = None,
-    form: Optional[str] = None,
+    form: str = "paper",
     operators: bool = False,
 ) -> Row:
     """One line of the table as {column: text}; `operators` adds the count of each operator."""
     from mxnetseg.complexity import complexity
     from mxnetseg.models import create_model
 
-    facts = model_info(name)
-    options: Dict[str, Any] = {"form": form} if form else {}
-    found = complexity(create_model(name, nclass, backbone=backbone, init=False, **options), size)
+    found = complexity(create_model(name, nclass, form, backbone, init=False), size)
     cells = {
-        "name": name,
-        "paper": f"[{facts['venue']}]({facts['link']})",
-        "backbone": backbone or default_backbone(name, form or "paper"),
+        **facts_row(name, backbone, form),
         "params M": f"{found.parameters / 1e6:.2f}",
         "GFLOPs": f"{found.total / 1e9:.1f}",
-        "published mIoU": _best(facts.get("scores") or ()),
     }
     if found.uncounted:
         cells["GFLOPs"] += f" + uncounted {found.uncounted}"
@@ -126,6 +121,17 @@ def row(
             f"{op} {n / 1e9:.3f}" for op, n in sorted(found.operations.items(), key=lambda i: -i[1])
         )
     return cells
+
+
+def facts_row(name: str, backbone: Optional[str] = None, form: str = "paper") -> Row:
+    """The columns of the table that need no network."""
+    facts = model_info(name)
+    return {
+        "name": name,
+        "paper": f"[{facts['venue']}]({facts['link']})",
+        "backbone": backbone or default_backbone(name, form),
+        "published mIoU": _best(facts.get("scores") or ()),
+    }
 
 
 def _best(scores: Sequence[tuple]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from mxnetseg.cli import train
 from mxnetseg.data import DATASETS, list_datasets
 from mxnetseg.errors import MxnetsegError
-from mxnetseg.facts import list_models, model_info
+from mxnetseg.facts import default_backbone, form_options, list_models, model_info
 from mxnetseg.losses.plan import plan, set_class_weights
 from mxnetseg.places import CHECKOUT
 from mxnetseg.recipe import find_recipe, load, load_recipe
@@ -189,6 +189,22 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     plan(recipe.loss, ["pixels"] * (1 + len(aux) if isinstance(aux, list) else 2), classes)
     for word in ("paper", "command", "score", "cost"):
         assert re.search(rf"^#\s+{word}\s+\S", comment, re.M), f"its comment has no {word}"
+
+
+@pytest.mark.parametrize("path", models_files(), ids=name_of)
+def test_the_network_of_a_recipe_takes_the_options_that_the_recipe_gives(path):
+    from mxnetseg.backbones import BACKBONES
+    from mxnetseg.models import MODELS
+
+    group = load_recipe(path).model
+    form = form_options(group.name, group.form)
+    MODELS.check(group.name, group.options if group.aux is None else {**group.options, "aux": group.aux})
+    backbone = group.backbone or default_backbone(group.name, group.form)
+    BACKBONES.check(backbone, group.backbone_options)
+    strides = BACKBONES.info(backbone).get("output_strides", (32,))
+    assert group.output_stride in (None, *strides)
+    # A stride in the file would replace the one that is part of the form.
+    assert "output_stride" not in form or group.output_stride in (None, form["output_stride"])
 
 
 @pytest.mark.parametrize("path", models_files(), ids=name_of)
