@@ -30,7 +30,6 @@ def line_chart(
     lines: Sequence[Line],
     unit: str = "",
     zero: bool = False,
-    x_title: str = "iteration",
     x_end: Optional[float] = None,
 ) -> str:
     """A titled chart of curves over one x axis, or an empty string where there is nothing to draw.
@@ -97,7 +96,6 @@ def line_chart(
         "width": WIDTH,
         "unit": unit,
         "lines": data,
-        "xTitle": x_title,
     }
     shown = f'<p class="legend">{"".join(legend)}</p>' if len(legend) > 1 else ""
     heading = f"{escape(title)}{f' <small>{escape(unit)}</small>' if unit else ''}"
@@ -111,7 +109,6 @@ def bar_chart(
     names: Sequence[str],
     values: Sequence[Optional[float]],
     colours: Sequence[Sequence[int]] = (),
-    absent: str = "absent",
 ) -> str:
     """Horizontal bars of ratios in [0, 1], shown as percent, each with the colour patch of its class."""
     rows = []
@@ -119,7 +116,7 @@ def bar_chart(
         colour = "#{:02x}{:02x}{:02x}".format(*map(int, colours[index])) if len(colours) > index else ""
         patch = f'<i style="background:{colour}"></i>' if colour else ""
         if value is None:
-            bar, shown = "", f"<em>{escape(absent)}</em>"
+            bar, shown = "", "<em>absent</em>"
         else:
             bar, shown = f'<b style="width:{100 * value:.2f}%"></b>', f"{100 * value:.1f}"
         rows.append(

@@ -48,8 +48,6 @@ class Tracker:
     resume_after : (int, int), optional
         Continue the run in `run_dir` after this iteration; the second is the iteration of the last validation
         that the run's state knows of. None starts it anew.
-    name : str, optional
-        Of the run in wandb; default the last part of `run_dir`.
     classes, palette : the data set's `scored_classes` and `scored_palette`, for scores and pictures
     """
 
@@ -59,7 +57,6 @@ class Tracker:
         recipe: Optional[Mapping[str, Any]] = None,
         wandb_project: Optional[str] = None,
         resume_after: Optional[Tuple[int, int]] = None,
-        name: Optional[str] = None,
         classes: Sequence[str] = (),
         palette: Optional[np.ndarray] = None,
     ):
@@ -80,7 +77,7 @@ class Tracker:
             raise _not_writable(self._path, error) from error
         if wandb_project:
             fresh = resume_after is None
-            self._wandb = _start_wandb(wandb_project, run_dir, recipe, name, fresh)
+            self._wandb = _start_wandb(wandb_project, run_dir, recipe, fresh)
 
     def log(
         self, step: int, values: Mapping[str, Any], kind: str = "train", epoch: Optional[float] = None
@@ -247,7 +244,7 @@ def _drop_after(path: str, iteration: int, validated: int) -> None:
         out.writelines(json.dumps(record).encode() + b"\n" for record in kept)
 
 
-def _start_wandb(project, run_dir, recipe, name, fresh):
+def _start_wandb(project, run_dir, recipe, fresh):
     try:
         import wandb
     except ImportError:
@@ -265,7 +262,7 @@ def _start_wandb(project, run_dir, recipe, name, fresh):
         run = wandb.init(
             project=project,
             id=run_id,
-            name=name or os.path.basename(os.path.abspath(run_dir)),
+            name=os.path.basename(os.path.abspath(run_dir)),
             dir=run_dir,
             config=dict(recipe or {}),
             resume="allow",

@@ -198,3 +198,30 @@ def test_taking_another_protocol_keeps_scales_and_sizes_and_replaces_the_rules()
 def test_impossible_settings_are_one_line(fields, message):
     with pytest.raises(ConfigError, match=message):
         make_protocol(**fields)
+
+
+def test_sfsegnets_sliding_over_several_scales_is_what_its_steps_say():
+    net, image = network(), picture(60, 90)
+    total = np.zeros((5, 60, 90))
+    for scale in (0.5, 1.0, 1.5):
+        height, width = int(60 * scale), int(90 * scale)
+        tile = int(40 * max(scale, 1))
+        stride = math.ceil(tile * (1 - 1 / 3))
+        scaled = image if scale == 1 else resize_picture(image, (height, width), "pillow")
+        for mirrored in (False, True):
+            planes = normalized(scaled[:, ::-1] if mirrored else scaled)
+            logits, count = np.zeros((5, height, width)), np.zeros((5, height, width))
+            for j in range(math.ceil((height - tile) / stride) + 1):
+                for i in range(math.ceil((width - tile) / stride) + 1):
+                    bottom, right = min(j * stride + tile, height), min(i * stride + tile, width)
+                    top, left = max(bottom - tile, 0), max(right - tile, 0)
+                    window = planes[:, top:bottom, left:right]
+                    logits[:, top:bottom, left:right] += forward(net, np.ascontiguousarray(window))
+                    count[top:bottom, left:right, :] += 1
+            logits /= count
+            if mirrored:
+                logits = np.ascontiguousarray(logits[:, :, ::-1])
+            total += np.stack([cv2.resize(m, (90, 60), interpolation=cv2.INTER_LINEAR) for m in logits]) / 6
+    made = predictor(net, protocol="sfsegnets", mode="slide", crop=40, scales=[0.5, 1.0, 1.5], flip=True)
+    np.testing.assert_allclose(made.scores(image), total, atol=2e-4)
+    assert (made.predict(image) == total.argmax(0)).mean() > 0.999
