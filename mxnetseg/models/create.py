@@ -11,7 +11,7 @@ from mxnetseg.errors import ConfigError
 from mxnetseg.facts import form_options
 from mxnetseg.models.base import MODELS, Segmentor
 from mxnetseg.nn.initial import FAN_OUT
-from mxnetseg.nn.norm import convert_norm
+from mxnetseg.nn.norm import convert_norm, tune_norm
 
 
 def create_model(
@@ -23,6 +23,9 @@ def create_model(
     output_stride: Optional[int] = None,
     norm: str = "bn",
     num_devices: int = 1,
+    norm_momentum: Optional[float] = None,
+    norm_epsilon: Optional[float] = None,
+    norm_frozen: bool = False,
     in_channels: int = 3,
     backbone_options: Optional[Dict[str, Any]] = None,
     init: Union[bool, mx.init.Initializer] = True,
@@ -33,7 +36,8 @@ def create_model(
     `nclass`: number of logits (1: one sigmoid logit for binary masks). `form`: one of
     `model_info(name)["forms"]`; what is given here wins over it. `backbone`, `output_stride`, `aux`: None
     takes the form's, else the architecture's own; `aux=False` leaves auxiliary heads out. `norm`: `bn`,
-    `syncbn` over `num_devices` contexts, or `gn`. `in_channels`: of the images. `backbone_options`:
+    `syncbn` over `num_devices` contexts, or `gn`. `norm_momentum`, `norm_epsilon`, `norm_frozen`: see
+    `mxnetseg.nn.norm.tune_norm`. `in_channels`: of the images. `backbone_options`:
     keywords of the backbone's constructor (`stem`, `dilation` of a ResNet). `init`: True draws the weights,
     an `mx.init.Initializer` fills them (zeros are quicker where a file fills them next), False gives them
     shapes only, which is all that counting and tracing need. `options`: the keywords of the architecture's
@@ -74,6 +78,7 @@ def create_model(
             "norm cannot do on more than one device; use norm 'bn' or 'gn'"
         )
     convert_norm(net, norm, num_devices)
+    tune_norm(net, norm_momentum, norm_epsilon, norm_frozen)
     side = net.backbone.trace_size
     _settle(net, (1, in_channels, side, side))
     if init:

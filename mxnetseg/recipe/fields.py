@@ -33,6 +33,19 @@ class ModelGroup(Group):
     norm: Literal["bn", "syncbn", "gn"] = Field(
         "bn", description="normalization: per device, over all devices of this process, or group norm"
     )
+    norm_momentum: Optional[float] = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of their running statistics that batch norms keep in a step (PyTorch's 1 - "
+        "momentum); none: the network's own, mostly 0.9",
+    )
+    norm_epsilon: Optional[float] = Field(
+        None, gt=0, description="what batch norms add to the variance; none: the network's own, mostly 1e-5"
+    )
+    norm_frozen: bool = Field(
+        False, description="batch norms use and keep the running statistics that they start with"
+    )
     in_channels: int = Field(3, ge=1, description="channels of the images")
     backbone_options: Dict[str, Any] = Field(
         default_factory=dict, description="keywords of the backbone's constructor"

@@ -11,6 +11,8 @@ from mxnetseg.errors import ConfigError
 from mxnetseg.models import create_model, list_models, model_info
 from mxnetseg.nn.norm import ChannelGroupNorm, convert_norm, tune_norm
 from mxnetseg.nn.surgery import layers, named_parameters, settings
+from mxnetseg.recipe.fields import ModelGroup
+from mxnetseg.weights.checkpoint import build_network
 
 
 def small():
@@ -137,6 +139,20 @@ def test_frozen_statistics_stay_and_normalize_in_training_too():
 def test_settings_of_norms_out_of_range_are_config_errors(options, complaint):
     with pytest.raises(ConfigError, match=complaint):
         tune_norm(small(), **options)
+
+
+def test_a_recipe_sets_what_norms_do_with_their_statistics():
+    group = ModelGroup(
+        name="fcn",
+        backbone="resnet18",
+        nclass=3,
+        norm_momentum=0.99,
+        norm_epsilon=1e-3,
+        norm_frozen=True,
+    )
+    net = build_network(group, init=False)
+    found = {(s["momentum"], s["eps"], s["use_global_stats"]) for s in map(settings, _norms(net))}
+    assert found == {(0.99, 1e-3, True)}
 
 
 def test_settings_of_batch_norm_are_refused_where_there_is_none():
