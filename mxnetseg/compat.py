@@ -31,6 +31,7 @@ import sys
 from pathlib import Path
 
 from .errors import DeviceError
+from .packages import PYTHONS, PYTHONS_IN_WORDS
 
 
 @contextlib.contextmanager
@@ -52,8 +53,6 @@ with sigint_blocked():
         import numpy
     except ImportError:  # `python -m mxnetseg.doctor` has to work here too
         numpy = None
-
-SUPPORTED_PYTHONS = ((3, 9), (3, 10), (3, 11), (3, 12))
 
 # The names that NumPy 1.24 removed, as NumPy 1.23 had them.
 _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
@@ -147,10 +146,10 @@ def _requirements_file(distribution_name):
 
 def _explain_not_installed():
     version = sys.version_info[:2]
-    if version not in SUPPORTED_PYTHONS:
+    if version not in PYTHONS:
         return (
             f"MXNet is not installed, and Python {version[0]}.{version[1]} cannot run it: use "
-            f"Python 3.9 to 3.12 (`make venv` in the repository finds one and makes .venv)"
+            f"{PYTHONS_IN_WORDS} (`make venv` in the repository finds one and makes .venv)"
         )
     return (
         f"MXNet is not installed for {sys.executable}: run `make venv` in the repository and use "
@@ -178,39 +177,6 @@ def explain_library_error(error, distribution_name):
         f"{_requirements_file(distribution_name)}` brings the libraries it needs, "
         f"`python -m mxnetseg.doctor` lists them"
     )
-
-
-def missing_packages():
-    """Names of the packages that every command needs and this Python lacks."""
-    needed = (
-        "numpy",
-        "yaml",
-        "pydantic",
-        "PIL",
-        "cv2",
-        "pyspng",
-        "isal",
-        "scipy",
-        "tqdm",
-        "safetensors",
-        "gluoncv",
-    )
-    return [name for name in needed if importlib.util.find_spec(name) is None]
-
-
-def require_packages():
-    """End the command with one line where the requirements are not installed; else do nothing.
-
-    For commands only, before their imports: later it would be a ModuleNotFoundError's traceback.
-    """
-    missing = missing_packages()
-    if missing:
-        print(
-            f"error: {sys.executable} lacks {', '.join(missing)}: run `make venv` in the repository "
-            f"and use .venv/bin/python, or `pip install -r requirements.txt`",
-            file=sys.stderr,
-        )
-        raise SystemExit(2)
 
 
 def available_cores(system="/sys"):

@@ -9,7 +9,7 @@ import sys
 import numpy
 import pytest
 
-from mxnetseg import compat
+from mxnetseg import compat, packages
 from mxnetseg.errors import DeviceError
 
 
@@ -128,9 +128,9 @@ def test_cuda_libraries_are_listed_after_what_they_depend_on():
 
 
 def test_a_command_without_its_packages_ends_with_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(compat, "missing_packages", lambda: ["yaml", "cv2"])
+    monkeypatch.setattr(packages, "missing_packages", lambda: ["yaml", "cv2"])
     with pytest.raises(SystemExit) as caught:
-        compat.require_packages()
+        packages.require_packages()
     assert caught.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -186,3 +186,23 @@ def test_mxnet_computes_on_every_core_unless_told_otherwise(repository, monkeypa
     assert threads() == "3"
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert threads() == str(compat.available_cores())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train.py"],
+        ["eval.py"],
+        ["-c", "import mxnetseg.cli.data"],
+        ["-c", "import mxnetseg.cli.weights"],
+    ],
+    ids=" ".join,
+)
+def test_commands_of_a_python_without_packages_name_them_in_one_line(command, repository):
+    # -S leaves site-packages out: the state of a Python on which nothing was installed.
+    done = subprocess.run(
+        [sys.executable, "-S", *command], cwd=repository, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert "lacks gluoncv, numpy" in done.stderr

@@ -11,10 +11,12 @@ import sys
 
 import pytest
 
+from mxnetseg import packages
+
 # Import name -> name in the requirements, where they differ.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "mx": "mxnet"}
 # Imported only where the user asks for it, with a message where it is absent.
-OPTIONAL = {"torch", "openvino", "gradio"}
+OPTIONAL = {"torch"}
 
 
 def requirement_lines(path):
@@ -94,6 +96,20 @@ def test_whatever_the_package_imports_is_in_the_requirements(repository):
             for name in {name.split(".")[0] for name in names} - OPTIONAL - {"mxnetseg"}:
                 known = name in standard or DISTRIBUTIONS.get(name, name).lower() in pins
                 assert known, f"{path} imports {name}, which no requirements file has"
+
+
+def test_the_packages_that_commands_ask_for_are_pinned(repository):
+    pins = included(repository, "requirements.txt")
+    lacking = [p.distribution for p in packages.PACKAGES if p.needed and p.distribution.lower() not in pins]
+    assert not lacking
+
+
+def test_the_python_versions_are_the_same_wherever_they_are_stated(repository):
+    first, last = packages.PYTHONS[0], packages.PYTHONS[-1]
+    project = (repository / "pyproject.toml").read_text()
+    assert f'requires-python = ">={first[0]}.{first[1]},<{last[0]}.{last[1] + 1}"' in project
+    script = (repository / "requirements" / "make_venv.sh").read_text()
+    assert " | ".join(f"{a}.{b}" for a, b in packages.PYTHONS) + ")" in script
 
 
 def test_the_opencv_stand_in_writes_an_installable_wheel(repository, tmp_path):
@@ -231,10 +247,6 @@ def test_a_whole_environment_is_brought_up_to_date_in_place(workshop):
 
 
 # --- the repository ------------------------------------------------------------------------------
-
-
-def test_ci_runs_make_test(repository):
-    assert "make test" in (repository / ".ci" / "run").read_text()
 
 
 def test_the_repository_is_clean_for_ruff(repository):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mxnetseg.cli.parsing import EXIT_USER_ERROR, Parser, run
-from mxnetseg.compat import require_packages
+from mxnetseg.packages import require_packages
 
 __all__ = ["EXIT_USER_ERROR", "Parser", "add_context_argument", "add_set_argument", "run"]
 

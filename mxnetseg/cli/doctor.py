@@ -19,28 +19,9 @@ from typing import List, Optional
 
 from mxnetseg import compat
 from mxnetseg.cli.parsing import EXIT_USER_ERROR, Parser, run
+from mxnetseg.packages import PACKAGES, PYTHONS, PYTHONS_IN_WORDS
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
-
-# Import name, distribution, what it is for, needed in order to train.
-_PACKAGES = (
-    ("gluoncv", "gluoncv", "backbones, pretrained ImageNet weights", True),
-    ("numpy", "numpy", "arrays; below 2, which MXNet cannot use", True),
-    ("cv2", "opencv-python-headless", "reading, resizing and augmenting pictures", True),
-    ("PIL", "pillow", "label files with palettes, writing PNG", True),
-    ("scipy", "scipy", "GluonCV imports it; .mat label files", True),
-    ("isal", "isal", "inflating PNG files", True),
-    ("pyspng", "pyspng", "decoding PNG files", True),
-    ("safetensors", "safetensors", "weight files of that name", True),
-    ("pydantic", "pydantic", "recipes", True),
-    ("yaml", "PyYAML", "recipes", True),
-    ("tqdm", "tqdm", "progress bars", True),
-    ("wandb", "wandb", "train.py --wandb", False),
-    ("onnx", "onnx", "ONNX export", False),
-    ("onnxruntime", "onnxruntime", "running and checking exported networks", False),
-    ("torch", "torch", "not needed; takes over reading PyTorch checkpoints (.pth)", False),
-    ("pytest", "pytest", "make test", False),
-)
 
 # What is run on each device: convolution, normalization, resizing, backward.
 _TRIAL = """
@@ -105,10 +86,10 @@ def python_section(report):
     """Interpreter and machine."""
     report.section("Python and machine")
     version = sys.version_info[:2]
-    suitable = (3, 9) <= version <= (3, 12)
+    suitable = version in PYTHONS
     text = f"{platform.python_version()} ({sys.executable})"
     if not suitable:
-        text += ": MXNet 1.9.1 needs Python 3.9 to 3.12"
+        text += f": MXNet 1.9.1 needs {PYTHONS_IN_WORDS}"
     report.line(OK if suitable else PROBLEM, "Python", text)
     machine = f"{platform.system()} {platform.machine()}"
     wheels = (platform.system(), platform.machine()) in (("Linux", "x86_64"), ("Darwin", "x86_64"))
@@ -285,7 +266,7 @@ def packages_section(report):
     """The other packages: version, purpose, and whether those that load a library really load."""
     report.section("Packages")
     packages = {}
-    for module, distribution, purpose, needed in _PACKAGES:
+    for module, distribution, purpose, needed in PACKAGES:
         version = _version(distribution)
         if version is None and module == "cv2":
             version = _version("opencv-python")
