@@ -87,6 +87,8 @@ class Dataset:
     ignore_index: int = 255
     splits: Tuple[str, ...] = ("train", "val", "test")
     unlabelled_splits: Tuple[str, ...] = ()
+    # Splits that some copies carry without labels: unlabelled where not one item has any.
+    optional_labels: Tuple[str, ...] = ()
     # Train id -> id that the benchmark's files have, where they have other ones; and the layout that its
     # server takes, where there is one.
     train_id_to_label_id: Optional[Sequence[int]] = None
@@ -260,6 +262,8 @@ class FileDataset(Dataset):
                 raise DatasetError(
                     f"{self.root}: split {part!r} of data set {self.name!r} is empty; expected {self.layout}"
                 )
+            if part in self.optional_labels and all(item.label is None for item in listed):
+                self.unlabelled_splits = (*self.unlabelled_splits, part)
             if part not in self.unlabelled_splits:
                 self._check_pairs(listed, part)
             items += listed

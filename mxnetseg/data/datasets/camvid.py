@@ -41,6 +41,7 @@ class CamVid(FileDataset):
     ignore_index = 255
     label_table = {**{i: i for i in range(len(_CLASSES))}, _UNLABELLED: 255}
     splits = ("train", "val", "test")
+    optional_labels = ("test",)  # some copies carry these frames for predicting only
     scales = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25)
     crop = 360
     base = 480
@@ -52,8 +53,6 @@ class CamVid(FileDataset):
     def list_items(self, split: str) -> List[Item]:
         labels = os.path.join(self.root, split + "annot")
         if split == "test" and not os.path.isdir(labels):
-            # Some copies carry test frames for predicting only.
-            self.unlabelled_splits = ("test",)
             return [Item(path, None, stem(path)) for path in self.find_files(split)]
         return [
             Item(path, os.path.join(labels, stem(path) + ".png"), stem(path))

@@ -6,7 +6,7 @@ Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", 
 from __future__ import annotations
 
 import os
-from typing import List, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 from mxnetseg.data.datasets.base import DATASETS, FileDataset, Item, Submission, palette_array, stem
 from mxnetseg.errors import DatasetError
@@ -46,6 +46,14 @@ TRAIN_ID_TABLE = {**{i: i for i in range(len(CLASSES))}, IGNORE: IGNORE}
 _IMAGE_END = "_leftImg8bit.png"
 
 
+class Archive(NamedTuple):
+    """The kind of annotation as file names have it, and the folders where images and labels may lie."""
+
+    annotation: str
+    images: Tuple[str, ...]
+    labels: Tuple[str, ...]
+
+
 @DATASETS.register("cityscapes")
 class Cityscapes(FileDataset):
     """Option `label_type`: `labelIds` (as published) or `labelTrainIds` (as cityscapesScripts converts)."""
@@ -69,13 +77,11 @@ class Cityscapes(FileDataset):
         "gtFine/{train,val}/<city>/*_gtFine_labelIds.png"
     )
     # Folders that the official archives unpack into; the first that exists is taken.
-    image_folders = (
-        "leftImg8bit",
-        "leftImg8bit_trainvaltest/leftImg8bit",
-        "leftImg8bit_trainvaltest",
+    fine = Archive(
+        "gtFine",
+        ("leftImg8bit", "leftImg8bit_trainvaltest/leftImg8bit", "leftImg8bit_trainvaltest"),
+        ("gtFine", "gtFine_trainvaltest/gtFine", "gtFine_trainvaltest"),
     )
-    label_folders = ("gtFine", "gtFine_trainvaltest/gtFine", "gtFine_trainvaltest")
-    annotation = "gtFine"
 
     def __init__(self, root: Optional[str] = None, split: str = "train", label_type: str = "labelIds"):
         if label_type not in ("labelIds", "labelTrainIds"):
@@ -85,16 +91,19 @@ class Cityscapes(FileDataset):
         super().__init__(root, split)
 
     def list_items(self, split: str) -> List[Item]:
-        images = self._folder(self.image_folders, split)
-        labelled = split not in self.unlabelled_splits
-        labels = self._folder(self.label_folders, split) if labelled else None
+        return self.items_of(self.fine, split, split not in self.unlabelled_splits)
+
+    def items_of(self, archive: Archive, part: str, labelled: bool) -> List[Item]:
+        """The frames of a part of an archive."""
+        images = self._folder(archive.images, part)
+        labels = self._folder(archive.labels, part) if labelled else None
         items = []
         for path in self.find_files(images, (_IMAGE_END,)):
             city = os.path.basename(os.path.dirname(path))
             frame = os.path.basename(path)[: -len(_IMAGE_END)]
             label = None
             if labels is not None:
-                name = f"{frame}_{self.annotation}_{self.label_type}.png"
+                name = f"{frame}_{archive.annotation}_{self.label_type}.png"
                 label = os.path.join(self.root, labels, city, name)
             items.append(Item(path, label, stem(path)))
         return items

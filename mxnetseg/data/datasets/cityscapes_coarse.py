@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from mxnetseg.data.datasets.base import DATASETS, Item
-from mxnetseg.data.datasets.cityscapes import Cityscapes
+from mxnetseg.data.datasets.cityscapes import Archive, Cityscapes
 
 
 @DATASETS.register("cityscapes_coarse")
@@ -26,20 +26,16 @@ class CityscapesCoarse(Cityscapes):
         "gtCoarse/train_extra/<city>/*_gtCoarse_labelIds.png; for val also leftImg8bit/val and gtFine/val"
     )
 
+    coarse = Archive(
+        "gtCoarse",
+        ("leftImg8bit", "leftImg8bit_trainextra/leftImg8bit", "leftImg8bit_trainextra"),
+        ("gtCoarse", "gtCoarse/gtCoarse"),
+    )
+
     def __init__(self, root: Optional[str] = None, split: str = "train", label_type: str = "labelIds"):
         super().__init__(root, split, label_type)
 
     def list_items(self, split: str) -> List[Item]:
         if split == "val":
-            self.image_folders = Cityscapes.image_folders
-            self.label_folders = Cityscapes.label_folders
-            self.annotation = "gtFine"
-            return super().list_items("val")
-        self.image_folders = (
-            "leftImg8bit",
-            "leftImg8bit_trainextra/leftImg8bit",
-            "leftImg8bit_trainextra",
-        )
-        self.label_folders = ("gtCoarse", "gtCoarse/gtCoarse")
-        self.annotation = "gtCoarse"
-        return super().list_items("train_extra")
+            return self.items_of(self.fine, "val", labelled=True)
+        return self.items_of(self.coarse, "train_extra", labelled=True)

@@ -55,6 +55,7 @@ class Folder(FileDataset):
     name = "folder"
     title = "Your own images and labels"
     ignore_index = _IGNORE
+    optional_labels = ("test",)
     crop = 512
     base = 512
     layout = "images/{split}/ and labels/{split}/ with files of the same names, unless options say otherwise"
@@ -129,9 +130,7 @@ class Folder(FileDataset):
         place = self._place(split)
         labels = place["labels"]
         if split == "test" and labels and not os.path.isdir(os.path.join(self.root, labels)):
-            # Pictures to predict, with nothing to compare with.
-            place["labels"] = None
-            self.unlabelled_splits = (*self.unlabelled_splits, split)
+            place["labels"] = None  # pictures to predict, with nothing to compare with
         if place["list"]:
             return self._items_of_list(place)
         suffixes = _suffixes(self.image_suffix, IMAGE_EXTENSIONS)
