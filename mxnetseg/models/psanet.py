@@ -80,7 +80,7 @@ def _by_target(F, scores, mask):
     own = F.expand_dims(F.cast(F.contrib.arange_like(positions(F, scores), axis=2), "int32"), axis=0)
     index = F.broadcast_add(F.broadcast_mul(channel, count), own)
     flat = F.reshape(scores, (0, -1))
-    return F.broadcast_mul(F.take(flat, index, axis=1), F.expand_dims(F.cast(known, "float32"), axis=0))
+    return F.broadcast_mul(F.take(flat, index, axis=1), F.expand_dims(known, axis=0))
 
 
 def _offsets(F, x, axis, mask):
@@ -88,7 +88,7 @@ def _offsets(F, x, axis, mask):
     line = F.contrib.arange_like(x, axis=axis)
     offset = F.broadcast_sub(F.reshape(line, (-1, 1)), F.reshape(line, (1, -1))) + mask // 2
     known = (offset >= 0) * (offset < mask)
-    return F.cast(F.clip(offset, 0, mask - 1), "int32"), F.cast(known, "int32")
+    return F.cast(F.clip(offset, 0, mask - 1), "int32"), known
 
 
 def _spread(F, combine, rows, columns):

@@ -90,7 +90,9 @@ class ChannelGroupNorm(HybridBlock):
         self.beta = self.params.get("beta", shape=(channels,), init="zeros")
 
     def hybrid_forward(self, F, x, gamma, beta):
-        unit, zero = F.ones((self._groups,)), F.zeros((self._groups,))
+        # One for each group, of the parameters' own type.
+        like = F.slice_axis(gamma, axis=0, begin=0, end=self._groups)
+        unit, zero = F.ones_like(like), F.zeros_like(like)
         # Flat positions: maps, sequences and plain vectors alike.
         flat = F.reshape(x, (0, 0, -1))
         y = F.GroupNorm(flat, unit, zero, num_groups=self._groups, eps=self._epsilon)

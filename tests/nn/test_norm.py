@@ -77,6 +77,13 @@ def test_group_norm_takes_vectors_sequences_and_maps(shape):
     np.testing.assert_allclose(norm(mx.nd.array(x)).asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_group_norm_computes_in_double_precision_where_its_parameters_are():
+    norm = ChannelGroupNorm(8, 2, 1e-5)
+    norm.initialize()
+    norm.cast("float64")
+    assert norm(mx.nd.random.normal(shape=(2, 8, 3, 3), dtype="float64")).dtype == np.float64
+
+
 def test_group_norm_tells_pooled_maps_apart_however_few_channels_they_have():
     net = gluon.nn.HybridSequential()
     net.add(gluon.nn.BatchNorm(in_channels=32))
