@@ -19,7 +19,7 @@ from mxnetseg.places import imagenet_folder
 from mxnetseg.weights.fetch import read_index
 from mxnetseg.weights.loading import assign
 from mxnetseg.weights.reading import read_tensors
-from mxnetseg.weights.rename import match, translate
+from mxnetseg.weights.rename import fitting, match, translate
 
 SUFFIXES = (".params", ".pth", ".pt", ".tar", ".bin", ".safetensors", ".npz")
 
@@ -36,7 +36,8 @@ def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
     path = _required_file(name) if source is True else Path(source)
     tensors = {n[9:] if n.startswith("backbone.") else n: t for n, t in read_tensors(path).items()}
     rules, unused = backbone.imagenet.rules, backbone.imagenet.unused
-    tensors = backbone.rearrange(tensors)
+    with fitting(f"{path} does not fit backbone {name!r}"):
+        tensors = backbone.rearrange(tensors)
     parameters = backbone.parameters_by_name()
     # GluonCV's classifiers number their layers; a backbone cut from one knows which became what.
     zoo = [(rf"^{re.escape(theirs)}", ours) for theirs, ours in backbone.zoo_prefixes.items()]

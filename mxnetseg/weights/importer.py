@@ -64,8 +64,7 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
 def class_count(entry, keywords, tensors, file):
     """Number of classes of a checkpoint, read off the shapes that follow it."""
     probe = named_parameters(create_model(entry.model, PROBE, **keywords))
-    if entry.prepare is not None:
-        tensors = entry.prepare(tensors)
+    tensors = entry.arranged(tensors)
     counts = set()
     for name, tensor in tensors.items():
         ours = None if BOOKKEEPING.search(name) else translate(name, entry.rules, probe)

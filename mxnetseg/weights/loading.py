@@ -29,8 +29,7 @@ def load(reference_id, tensors, nclass, **options):
 
 def fill(net, entry, tensors, what):
     """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
-    if entry.prepare is not None:
-        tensors = entry.prepare(tensors)
+    tensors = entry.arranged(tensors)
     parameters = named_parameters(net)
     values, problems = match(tensors, entry.rules, parameters, entry.unused)
     if problems:

@@ -8,18 +8,34 @@ the tables, imports MXNet.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 import numpy as np
 
 from mxnetseg.backbones.naming import rewrite
+from mxnetseg.errors import CheckpointError, MxnetsegError
 from mxnetseg.registry import Registry
 
 REFERENCES = Registry("reference", package="mxnetseg.weights.tables")
 # Counters of PyTorch's batch norm; they take no part in inference.
 BOOKKEEPING = re.compile(r"(^|\.)num_batches_tracked$")
+
+
+@contextlib.contextmanager
+def fitting(complaint: str) -> Iterator[None]:
+    """CheckpointError, beginning with `complaint`, for whatever goes wrong while tensors are rearranged.
+
+    What takes one network's apart fails on another's in any way: a name, a dimension, a size is not there.
+    """
+    try:
+        yield
+    except MxnetsegError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{complaint} ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,17 @@ class Reference:
     def options_for(self, tensors, **options) -> Dict[str, Any]:
         """`create_model` keywords of a network that fits `tensors`; `options` override the reference's."""
         keywords = {**self.keywords, **options}
-        return self.adapt(keywords, tensors) if self.adapt is not None else keywords
+        if self.adapt is None:
+            return keywords
+        with fitting("the tensors are not those of this reference"):
+            return self.adapt(keywords, tensors)
+
+    def arranged(self, tensors):
+        """`tensors` as the rules expect them; CheckpointError for those of another network."""
+        if self.prepare is None:
+            return tensors
+        with fitting("the tensors are not those of this reference"):
+            return self.prepare(tensors)
 
     def stored_extra(self, meta):
         """Trainable values that the published file stores and its network never runs, so that ours has no

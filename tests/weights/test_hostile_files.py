@@ -16,7 +16,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from mxnetseg.errors import CheckpointError
 from mxnetseg.weights import limits, unpickle
+from mxnetseg.weights.rename import reference_info
 from tests.weights.hostile import NAMES
 from tests.weights.torch_writer import Tensor, archive, save
 
@@ -211,3 +213,25 @@ def test_an_allowance_grows_with_the_file_and_is_spent():
 def test_keys_that_are_neither_text_nor_numbers_are_left_out():
     program = pickle.dumps({"a": 1, (1, 2): 2, 3: 3}, 2)
     assert unpickle.Unpickler(io.BytesIO(program)).load() == {"a": 1, 3: 3}
+
+
+REARRANGED = {
+    "emanet": "emau.mu",
+    "mmseg_segformer_mit-b0": "backbone.layers.0.1.0.attn.attn.in_proj_weight",
+    "mmseg_segmenter_vit-t_mask": "backbone.pos_embed",
+    "mmseg_setr_vit-s_naive": "backbone.pos_embed",
+}
+
+
+@pytest.mark.parametrize("shape", [None, (), (7, 3), (1, 1, 1, 1), (0,)])
+@pytest.mark.parametrize("reference, name", REARRANGED.items())
+def test_tensors_of_another_network_are_one_line_where_a_reference_rearranges_its_own(reference, name, shape):
+    entry = reference_info(reference)
+    tensors = {"other.weight": np.zeros(3, np.float32)}
+    if shape is not None:
+        tensors[name] = np.zeros(shape, np.float32)
+    for use in (entry.options_for, entry.arranged):
+        try:
+            use(tensors)
+        except CheckpointError as error:
+            assert str(error).startswith("the tensors are not those of this reference (")
