@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from mxnetseg.cli import doctor
+from mxnetseg import compat
+from mxnetseg.doctor import gpus
+from mxnetseg.doctor.report import Report, python_says
 
 
 def run_doctor(repository, *flags, path=None, interpreter_flags=()):
@@ -71,11 +73,11 @@ def test_without_any_package_it_still_runs_says_so_and_exits_with_2(repository):
     ],
 )
 def test_compute_capabilities_are_those_the_wheels_have_code_for(capability, runs):
-    assert doctor.gpu_support(capability)[0] is runs
+    assert gpus.gpu_support(capability)[0] is runs
 
 
 def test_an_unknown_compute_capability_is_left_to_the_trial():
-    assert doctor.gpu_support(None)[0] is True
+    assert gpus.gpu_support(None)[0] is True
 
 
 def fake_nvidia_smi(folder, text):
@@ -87,9 +89,9 @@ def fake_nvidia_smi(folder, text):
 def test_a_gpu_that_no_wheel_supports_is_named_with_the_reason(tmp_path, monkeypatch):
     fake_nvidia_smi(tmp_path, "echo '0, NVIDIA H200, 143771 MiB, 570.1, 9.0'")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    report = doctor.Report()
+    report = Report()
     report.data["mxnet"] = {"distribution": "mxnet"}
-    doctor.gpu_section(report)
+    gpus.gpu_section(report)
     assert report.data["gpus"][0]["supported"] is False
     assert "no MXNet wheel has code for it" in report.text()
 
@@ -97,9 +99,9 @@ def test_a_gpu_that_no_wheel_supports_is_named_with_the_reason(tmp_path, monkeyp
 def test_a_supported_gpu_with_the_cpu_build_is_told_how_to_change(tmp_path, monkeypatch):
     fake_nvidia_smi(tmp_path, "echo '0, NVIDIA A10, 23028 MiB, 535.1, 8.6'")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    report = doctor.Report()
+    report = Report()
     report.data["mxnet"] = {"distribution": "mxnet"}
-    doctor.gpu_section(report)
+    gpus.gpu_section(report)
     assert "requirements-gpu.txt" in report.text()
 
 
@@ -108,26 +110,26 @@ def test_an_old_driver_that_knows_no_compute_capability_is_still_read(tmp_path, 
         tmp_path, "case \"$1\" in *compute_cap*) exit 2;; esac\necho '0, Tesla V100, 16160 MiB, 450.80'"
     )
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    gpus, why = doctor._nvidia_smi()
+    found, why = gpus._nvidia_smi()
     assert why is None
-    assert gpus[0]["name"] == "Tesla V100" and gpus[0]["compute_capability"] is None
+    assert found[0]["name"] == "Tesla V100" and found[0]["compute_capability"] is None
 
 
 def test_a_broken_driver_is_reported_with_its_own_words(tmp_path, monkeypatch):
     fake_nvidia_smi(tmp_path, 'echo "couldn\'t communicate with the driver"; exit 9')
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert doctor._nvidia_smi() == ([], "nvidia-smi failed: couldn't communicate with the driver")
+    assert gpus._nvidia_smi() == ([], "nvidia-smi failed: couldn't communicate with the driver")
 
 
 def test_the_cuda_build_without_its_libraries_lists_each_of_them(monkeypatch):
-    monkeypatch.setattr(doctor.compat, "cuda_library_files", lambda: [("libcudnn.so.8", None)])
+    monkeypatch.setattr(compat, "cuda_library_files", lambda: [("libcudnn.so.8", None)])
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
-    report = doctor.Report()
+    report = Report()
     report.data["mxnet"] = {"distribution": "mxnet-cu112"}
-    doctor.gpu_section(report)
+    gpus.gpu_section(report)
     assert any("libcudnn.so.8" in problem for problem in report.problems())
 
 
 def test_code_that_crashes_the_interpreter_is_reported_as_a_problem():
-    _, problem = doctor._python("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    _, problem = python_says("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     assert problem == "the process was ended by signal 11"

@@ -94,9 +94,3 @@ def resumed(run: Any, overrides: Mapping[str, Any]) -> Tuple[Recipe, Path]:
     if not is_unfinished(folder) and not longer:
         raise CheckpointError(f"{folder}: this run is finished; to train on, give more schedule.epochs")
     return recipe, folder
-
-
-if __name__ == "__main__":
-    from mxnetseg.cli.runs import main
-
-    main()
