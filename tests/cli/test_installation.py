@@ -28,10 +28,10 @@ def site(repository, tmp_path_factory):
     """A folder with the built and installed package, and nothing of the checkout."""
     folder = tmp_path_factory.mktemp("installed")
     source = folder / "source"
-    kept_out = shutil.ignore_patterns("__pycache__", "*.egg-info", "runs", "imagenet", "imported", "demo")
-    for name in ("mxnetseg", "configs", "weights"):
-        shutil.copytree(repository / name, source / name, ignore=kept_out)
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+    for name in ("mxnetseg", "configs"):
+        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "weights").mkdir()
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "weights/index.yaml"):
         shutil.copy(repository / name, source / name)
     pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), ".", cwd=source)
     (wheel,) = folder.glob("*.whl")
