@@ -495,6 +495,19 @@ def test_a_checkpoint_that_finds_no_room_ends_the_run_and_leaves_the_old_one(
     assert train("--recipe", recipe, "--output", run, "--resume") == 0
 
 
+def test_a_second_run_in_one_folder_is_refused_and_leaves_the_first_as_it_is(recipe, tmp_path, capsys):
+    run = tmp_path / "run"
+    short = ["--recipe", recipe, "--output", run, "--set", "schedule.iterations=1", "data.val_split=null"]
+    assert train(*short) == 0
+    before = {p.name: p.read_bytes() for p in run.iterdir() if p.name != files.LOCK}
+    with files.locked(run):
+        assert train(*short, "--overwrite") == 2
+    error = capsys.readouterr().err
+    assert re.search(r"run: another process \(\d+\) is training in this folder", error)
+    assert error.count("\n") == 1
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != files.LOCK} == before
+
+
 def test_help_and_the_list_of_fields_are_readable(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])

@@ -6,6 +6,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from mxnetseg.backbones.base import create_backbone
 from mxnetseg.compute import create_engine
 from mxnetseg.compute.groups import parameter_groups
 from mxnetseg.errors import ConfigError
@@ -74,6 +75,16 @@ def test_the_backbone_can_have_a_decay_of_its_own(pyramid):
     assert found["backbone.layer3.0.conv1.weight"].weight_decay == 0.02
     assert found["backbone.bn1.gamma"].weight_decay == 0.0
     assert {g.weight_decay for n, g in found.items() if not n.startswith("backbone.")} == {0.1, 0.0}
+
+
+@pytest.mark.parametrize("backbone", ["densenet121", "mit_b0", "stdc1", "mobilenetv2_0.25", "dfnetv1"])
+def test_stages_of_other_backbones_are_found_from_what_their_maps_depend_on(backbone):
+    net = create_backbone(backbone)
+    depths = net.parameter_depths()
+    assert set(depths) == set(net.collect_params().keys())
+    assert set(depths.values()) == {1, 2, 3, 4}
+    in_order = list(depths.values())
+    assert in_order[0] == 1 and in_order[-1] == 4
 
 
 def test_stages_that_a_backbone_does_not_have_are_refused(pyramid):
