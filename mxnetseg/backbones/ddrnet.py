@@ -8,6 +8,7 @@ from __future__ import annotations
 from mxnet.gluon import nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.naming import DDRNET, ImageNetNames
 from mxnetseg.nn.dappm import WindowPooling
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.residual import BasicUnit, BottleneckUnit, residual_stage
@@ -16,6 +17,8 @@ from mxnetseg.nn.resize import resize_like
 
 class DDRNet(Backbone):
     """Stem at stride 4; stem at 8; detail after the first exchange; detail and context joined, at 8."""
+
+    imagenet = ImageNetNames(DDRNET)
 
     def __init__(self, width: int) -> None:
         w = width

@@ -146,6 +146,44 @@ VIT = [
 ]
 
 
+# mmsegmentation's names of DDRNet and PIDNet.
+_RESIDUAL_UNITS: List[Rule] = [
+    (r"\.conv([123])\.(conv|bn)\.", lambda m: f".units.{int(m.group(1)) - 1}.{m.group(2)}."),
+    (r"\.downsample\.0\.", ".down.conv."),
+    (r"\.downsample\.1\.", ".down.bn."),
+    (r"\.downsample\.", ".down."),
+    (r"^stem\.4\.", "stem_down."),
+]
+_WINDOW_POOLING: List[Rule] = [
+    (r"^spp\.scales\.0\.", "pooling.scales.0."),
+    (r"^spp\.scales\.(\d)\.1\.", r"pooling.scales.\1."),
+    (r"^spp\.processes\.", "pooling.blends."),
+    (r"^spp\.compression\.", "pooling.compress."),
+    (r"^spp\.shortcut\.", "pooling.shortcut."),
+]
+DDRNET: List[Rule] = [
+    *_RESIDUAL_UNITS,
+    *_WINDOW_POOLING,
+    (r"^context_branch_layers\.", "context."),
+    (r"^spatial_branch_layers\.", "detail."),
+    (r"^compression_([12])\.", lambda m: f"up.{int(m.group(1)) - 1}."),
+    (r"^down_([12])\.", lambda m: f"down.{int(m.group(1)) - 1}."),
+]
+PIDNET: List[Rule] = [
+    # The boundary branch's first stage is a lone block there, a stage of one here.
+    (r"^d_branch_layers\.0\.", "d_branch_layers.0.0."),
+    (r"^spp\.processes\.", "spp.processes.0."),
+    *_RESIDUAL_UNITS,
+    *_WINDOW_POOLING,
+    (r"^([ipd])_branch_layers\.", r"\1_branch."),
+    (r"^compression_([12])\.", lambda m: f"compress.{int(m.group(1)) - 1}."),
+    (r"^diff_([12])\.", lambda m: f"derive.{int(m.group(1)) - 1}."),
+    (r"^pag_([12])\.", lambda m: f"agree.{int(m.group(1)) - 1}."),
+    (r"^(agree\.\d)\.f_([ip])\.", r"\1.embed_\2."),
+    (r"^dfm\.f_([ip])\.", r"fuse.blend_\1."),
+]
+
+
 def grid_of(patches: int) -> Tuple[int, int]:
     """Rows and columns of a grid that holds so many patches: as near to a square as there is, and not
     higher than wide."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.naming import PIDNET, ImageNetNames
 from mxnetseg.nn.dappm import WindowPooling
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.residual import BasicUnit, BottleneckUnit, residual_stage
@@ -49,6 +50,8 @@ class PIDNet(Backbone):
 
     `boundary=True` puts D's map before its last block (stride 8) in the stem's place, for a boundary head.
     """
+
+    imagenet = ImageNetNames(PIDNET)
 
     def __init__(self, width: int, boundary: bool) -> None:
         w = width

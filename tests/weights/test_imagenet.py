@@ -7,10 +7,12 @@ import pytest
 import safetensors.numpy
 
 from mxnetseg.backbones import create_backbone
+from mxnetseg.backbones.base import nearest_stride
 from mxnetseg.errors import CheckpointError
 from mxnetseg.models import create_model
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.weights.imagenet import load_backbone
+from mxnetseg.weights.layouts import layout
 
 
 def arrays(name, rename):
@@ -118,6 +120,28 @@ def test_backbone_files_of_other_libraries_fill_every_parameter(tmp_path, backbo
     load_backbone(net.backbone, str(file))
     for name, parameter in named_parameters(net.backbone).items():
         np.testing.assert_array_equal(parameter.data().asnumpy(), values[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "reference, backbone",
+    [("mmseg_ddrnet_23-slim", "ddrnet23_slim"), ("mmseg_pidnet-s", "pidnet_s"), ("mmseg_stdc1", "stdc1")],
+)
+def test_backbone_files_in_mmsegmentations_names_fill_every_parameter(tmp_path, reference, backbone):
+    before = "backbone.backbone." if backbone == "stdc1" else "backbone."
+    rng = np.random.RandomState(0)
+    stored = {
+        name[len(before) :]: rng.uniform(0.5, 1.5, shape).astype(np.float32)
+        for name, shape in layout(reference).shapes.items()
+        if name.startswith(before)
+    }
+    assert len(stored) > 100
+    file = tmp_path / "published.npz"
+    np.savez(file, **stored)
+    net = create_backbone(backbone, nearest_stride(backbone, 32))
+    net.initialize()
+    load_backbone(net, str(file))
+    filled = sum(float(p.data().sum().asscalar()) for p in named_parameters(net).values())
+    assert filled == pytest.approx(sum(float(a.sum()) for a in stored.values()), rel=1e-5)
 
 
 def test_true_looks_in_the_local_folder_and_says_how_to_fill_it(tmp_path, monkeypatch):

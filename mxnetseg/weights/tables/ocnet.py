@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import List
+
+from mxnetseg.backbones.naming import Rule
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
     ACE_JPU,
@@ -14,7 +17,7 @@ from mxnetseg.weights.tables.common import (
 ONE_KEY = without_twins(".f_query.", ".f_key.")
 
 
-def context_rules(prefix, block):
+def context_rules(prefix: str, block: str) -> List[Rule]:
     """Reduction (`prefix`.0, .1) and attention blocks (`prefix`.3), which are our `block`."""
     return [
         (rf"^{prefix}\.0\.", "head.context.reduce.conv."),
@@ -27,7 +30,7 @@ def context_rules(prefix, block):
     ]
 
 
-def unit(theirs, ours):
+def unit(theirs: str, ours: str) -> List[Rule]:
     return [(rf"^{theirs}\.0\.", f"{ours}.conv."), (rf"^{theirs}\.1\.", f"{ours}.bn.")]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import List
+
+from mxnetseg.backbones.naming import Rule
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import MMSEG_HRNET, MMSEG_RESNET, SFSEGNETS_RESNET
 
 
-def unit(prefix, index, ours):
+def unit(prefix: str, index: int, ours: str) -> List[Rule]:
     """A convolution and the batch norm after it, numbered from `index` in a sequence."""
     return [(rf"^{prefix}\.{index}\.", f"{ours}.conv."), (rf"^{prefix}\.{index + 1}\.", f"{ours}.bn.")]
 

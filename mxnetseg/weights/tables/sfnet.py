@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import List
+
+from mxnetseg.backbones.naming import Rule
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
     MMSEG_RESNET,
@@ -12,7 +15,7 @@ from mxnetseg.weights.tables.common import (
 )
 
 
-def sfsegnets_head(levels):
+def sfsegnets_head(levels: int) -> List[Rule]:
     """The authors' pyramid head over `levels` maps; deep supervision is numbered finest first there."""
     return sfsegnets_ppm(r"head\.ppm") + [
         (r"^head\.fpn_in\.(\d)\.0\.", r"head.laterals.\1.conv."),

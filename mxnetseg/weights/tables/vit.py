@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Callable, Dict
+
 import numpy as np
 
 from mxnetseg.backbones.naming import VIT, grid_of, under
@@ -9,7 +11,9 @@ from mxnetseg.backbones.naming import VIT, grid_of, under
 MMSEG_VIT = under("backbone.", VIT)
 
 
-def position_map(class_token, name="backbone.pos_embed", position="backbone.cls_pos"):
+def position_map(
+    class_token: bool, name: str = "backbone.pos_embed", position: str = "backbone.cls_pos"
+) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
     """A function for `Reference.prepare`: the embedding `(1, tokens, C)` as a map `(1, C, rows, columns)`,
     its entry for the class token apart."""
 
@@ -25,7 +29,9 @@ def position_map(class_token, name="backbone.pos_embed", position="backbone.cls_
     return prepare
 
 
-def with_grid(class_token, name="backbone.pos_embed"):
+def with_grid(
+    class_token: bool, name: str = "backbone.pos_embed"
+) -> Callable[[Dict[str, Any], Dict[str, Any]], Dict[str, Any]]:
     """A function for `Reference.adapt`: builds the backbone with the grid of the stored embedding."""
 
     def adapt(options, tensors):
