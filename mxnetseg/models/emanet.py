@@ -56,10 +56,8 @@ class EMAttention(HybridBlock):
         mean = F.BlockGrad(F.reshape(F.mean(current, axis=0, keepdims=True), (1, -1, 1, 1)))
         # A thread to the input without weight: without it there were no backward pass to run.
         mean = F.broadcast_add(mean, F.reshape(F.mean(x) * 0, (1, 1, 1, 1)))
-        size = (self._channels * self._bases,)
-        out = F.BatchNorm(
-            mean, F.ones(size), F.zeros(size), bases, spread, momentum=self._momentum, fix_gamma=False
-        )
+        scale, shift = F.ones_like(bases), F.zeros_like(bases)
+        out = F.BatchNorm(mean, scale, shift, bases, spread, momentum=self._momentum, fix_gamma=False)
         return F.reshape(F.mean(out) * 0, (1, 1, 1, 1))
 
 
