@@ -19,13 +19,15 @@ class EMAttention(HybridBlock):
     """`(N, channels, H, W)` rebuilt from `bases` vectors.
 
     `epsilon` guards both normalizations. With `moving` the bases follow training: the average of the batch's
-    final bases enters them with weight `1 - momentum`. It rides on the running mean of a batch norm that adds
-    zero to the output: the one state that MXNet moves in training (in the backward pass) and leaves
-    alone in inference, hybridized or not. `spread` is its running variance, without meaning.
+    final bases, with `unit_mean` made unit vectors, enters them with weight `1 - momentum`. It rides on the
+    running mean of a batch norm that adds zero to the output: the one state that MXNet moves in training (in
+    the backward pass) and leaves alone in inference, hybridized or not. `spread` is its running variance,
+    without meaning.
     """
 
-    def __init__(self, channels, bases, rounds, epsilon, moving, momentum=0.9):
+    def __init__(self, channels, bases, rounds, epsilon, moving, unit_mean=False, momentum=0.9):
         super().__init__()
+        self._unit_mean = unit_mean
         self._channels, self._bases, self._rounds = channels, bases, rounds
         self._epsilon, self._moving, self._momentum = epsilon, moving, momentum
         size = channels * bases
@@ -53,7 +55,11 @@ class EMAttention(HybridBlock):
         return rebuilt
 
     def _follow(self, F, x, current, bases, spread):
-        mean = F.BlockGrad(F.reshape(F.mean(current, axis=0, keepdims=True), (1, -1, 1, 1)))
+        mean = F.mean(current, axis=0, keepdims=True)
+        if self._unit_mean:
+            length = F.sqrt(F.sum(F.square(mean), axis=1, keepdims=True))
+            mean = F.broadcast_div(mean, length + self._epsilon)
+        mean = F.BlockGrad(F.reshape(mean, (1, -1, 1, 1)))
         # A thread to the input without weight: without it there were no backward pass to run.
         mean = F.broadcast_add(mean, F.reshape(F.mean(x) * 0, (1, 1, 1, 1)))
         scale, shift = F.ones_like(bases), F.zeros_like(bases)
@@ -64,13 +70,13 @@ class EMAttention(HybridBlock):
 class EMAUnit(HybridBlock):
     """Residual unit around the attention, `(N, channels, H, W)` to the same."""
 
-    def __init__(self, channels, bases, rounds, epsilon, moving):
+    def __init__(self, channels, bases, rounds, epsilon, moving, unit_mean):
         super().__init__()
         self.before = nn.Conv2D(channels, 1, in_channels=channels)
         # Beyond the reach of gradients; frozen, so that weight decay does not wear it away.
         for parameter in (self.before.weight, self.before.bias):
             parameter.grad_req = "null"
-        self.attention = EMAttention(channels, bases, rounds, epsilon, moving)
+        self.attention = EMAttention(channels, bases, rounds, epsilon, moving, unit_mean)
         self.after = ConvUnit(channels, channels, 1, act=None)
 
     def hybrid_forward(self, F, x):
@@ -81,10 +87,10 @@ class EMAUnit(HybridBlock):
 class EMANetHead(Head):
     """c4 reduced, rebuilt and classified; `concat_input` joins c4 itself to the last features."""
 
-    def __init__(self, in_channels, nclass, width, bases, rounds, epsilon, moving, concat_input):
+    def __init__(self, in_channels, nclass, width, bases, rounds, epsilon, moving, unit_mean, concat_input):
         super().__init__()
         self.reduce = ConvUnit(in_channels, width)
-        self.ema = EMAUnit(width, bases, rounds, epsilon, moving)
+        self.ema = EMAUnit(width, bases, rounds, epsilon, moving, unit_mean)
         self.smooth = ConvUnit(width, width // 2)
         self.join = ConvUnit(in_channels + width // 2, width // 2) if concat_input else None
         self.drop = dropout_layer(0.1)
@@ -120,11 +126,14 @@ def emanet(
     rounds=3,
     epsilon=1e-6,
     moving=True,
+    unit_mean: bool = False,
     concat_input=False,
     align_corners=True,
 ):
     """`width`: channels that the attention works on. `bases`, `rounds`, `epsilon`, `moving`: see
-    `EMAttention`; `moving=False` keeps the bases as they were drawn, as SFSegNets does. `concat_input`: see
-    `EMANetHead`. `aux`: a plain head on c3 (mmsegmentation)."""
-    head = EMANetHead(backbone.channels[3], nclass, width, bases, rounds, epsilon, moving, concat_input)
+    `EMAttention`; `moving=False` keeps the bases as they were drawn, as SFSegNets does; `unit_mean`
+    moves them towards unit vectors (mmsegmentation). `concat_input`: see `EMANetHead`. `aux`: a plain head
+    on c3 (mmsegmentation)."""
+    attention = (bases, rounds, epsilon, moving, unit_mean)
+    head = EMANetHead(backbone.channels[3], nclass, width, *attention, concat_input)
     return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else (), align_corners=align_corners)

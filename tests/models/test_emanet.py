@@ -10,18 +10,19 @@ from mxnet import autograd
 from mxnetseg.models.emanet import EMAttention
 
 
-def attention(hybridize, moving=True):
+def attention(hybridize, moving=True, unit_mean=False):
     mx.random.seed(1)
-    block = EMAttention(8, 3, rounds=2, epsilon=1e-6, moving=moving)
+    block = EMAttention(8, 3, rounds=2, epsilon=1e-6, moving=moving, unit_mean=unit_mean)
     block.initialize()
     if hybridize:
         block.hybridize()
     return block
 
 
+@pytest.mark.parametrize("unit_mean", [False, True])
 @pytest.mark.parametrize("hybridize", [False, True])
-def test_training_moves_the_bases_a_tenth_of_the_way_and_inference_does_not(hybridize):
-    block = attention(hybridize)
+def test_training_moves_the_bases_a_tenth_of_the_way_and_inference_does_not(hybridize, unit_mean):
+    block = attention(hybridize, unit_mean=unit_mean)
     x = mx.nd.random.normal(shape=(2, 8, 5, 6))
     block(x).wait_to_read()
     before = block.bases.data().asnumpy()
@@ -33,8 +34,10 @@ def test_training_moves_the_bases_a_tenth_of_the_way_and_inference_does_not(hybr
     y.backward()
     after = block.bases.data().asnumpy()
     reached = (after - 0.9 * before) / 0.1
-    expected = final_bases(x.asnumpy(), before.reshape(1, 8, 3), rounds=2).mean(axis=0).ravel()
-    np.testing.assert_allclose(reached, expected, rtol=1e-4, atol=1e-5)
+    expected = final_bases(x.asnumpy(), before.reshape(1, 8, 3), rounds=2).mean(axis=0)
+    if unit_mean:
+        expected /= np.sqrt((expected**2).sum(axis=0, keepdims=True))
+    np.testing.assert_allclose(reached, expected.ravel(), rtol=1e-4, atol=1e-5)
 
 
 def test_fixed_bases_stay_in_training():

@@ -58,6 +58,7 @@ reference(
         backbone="resnet50_v1c",
         aux=True,
         epsilon=1e-12,
+        unit_mean=True,
         concat_input=True,
         align_corners=False,
     ),
