@@ -225,6 +225,9 @@ def _before_mxnet():
     # The wheels bring a later cuDNN 8 than the one MXNet was built with; it works, and the warning
     # about it on every run says nothing to the user.
     os.environ.setdefault("MXNET_CUDNN_LIB_CHECKING", "0")
+    # oneDNN's kernels are kept for every size of picture that a network meets; without a limit memory grows
+    # with each. The number is for each kind of layer; no network of the zoo has so many of one kind and size.
+    os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "500")
     cores = available_cores()
     if cores:
         os.environ.setdefault("OMP_NUM_THREADS", str(cores))
