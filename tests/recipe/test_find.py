@@ -185,10 +185,20 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     # What the loss refuses (focal loss of hard pixels, say) would be said only when training starts.
     classes = len(recipe.loss.class_weights) if isinstance(recipe.loss.class_weights, list) else 19
     set_class_weights(recipe.loss, [1.0] * classes)
-    aux = recipe.loss.aux_weights
-    plan(recipe.loss, ["pixels"] * (1 + len(aux) if isinstance(aux, list) else 2), classes)
+    plan(recipe.loss, *_outputs(recipe, classes))
     for word in ("paper", "command", "score", "cost"):
         assert re.search(rf"^#\s+{word}\s+\S", comment, re.M), f"its comment has no {word}"
+
+
+def _outputs(recipe, classes):
+    """Kinds of the outputs of a recipe's network, as far as its loss has to know, nclass, and channels."""
+    aux, options = recipe.loss.aux_weights, recipe.model.options
+    count = len(aux) if isinstance(aux, list) else len(recipe.loss.outputs or [None] * 2) - 1
+    kinds, channels = ["pixels"] * (1 + count), [classes] * (1 + count)
+    for kind in ("boundary", "detail"):
+        if kind in options:
+            kinds[-1], channels[-1] = kind, options[kind]
+    return kinds, classes, channels
 
 
 @pytest.mark.parametrize("path", models_files(), ids=name_of)
