@@ -12,7 +12,7 @@ from mxnetseg.compute.base import Engine
 from mxnetseg.errors import ConfigError
 
 # Modules with `training_devices(names, norm)` and a class `TrainingEngine`; imported when first used.
-_ENGINES = {"mxnet": "mxnetseg.compute.mxnet"}
+_ENGINES = {"mxnet": "mxnetseg.compute.mxnet", "torch": "mxnetseg.compute.torch.training"}
 
 
 def list_engines() -> List[str]:
@@ -56,6 +56,10 @@ def create_engine(
 def _module(engine: str) -> Any:
     if engine not in _ENGINES:
         raise ConfigError(f"no engine is named {engine!r}; there are {', '.join(list_engines())}")
+    if engine == "torch":
+        from mxnetseg.compute.torch import require_torch
+
+        require_torch()
     return importlib.import_module(_ENGINES[engine])
 
 

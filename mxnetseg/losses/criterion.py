@@ -48,7 +48,7 @@ class Criterion:
         ignore_index: int,
     ):
         self.ignore_index = ignore_index
-        channels = [_channels(net, k, kind, nclass) for k, kind in enumerate(net.predicts)]
+        channels = [output_channels(net, k, kind, nclass) for k, kind in enumerate(net.predicts)]
         self.terms = plan(settings, net.predicts, nclass, channels)
         self.graph = _LossGraph(net, self.terms, ignore_index)
 
@@ -248,7 +248,7 @@ def _has_weights(term):
     return getattr(term.loss, "host_weights", None) is not None
 
 
-def _channels(net, k, kind, nclass):
+def output_channels(net, k, kind, nclass):
     """Logits of output `k`: where it predicts no classes, what the last layer of its head gives."""
     if k == 0 or kind in ("pixels", "presence"):
         return nclass

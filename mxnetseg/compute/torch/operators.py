@@ -140,7 +140,7 @@ def equal(x: Value, y: Value) -> Value:
 def where(condition: Value, x: Value, y: Value) -> Value:
     if not isinstance(condition, Tensor):
         return x if condition else y
-    return torch.where(condition != 0, x, y)
+    return torch.where(torch.ne(condition, 0), x, y)
 
 
 @_is("clip")
@@ -290,6 +290,8 @@ def pooling(
     if global_pool:
         return x.amax((2, 3), True) if pool_type == "max" else x.mean((2, 3), True)
     whole = pooling_convention == "full"
+    if pool_type == "sum":
+        return F.avg_pool2d(x, kernel, stride, pad, whole, divisor_override=1)
     if pool_type == "max":
         return F.max_pool2d(x, kernel, stride, pad, 1, whole)
     return F.avg_pool2d(x, kernel, stride, pad, whole, count_include_pad)

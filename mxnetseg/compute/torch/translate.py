@@ -67,7 +67,7 @@ def to_torch(net) -> TorchNetwork:
     In inference mode; `train()` gives batch statistics and dropout. Raises ConfigError for an operator
     without a translation, naming its layer, and for a network whose parameters have no values yet.
     """
-    return translate(trace(net), _parameters(net))
+    return translate(trace(net), parameters_of(net))
 
 
 def translate(graph: Graph, parameters: Mapping[str, nn.Parameter]) -> TorchNetwork:
@@ -76,13 +76,14 @@ def translate(graph: Graph, parameters: Mapping[str, nn.Parameter]) -> TorchNetw
     return _Translator(graph, dict(parameters)).module()
 
 
-def _parameters(net) -> Dict[str, nn.Parameter]:
+def parameters_of(net, device: Any = "cpu") -> Dict[str, nn.Parameter]:
+    """Copies of a network's parameters by structural name; ConfigError where one has no values yet."""
     made: Dict[int, nn.Parameter] = {}
     named = {}
     for name, parameter in named_parameters(net).items():
         if id(parameter) not in made:
             try:
-                value = torch.from_numpy(parameter.list_data()[0].asnumpy())
+                value = torch.from_numpy(parameter.list_data()[0].asnumpy()).to(device)
             except RuntimeError as error:
                 raise ConfigError(f"parameter {name} has no values yet: initialize the network") from error
             made[id(parameter)] = nn.Parameter(value, requires_grad=parameter.grad_req != "null")

@@ -76,6 +76,7 @@ CASES = {
         case(MAP, pool_type="max", **POOL),
         case(MAP, pool_type="max", pooling_convention="full", kernel=(2, 2), stride=(2, 2)),
         case(MAP, pool_type="avg", **POOL),
+        case(MAP, pool_type="sum", **POOL),
         case(MAP, pool_type="avg", count_include_pad=False, **POOL),
         case(MAP, pool_type="avg", pooling_convention="full", kernel=(2, 2), stride=(2, 2)),
         case(MAP, pool_type="avg", kernel=(1, 1), global_pool=True),

@@ -1,0 +1,188 @@
+"""The loss of a batch in PyTorch, and its gradient: the terms of `mxnetseg.losses.plan`.
+
+As in MXNet the loss is that of the whole batch however many parts it is computed in: what a part's sums and
+statistics weigh in the batch is their head gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mxnetseg.compute.torch import arrays
+from mxnetseg.losses.base import MapLoss
+from mxnetseg.losses.plan import Mining, Term
+
+# What one part of the batch gives: the sums of the summed terms, and each joined term's arrays.
+Found = Tuple[Optional[Tensor], Dict[int, List[Tensor]]]
+
+
+class Criterion:
+    """The loss of `module` (a translated network).
+
+    terms         of `mxnetseg.losses.plan.plan`.
+    ignore_index  label value that counts nowhere.
+    """
+
+    def __init__(self, module: nn.Module, terms: Sequence[Term], ignore_index: int):
+        self._module = module
+        self._terms = list(terms)
+        self._ignore = ignore_index
+        self._summed = [k for k, term in enumerate(terms) if not term.joined]
+
+    def backward(
+        self, images: np.ndarray, labels: np.ndarray, device: Any, accumulate: int = 1, seed: int = 0
+    ) -> Tensor:
+        """Add the gradients of one batch to the parameters'; returns the weighted loss of each term, on the
+        device. `images` (N, C, H, W), `labels` (N, H, W); N divides into `accumulate` parts."""
+        parts = self._parts(images, labels, device, accumulate)
+        losses = torch.zeros(len(self._terms), dtype=torch.float64, device=device)
+        joined = None
+        if accumulate > 1 and len(self._summed) < len(self._terms):
+            joined = self._join(self._seen(parts, seed), labels.shape, losses)
+        scale = [
+            self._terms[k].weight / max(self._terms[k].divisor(labels, self._ignore), 1e-12)
+            for k in self._summed
+        ]
+        torch.manual_seed(seed)
+        for number, part in enumerate(parts):
+            found = self._forward(*part)
+            heads = joined[number] if joined else self._join([found], labels.shape, losses)[0]
+            sums, pieces = found
+            outputs = [pieces[k][0] for k in pieces]
+            gradients = [heads[k] for k in pieces]
+            if sums is not None:
+                weights = torch.tensor(scale, dtype=sums.dtype, device=device)
+                losses[self._summed] += (sums.detach() * weights).double()
+                outputs.append(sums)
+                gradients.append(weights)
+            torch.autograd.backward(outputs, gradients)
+        return losses
+
+    def _parts(self, images, labels, device, accumulate) -> List[tuple]:
+        """For each part: images, labels, and the maps that losses compute on the host."""
+        given = [labels] + [
+            term.loss.host_weights(labels, self._ignore) for term in self._terms if _has_weights(term)
+        ]
+        tensors = [torch.as_tensor(np.asarray(x, np.float32)).to(device) for x in (images, *given)]
+        return list(zip(*(x.chunk(accumulate) for x in tensors)))
+
+    def _seen(self, parts, seed) -> List[Found]:
+        """What the parts give, before the pass that counts: running statistics stay as they were."""
+        states = [(state, state.clone()) for state in self._module.buffers()]
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            found = [self._forward(*part) for part in parts]
+            for state, before in states:
+                state.copy_(before)
+        return found
+
+    def _forward(self, images: Tensor, labels: Tensor, *host: Tensor) -> Found:
+        outputs = [arrays.array(y) for y in self._module(images)]
+        labels = arrays.array(labels.to(outputs[0].dtype))
+        targets: Dict[str, Any] = {}
+        given = iter(host)
+        sums, pieces = [], {}
+        for k, term in enumerate(self._terms):
+            key = repr(term.target)
+            if key not in targets:
+                targets[key] = term.make_target(arrays, labels, self._ignore)
+            target, valid = targets[key]
+            logits = outputs[term.output]
+            if term.where is not None:
+                place, above = term.where
+                valid = valid * (torch.sigmoid(outputs[place].detach().squeeze(1)) > above)
+            if isinstance(term.loss, MapLoss):
+                pieces[k] = list(term.loss.statistics(arrays, logits, target, valid))
+                continue
+            extra = [arrays.array(next(given).to(logits.dtype))] if _has_weights(term) else []
+            loss = term.loss.pixels(arrays, logits, target, *extra)
+            table = None if term.class_weights is None else _table(target, term.class_weights)
+            if term.joined:
+                # Pixels that do not count are marked below any loss.
+                pieces[k] = [loss * valid - (1 - valid)] + ([] if table is None else [table])
+            else:
+                sums.append((loss * valid if table is None else loss * table * valid).sum())
+        return (torch.stack(sums) if sums else None), pieces
+
+    def _join(self, found: Sequence[Found], shape, losses: Tensor) -> List[Dict[int, Tensor]]:
+        """For each part, the head gradient of each joined term's first array; adds the terms to `losses`."""
+        heads: List[Dict[int, Tensor]] = [{} for _ in found]
+        for k, term in enumerate(self._terms):
+            if not term.joined:
+                continue
+            pieces = [[x.detach() for x in part[k]] for _, part in found]
+            join = _join_statistics if isinstance(term.loss, MapLoss) else _join_maps
+            gradients, value = join(term, pieces, shape)
+            losses[k] += value.double().reshape(())
+            for head, gradient in zip(heads, gradients):
+                head[k] = gradient
+        return heads
+
+
+def hard_pixels(maps: Sequence[Tensor], mining: Mining, images: int, pixels: int) -> List[Tensor]:
+    """`mxnetseg.losses.mining.hard_pixels` for tensors: masks (1 or 0) of the pixels that are kept."""
+    values = torch.cat([m.reshape(-1) for m in maps])
+    values = values[torch.ge(values, 0)]
+    kept = mining.kept(images, pixels)
+    if mining.threshold is None:
+        least = _order_statistic(values, kept - 1, 0.0)
+        return [m >= least for m in maps]
+    least = -float(np.log(mining.threshold))
+    if mining.rule == "below":
+        if int(torch.gt(values, least).sum()) <= kept:
+            least = min(least, _order_statistic(values, kept, None))
+        return [m > least for m in maps]
+    if int(torch.ge(values, least).sum()) < kept:
+        least = min(least, _order_statistic(values, kept - 1, 0.0))
+    return [m >= least for m in maps]
+
+
+def _order_statistic(values: Tensor, place: int, otherwise: Optional[float]) -> float:
+    """The value with `place` larger ones; where there are not so many, `otherwise`, or the smallest."""
+    count = values.numel()
+    if not count:
+        return 0.0
+    if place >= count:
+        return float(values.min()) if otherwise is None else otherwise
+    return float(torch.kthvalue(values, count - place).values)
+
+
+def _join_maps(term: Term, pieces, shape):
+    maps = [piece[0] for piece in pieces]
+    pixels = int(np.prod(shape))
+    if term.mining is None:
+        masks = [m >= 0 for m in maps]
+    else:
+        masks = hard_pixels(maps, term.mining, shape[0], pixels)
+    counted = masks
+    if term.class_weights is not None:
+        masks = [mask * piece[1] for mask, piece in zip(masks, pieces)]
+    if term.normalizer == "all":
+        divisor = float(pixels)
+    else:
+        divisor = sum(float(m.sum()) for m in (counted if term.normalizer == "pixels" else masks))
+    gradients = [mask * (term.weight / divisor if divisor else 0.0) for mask in masks]
+    return gradients, sum((m * g).sum() for m, g in zip(maps, gradients))
+
+
+def _join_statistics(term: Term, pieces, shape):
+    together = [torch.cat(list(xs)) for xs in zip(*pieces)]
+    together[0].requires_grad_(True)
+    value = term.loss.value(arrays, *together) * term.weight
+    (gradient,) = torch.autograd.grad(value.sum(), together[0])
+    return gradient.split([piece[0].shape[0] for piece in pieces]), value.detach().sum()
+
+
+def _table(target: Tensor, weights: np.ndarray) -> Tensor:
+    table = torch.as_tensor(weights, dtype=target.dtype, device=target.device)
+    index = target.long()
+    known = torch.lt(index, len(table)).to(target.dtype)
+    return arrays.array(table[index.clamp(0, len(table) - 1)]) * known
+
+
+def _has_weights(term: Term) -> bool:
+    return getattr(term.loss, "host_weights", None) is not None

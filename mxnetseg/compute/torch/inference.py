@@ -1,0 +1,106 @@
+"""Prediction by PyTorch: see `mxnetseg.compute.inference`."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mxnetseg.compute.inference import Cost, DeviceScores, Inference
+from mxnetseg.compute.torch.devices import devices as find_devices
+
+
+class TorchInference(Inference):
+    """A translated network without auxiliary heads.
+
+    modules  one for each of `devices`, on it.
+    cost     a function of (size, in_channels) that counts, or None.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], devices: Sequence[torch.device], cost: Any = None):
+        self.engine = f"PyTorch {torch.__version__}"
+        self.devices = [str(device) for device in devices]
+        self._devices = list(devices)
+        self._modules = [module.eval() for module in modules]
+        self._cost = cost
+
+    def put(self, images: np.ndarray, device: int = 0) -> Tensor:
+        batch = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+        return batch.to(self._devices[device], memory_format=torch.channels_last)
+
+    def forward(self, batch: Tensor) -> TorchScores:
+        with torch.inference_mode():
+            return TorchScores(self._modules[self._devices.index(batch.device)](batch)[0].float())
+
+    def reduces_on_device(self, device: int = 0) -> bool:
+        return self._devices[device].type == "cuda"
+
+    def cost(self, size, in_channels: int = 3) -> Optional[Cost]:
+        return None if self._cost is None else self._cost(size, in_channels)
+
+
+class TorchScores(DeviceScores):
+    """Scores in a tensor (N, nclass, H, W)."""
+
+    def __init__(self, tensor: Tensor):
+        self._tensor = tensor
+
+    @property
+    def nclass(self) -> int:
+        return self._tensor.shape[1]
+
+    def read(self) -> np.ndarray:
+        found = self._tensor.contiguous().cpu().numpy()
+        return found if found.flags.writeable else found.copy()
+
+    def wait(self) -> None:
+        if self._tensor.is_cuda:
+            torch.cuda.synchronize(self._tensor.device)
+
+    def cut(self, height: int, width: int) -> TorchScores:
+        return TorchScores(self._tensor[:, :, :height, :width])
+
+    def mirrored(self) -> TorchScores:
+        return TorchScores(self._tensor.flip(3))
+
+    def probabilities(self) -> TorchScores:
+        x = self._tensor
+        return TorchScores(x.sigmoid() if self.nclass == 1 else x.softmax(1))
+
+    def resized(self, height: int, width: int, align_corners: bool) -> TorchScores:
+        size = (height, width)
+        return TorchScores(F.interpolate(self._tensor, size, mode="bilinear", align_corners=align_corners))
+
+    def plus(self, other: TorchScores) -> TorchScores:
+        return TorchScores(self._tensor + other._tensor)
+
+    def labels(self, limit: float) -> np.ndarray:
+        if self.nclass == 1:
+            return (self._tensor[:, 0] > limit).to(torch.uint8).cpu().numpy()
+        kind = torch.uint8 if self.nclass <= 256 else torch.int32
+        return self._tensor.argmax(1).to(kind).cpu().numpy()
+
+
+def open_network(
+    checkpoint: Any, recipe: Any, nclass: Optional[int] = None, devices: Optional[Sequence[str]] = None
+) -> TorchInference:
+    """The network of a `.params` file or run folder; see `mxnetseg.compute.inference.open_network`."""
+    from mxnetseg.complexity import complexity
+    from mxnetseg.compute.torch.translate import to_torch
+    from mxnetseg.weights.checkpoint import load_network
+
+    chosen = find_devices(devices)
+    net, _ = load_network(checkpoint, recipe, nclass)
+
+    def cost(size, in_channels) -> Cost:
+        counts = complexity(net, size, in_channels)
+        return Cost(counts.parameters, counts.total)
+
+    deployed = net.deploy()
+    modules: List[nn.Module] = [
+        to_torch(deployed).to(device, memory_format=torch.channels_last) for device in chosen
+    ]
+    return TorchInference(modules, chosen, cost)

@@ -1,0 +1,116 @@
+"""The torch engine of a training run: see `mxnetseg.compute.base.Engine`."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mxnetseg.compute.base import StepResult
+from mxnetseg.compute.groups import parameter_group
+from mxnetseg.compute.torch.criterion import Criterion
+from mxnetseg.compute.torch.devices import devices as find_devices
+from mxnetseg.compute.torch.inference import TorchInference
+from mxnetseg.compute.torch.optimizer import Updater
+from mxnetseg.compute.torch.translate import parameters_of, translate
+from mxnetseg.errors import DeviceError
+from mxnetseg.losses.criterion import output_channels
+from mxnetseg.losses.plan import plan
+from mxnetseg.symbols import trace
+
+
+def training_devices(names: Optional[Sequence[str]] = None, norm: str = "bn") -> List[torch.device]:
+    """The device that `names` mean; none: the first GPU, else the CPU. DeviceError for more than one."""
+    found = find_devices(names)
+    if not names:
+        return found[:1]
+    if len(found) > 1:
+        raise DeviceError(
+            f"--ctx {' '.join(map(str, names))}: the torch engine trains on one device; name one, or use "
+            f"--engine mxnet"
+        )
+    return found
+
+
+class _Step(NamedTuple):
+    losses: Tensor
+    gradient_norm: Optional[Tensor]
+
+
+class TrainingEngine:
+    """See `mxnetseg.compute.base.Engine`; arguments as `mxnetseg.compute.create_engine` has them."""
+
+    def __init__(
+        self,
+        network: Any,
+        nclass: int,
+        loss: Any,
+        optimizer: Any,
+        devices: Sequence[torch.device],
+        ignore_index: int,
+    ):
+        self.devices = list(devices)
+        (self._device,) = self.devices
+        channels = [output_channels(network, k, kind, nclass) for k, kind in enumerate(network.predicts)]
+        terms = plan(loss, network.predicts, nclass, channels)
+        # On the device before anything shares their memory.
+        self._parameters = parameters_of(network, self._device)
+        self._module = translate(trace(network), self._parameters).train()
+        self._deployed = translate(trace(network.deploy()), self._parameters)
+        self._criterion = Criterion(self._module, terms, ignore_index)
+        self._accumulate = optimizer.accumulate
+        self._names = _unique(self._parameters)
+        trained = []
+        for place, name in enumerate(self._names):
+            parameter = self._parameters[name]
+            if parameter.requires_grad:
+                group = parameter_group(parameter.shape, name.startswith("backbone."), optimizer)
+                trained.append((place, name, parameter, group))
+        self._updater = Updater(optimizer, trained)
+        self.trained_parameters = sum(p.numel() for p in self._updater.parameters)
+
+    def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
+        for parameter in self._updater.parameters:
+            parameter.grad = None
+        losses = self._criterion.backward(images, labels, self._device, self._accumulate, seed)
+        return _Step(losses, self._updater.step(rate))
+
+    def read(self, handle: _Step) -> StepResult:
+        norm = None if handle.gradient_norm is None else float(handle.gradient_norm)
+        return StepResult(float(handle.losses.sum()), norm)
+
+    def average_statistics(self) -> None:
+        """One device has one set of them."""
+
+    def network_arrays(self) -> Dict[str, np.ndarray]:
+        return {name: _numpy(value) for name, value in self._parameters.items()}
+
+    def state_arrays(self) -> Dict[str, np.ndarray]:
+        found = {f"net:0:{name}": _numpy(self._parameters[name]) for name in self._names}
+        found.update({f"opt:{name}": value for name, value in self._updater.state_arrays().items()})
+        return found
+
+    @torch.no_grad()
+    def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        for name in self._names:
+            value, parameter = arrays[f"net:0:{name}"], self._parameters[name]
+            if value.shape != tuple(parameter.shape):
+                raise ValueError(f"{name} is {value.shape}, the network has {tuple(parameter.shape)}")
+            parameter.copy_(torch.from_numpy(np.array(value)))
+        moments = {key[4:]: value for key, value in arrays.items() if key.startswith("opt:")}
+        self._updater.load_state_arrays(moments)
+
+    def inference(self) -> TorchInference:
+        return TorchInference([self._deployed], self.devices)
+
+
+def _unique(parameters: Mapping[str, Tensor]) -> List[str]:
+    """The first name of each parameter, in the network's order."""
+    seen: set = set()
+    return [n for n, p in parameters.items() if not (id(p) in seen or seen.add(id(p)))]
+
+
+def _numpy(value: Tensor) -> np.ndarray:
+    return value.detach().cpu().numpy().copy()
