@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segmenter import SMALL_MODEL, Segmenter, sample_pictures
 
-from mxnetseg.cli.common import add_context_argument, run
+from mxnetseg.cli.common import add_context_argument, add_engine_argument, run
 from mxnetseg.data.datasets.loose import output_names
 from mxnetseg.data.reading import read_image
 from mxnetseg.report import visualize
@@ -30,13 +30,14 @@ def parser():
     )
     p.add_argument("--ms", action="store_true", help="average over several scales and mirroring")
     add_context_argument(p)
+    add_engine_argument(p, ("mxnet", "torch", "onnxruntime", "openvino"))
     return p
 
 
 def main(argv=None):
     """Write an overlay and a colour map of every picture, and print what is in it."""
     options = parser().parse_args(argv)
-    segment = Segmenter(options.checkpoint, options.ctx, options.ms)
+    segment = Segmenter(options.checkpoint, options.ctx, options.ms, options.engine)
     print(f"{segment.model} ({segment.backbone}), {len(segment.classes)} classes of {segment.data}")
     pictures = options.pictures or sample_pictures()
     for path, name in zip(pictures, output_names([str(path) for path in pictures])):

@@ -16,6 +16,7 @@ except ImportError:
 
 import numpy as np
 
+from mxnetseg.compute.choice import choose_engine
 from mxnetseg.predict.session import multi_scale, open_session, pictures_of, recipe_of
 
 HERE = Path(__file__).resolve().parent
@@ -29,13 +30,17 @@ class Segmenter:
     checkpoint: a `.params` file with `recipe.yaml` beside it, or a run folder.
     devices: names as `--ctx` takes them; None for every GPU, else the CPU.
     multi_scales: average over the data set's scales and mirrored copies, slower and better.
+    engine: what computes, as `eval.py --engine` takes it.
     """
 
-    def __init__(self, checkpoint=SMALL_MODEL, devices=None, multi_scales=False):
+    def __init__(self, checkpoint=SMALL_MODEL, devices=None, multi_scales=False, engine="auto"):
         recipe = recipe_of(checkpoint)
         facts = pictures_of(recipe)
         protocol = multi_scale(recipe.evaluation, facts) if multi_scales else recipe.evaluation
-        session = open_session(checkpoint, facts, recipe, protocol, devices)
+        choice = choose_engine(engine, devices, checkpoint)
+        if choice.note:
+            print(f"note: {choice.note}")
+        session = open_session(checkpoint, facts, recipe, protocol, devices, choice.engine)
         self.model, self.backbone = session.names().values()
         self.data = recipe.data.name
         self.classes, self.palette = facts.scored_classes, facts.scored_palette

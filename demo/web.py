@@ -24,7 +24,7 @@ from pathlib import Path
 from desk import BusyError, Desk, PictureError
 from segmenter import HERE, SMALL_MODEL, Segmenter, sample_pictures
 
-from mxnetseg.cli.common import add_context_argument, run
+from mxnetseg.cli.common import add_context_argument, add_engine_argument, run
 from mxnetseg.errors import ConfigError
 
 LARGEST_UPLOAD = 40 * 2**20  # bytes
@@ -233,6 +233,7 @@ def parser():
     )
     p.add_argument("--ms", action="store_true", help="average over several scales and mirroring")
     add_context_argument(p)
+    add_engine_argument(p, ("mxnet", "torch", "onnxruntime", "openvino"))
     return p
 
 
@@ -240,7 +241,9 @@ def main(argv=None):
     """Serve until Ctrl-C or SIGTERM; what is being computed then is still answered."""
     options = parser().parse_args(argv)
     server = make_server(
-        Segmenter(options.checkpoint, options.ctx, options.ms), options.port, options.long_side
+        Segmenter(options.checkpoint, options.ctx, options.ms, options.engine),
+        options.port,
+        options.long_side,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"Open http://127.0.0.1:{server.server_port} (Ctrl-C ends)", flush=True)

@@ -31,6 +31,7 @@ PACKAGES = (
     Package("wandb", "wandb", "logging to Weights & Biases", needed=False),
     Package("onnx", "onnx", "ONNX export", needed=False),
     Package("onnxruntime", "onnxruntime", "running and checking exported networks", needed=False),
+    Package("openvino", "openvino", "running exported networks on CPUs", needed=False),
     Package("torch", "torch", "computing with PyTorch in place of MXNet", needed=False),
     Package("pytest", "pytest", "make test", needed=False),
 )

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import Sequence
 
 from mxnetseg.cli.parsing import EXIT_USER_ERROR, Parser, run
 from mxnetseg.packages import require_packages
 
-__all__ = ["EXIT_USER_ERROR", "Parser", "add_context_argument", "add_set_argument", "run"]
+__all__ = [
+    "EXIT_USER_ERROR",
+    "Parser",
+    "add_context_argument",
+    "add_engine_argument",
+    "add_set_argument",
+    "run",
+]
 
 # Before the command imports anything that needs them.
 require_packages()
@@ -21,6 +29,16 @@ def add_context_argument(parser: argparse._ActionsContainer) -> None:
         metavar="DEV",
         help="GPU numbers (0 1 2 3), or cpu; `cpu cpu` computes on two CPU contexts, which synchronized norm "
         "trains as one. Default: every GPU there is, else the CPU",
+    )
+
+
+def add_engine_argument(parser: argparse._ActionsContainer, engines: Sequence[str]) -> None:
+    """`--engine`, read by `mxnetseg.compute.choice.choose_engine`."""
+    parser.add_argument(
+        "--engine",
+        choices=["auto", *engines],
+        default="auto",
+        help="what computes; auto (default): mxnet, or torch on GPUs that MXNet cannot use",
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import Any, List, Optional
 
-from mxnetseg.cli.common import Parser, add_context_argument, add_set_argument, run
+from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, add_set_argument, run
 from mxnetseg.cli.speed import measure
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError, DatasetError, nearest
@@ -74,6 +75,7 @@ def parser() -> Parser:
     )
     what.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     add_context_argument(what)
+    add_engine_argument(what, ("mxnet", "torch", "onnxruntime", "openvino"))
 
     how = p.add_argument_group("protocol (default: the recipe's group `evaluation`)")
     how.add_argument("--ms", action="store_true", help="the data set's multiple scales, with flip")
@@ -161,6 +163,7 @@ def _evaluate(argv: Optional[List[str]]) -> None:
     if options.mode == "speed":
         return measure(options)
     prepare(options.ctx)
+    from mxnetseg.compute.choice import choose_engine
     from mxnetseg.predict.evaluation import run as predict
     from mxnetseg.predict.session import dataset_of, open_session, pictures_of
     from mxnetseg.report.outcome import lines_of, title_of, write_outcome
@@ -176,9 +179,11 @@ def _evaluate(argv: Optional[List[str]]) -> None:
                 f"split {dataset.split!r} of {dataset.name!r} has no labels to score: take --mode test to "
                 f"predict it"
             )
-    session = open_session(
-        options.checkpoint, dataset, recipe, _protocol(options, recipe, dataset), options.ctx
-    )
+    choice = choose_engine(options.engine, options.ctx, options.checkpoint)
+    if choice.note and not options.quiet:
+        print(f"note: {choice.note}", file=sys.stderr)
+    protocol = _protocol(options, recipe, dataset)
+    session = open_session(options.checkpoint, dataset, recipe, protocol, options.ctx, choice.engine)
     scored = not options.image and options.mode != "test"
     folder = _output_folder(options, dataset)
     writer = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import List, Optional
 
-from mxnetseg.cli.common import Parser, add_context_argument, run
+from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, run
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 from mxnetseg.facts import default_backbone
@@ -34,6 +34,7 @@ def parser() -> Parser:
     p.add_argument("--batch", type=int, metavar="N", help="images per forward pass (default 1)")
     p.add_argument("--json", metavar="FILE", help="write the numbers to this file")
     add_context_argument(p)
+    add_engine_argument(p, ("mxnet", "torch", "onnxruntime", "openvino"))
     return p
 
 
@@ -56,7 +57,9 @@ def measure(options: argparse.Namespace) -> None:
     if options.batch is not None and options.batch < 1:
         raise ConfigError(f"--batch {options.batch} must be at least 1")
     prepare(options.ctx)
+    from mxnetseg.compute.choice import choose_engine
     from mxnetseg.compute.devices import contexts
+    from mxnetseg.compute.inference import open_network
     from mxnetseg.compute.mxnet_inference import MxnetInference
     from mxnetseg.data import dataset_info
     from mxnetseg.models import create_model
@@ -65,19 +68,29 @@ def measure(options: argparse.Namespace) -> None:
     from mxnetseg.report.tracking import write_json
     from mxnetseg.weights.checkpoint import load_network
 
+    choice = choose_engine(options.engine, options.ctx, options.checkpoint)
+    if choice.note:
+        print(f"note: {choice.note}")
     if options.checkpoint:
         recipe = recipe_of(options.checkpoint, options.model, options.backbone, options.data)
-        net, recipe = load_network(options.checkpoint, recipe)
         name, channels = recipe.model.name, recipe.model.in_channels
         backbone = recipe.model.backbone or default_backbone(name, recipe.model.form)
         weights = f"from {options.checkpoint}"
-    else:
+    elif choice.engine == "mxnet":
         name, channels, weights = options.model, 3, "random weights"
         backbone = options.backbone or default_backbone(name)
         nclass = dataset_info(options.data or "cityscapes")["nclass"] or 19
+    else:
+        raise ConfigError(f"the {choice.engine} engine is timed with a checkpoint: give --checkpoint FILE")
+    if choice.engine != "mxnet":
+        inference = open_network(options.checkpoint, recipe, None, options.ctx, choice.engine)
+    elif options.checkpoint:
+        net, _ = load_network(options.checkpoint, recipe)
+        inference = MxnetInference(net, contexts(options.ctx)[:1], static_shape=True)
+    else:
         net = create_model(name, nclass, backbone=backbone)
+        inference = MxnetInference(net, contexts(options.ctx)[:1], static_shape=True)
     print(f"{name} {backbone}, {weights}")
-    inference = MxnetInference(net, contexts(options.ctx)[:1], static_shape=True)
     result = measure_speed(inference, tuple(options.size or SIZE), options.batch or 1, in_channels=channels)
     print("\n".join(describe_speed(result)))
     if options.json:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Type
 
-from mxnetseg.cli.common import Parser, add_context_argument, add_set_argument, run
+from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, add_set_argument, run
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
@@ -75,6 +75,7 @@ def parser() -> Parser:
     what.add_argument("--recipe", metavar="FILE", help="this recipe instead of the one looked up")
     how = p.add_argument_group("how")
     add_context_argument(how)
+    add_engine_argument(how, ("mxnet", "torch"))
     how.add_argument("--epochs", type=int, metavar="N", help="length of the run")
     how.add_argument(
         "--batch-size",
@@ -141,7 +142,7 @@ def _train(argv: Optional[List[str]]) -> int:
     from mxnetseg.train.signals import Interrupted
 
     try:
-        result = train(recipe, folder, options.ctx, resume, options.wandb, options.quiet)
+        result = train(recipe, folder, options.ctx, resume, options.wandb, options.quiet, options.engine)
     except Interrupted as stop:
         print(f"{stop}: continue with --resume {folder}", file=sys.stderr)
         return stop.status

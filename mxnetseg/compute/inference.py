@@ -2,7 +2,7 @@
 
 Prediction (`mxnetseg.predict`) hands over NumPy arrays and gets a handle on the scores. An engine that only
 knows `read` is complete; one on an accelerator also has the operations of `DeviceScores`, so that whole maps
-never leave it. A new engine is a module with a class of `Inference` and a function `open_network`, and a line
+never leave it. A new engine is a module with a class of `Inference` and a function that opens one, and a line
 in `ENGINES`; nothing in `mxnetseg.predict` changes. Nothing here imports a framework.
 """
 
@@ -16,8 +16,14 @@ import numpy as np
 
 from mxnetseg.errors import ConfigError, nearest
 
-# Name of an engine -> module with `open_network(checkpoint, recipe, nclass, devices) -> Inference`.
-ENGINES = {"mxnet": "mxnetseg.compute.mxnet_inference"}
+# Name of an engine -> module with `open_network(checkpoint, recipe, nclass, devices) -> Inference`, or
+# module:function where a module has several.
+ENGINES = {
+    "mxnet": "mxnetseg.compute.mxnet_inference",
+    "torch": "mxnetseg.compute.torch.inference",
+    "onnxruntime": "mxnetseg.compute.onnx_inference:open_onnxruntime",
+    "openvino": "mxnetseg.compute.onnx_inference:open_openvino",
+}
 
 
 class Cost(NamedTuple):
@@ -119,13 +125,19 @@ def open_network(
     devices : names as `--ctx` takes them; None: every GPU there is, else the CPU
     engine : one of `ENGINES`
 
-    Raises ConfigError for an unknown engine, CheckpointError and DeviceError.
+    Raises ConfigError for an unknown engine, EngineError for one that is not installed, CheckpointError and
+    DeviceError.
     """
-    return _engine(engine).open_network(checkpoint, recipe, nclass, devices)
+    return _opener(engine)(checkpoint, recipe, nclass, devices)
 
 
-def _engine(name: str) -> Any:
+def _opener(name: str) -> Any:
     if name not in ENGINES:
         close = nearest(name, ENGINES) or list(ENGINES)
         raise ConfigError(f"engine {name!r} is not one of {', '.join(ENGINES)}; nearest: {', '.join(close)}")
-    return import_module(ENGINES[name])
+    if name == "torch":
+        from mxnetseg.compute.torch import require_torch
+
+        require_torch()
+    module, _, function = ENGINES[name].partition(":")
+    return getattr(import_module(module), function or "open_network")

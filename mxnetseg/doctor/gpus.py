@@ -15,7 +15,7 @@ from mxnetseg.doctor.report import NOTE, OK, PROBLEM, Report
 def gpu_section(report: Report) -> None:
     """GPUs that the driver shows, whether MXNet's wheels have code for them, and the CUDA wheels."""
     report.section("GPUs")
-    gpus, why = _nvidia_smi()
+    gpus, why = list_gpus()
     report.data["gpus"] = gpus
     cuda_build = (report.data["mxnet"]["distribution"] or "mxnet") != "mxnet"
     if why:
@@ -78,7 +78,7 @@ def gpu_support(capability: Optional[str]) -> Tuple[bool, str]:
     return True, f"{name}, runs the wheels' code for {code}"
 
 
-def _nvidia_smi() -> Tuple[List[Dict[str, Optional[str]]], Optional[str]]:
+def list_gpus() -> Tuple[List[Dict[str, Optional[str]]], Optional[str]]:
     """(list of GPUs, why there is none or None)."""
     program = shutil.which("nvidia-smi")
     if program is None:

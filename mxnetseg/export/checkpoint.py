@@ -10,6 +10,7 @@ import yaml
 
 from mxnetseg.errors import ExportError
 from mxnetseg.recipe import Recipe
+from mxnetseg.recipe.load import make_recipe
 
 MARK = "mxnetseg_version"  # metadata that only files of this library have
 
@@ -52,8 +53,11 @@ def export_checkpoint(checkpoint: Any, recipe: Recipe, path: Any, **form: Any) -
     return to_onnx(net, path, statistics=Input(*recipe.input.of(dataset)), metadata=metadata, **form)
 
 
-def read_description(path: Any) -> Description:
-    """What an exported file says of itself; ExportError where it is none, damaged, or of another program."""
+def read_description(path: Any, settings: Any = None) -> Description:
+    """What an exported file says of itself; ExportError where it is none, damaged, or of another program.
+
+    `settings` win over the recipe in it, as `load_recipe` takes them.
+    """
     import onnx
 
     path = Path(path)
@@ -70,7 +74,7 @@ def read_description(path: Any) -> Description:
             f"and input are unknown"
         )
     try:
-        recipe = Recipe.model_validate(yaml.safe_load(texts["recipe"]))
+        recipe = make_recipe(yaml.safe_load(texts["recipe"]), settings, str(path))
         form = json.loads(texts["form"])
         return Description(recipe, len(json.loads(texts["classes"])), form["argmax"], form["uint8"])
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:

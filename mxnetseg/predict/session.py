@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence
 
+from mxnetseg.compute.choice import ONNX
 from mxnetseg.compute.inference import open_network
 from mxnetseg.data import create_dataset, dataset_info
 from mxnetseg.data.datasets.base import Dataset
@@ -72,23 +73,33 @@ def recipe_of(
     Raises CheckpointError for a checkpoint that is not there or does not say what it is.
     """
     path = os.fspath(checkpoint)
+    if path.endswith(ONNX):
+        if not os.path.isfile(path):
+            raise missing_checkpoint(Path(path))
+        from mxnetseg.export.checkpoint import read_description
+
+        return _agreeing(read_description(path, settings).recipe, path, model, backbone)
     if os.path.isdir(path):
         path = os.fspath(run_weights(Path(path)))
     elif not os.path.isfile(path):
         raise missing_checkpoint(Path(path))
     beside = os.path.join(os.path.dirname(path), RECIPE)
     if os.path.isfile(beside):
-        recipe = load_recipe(beside, settings)
-        stated = {"model": (model, recipe.model.name), "backbone": (backbone, recipe.model.backbone)}
-        for what, (given, found) in stated.items():
-            if given and found and given != found:
-                raise CheckpointError(f"{path}: is a {found} {what} by its {RECIPE}, not {given}")
-        return recipe
+        return _agreeing(load_recipe(beside, settings), path, model, backbone)
     if not model or not data:
         raise CheckpointError(
             f"{path}: no {RECIPE} beside it to say what it is: give its model and data set (and backbone)"
         )
     return find_recipe(model, backbone, data, settings)
+
+
+def _agreeing(recipe: Recipe, path: str, model: Optional[str], backbone: Optional[str]) -> Recipe:
+    """The recipe that comes with a checkpoint, unless something else was given for it."""
+    stated = {"model": (model, recipe.model.name), "backbone": (backbone, recipe.model.backbone)}
+    for what, (given, found) in stated.items():
+        if given and found and given != found:
+            raise CheckpointError(f"{path}: is a {found} {what} by its {RECIPE}, not {given}")
+    return recipe
 
 
 def dataset_of(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, Optional, Sequence
 
 from mxnetseg import run_files as files
+from mxnetseg.compute.choice import choose_engine
 from mxnetseg.recipe import Recipe
+from mxnetseg.train.progress import log
 from mxnetseg.train.setup import prepare
 from mxnetseg.train.trainer import Trainer
 
@@ -17,15 +19,21 @@ def train(
     resume: bool = False,
     wandb: Optional[str] = None,
     quiet: bool = False,
+    engine: str = "auto",
 ) -> Dict[str, Any]:
     """Train what the recipe says in the folder `run_dir`; arguments and result as `Trainer` has them.
 
+    engine  one of `mxnetseg.compute.list_engines`, or `auto` (see `choose_engine`).
+
     Raises CheckpointError where another process is training there.
     """
+    choice = choose_engine(engine, device_names)
+    if choice.note and not quiet:
+        log(f"note: {choice.note}")
     files.make_folder(run_dir)
     with files.locked(run_dir):
         files.remove_leftovers(run_dir)
-        setup = prepare(recipe, device_names, resuming=resume, quiet=quiet)
+        setup = prepare(recipe, device_names, choice.engine, resuming=resume, quiet=quiet)
         try:
             return Trainer(setup, run_dir, resume, wandb, quiet).fit()
         finally:

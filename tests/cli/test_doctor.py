@@ -110,7 +110,7 @@ def test_an_old_driver_that_knows_no_compute_capability_is_still_read(tmp_path, 
         tmp_path, "case \"$1\" in *compute_cap*) exit 2;; esac\necho '0, Tesla V100, 16160 MiB, 450.80'"
     )
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    found, why = gpus._nvidia_smi()
+    found, why = gpus.list_gpus()
     assert why is None
     assert found[0]["name"] == "Tesla V100" and found[0]["compute_capability"] is None
 
@@ -118,7 +118,7 @@ def test_an_old_driver_that_knows_no_compute_capability_is_still_read(tmp_path, 
 def test_a_broken_driver_is_reported_with_its_own_words(tmp_path, monkeypatch):
     fake_nvidia_smi(tmp_path, 'echo "couldn\'t communicate with the driver"; exit 9')
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert gpus._nvidia_smi() == ([], "nvidia-smi failed: couldn't communicate with the driver")
+    assert gpus.list_gpus() == ([], "nvidia-smi failed: couldn't communicate with the driver")
 
 
 def test_the_cuda_build_without_its_libraries_lists_each_of_them(monkeypatch):

@@ -21,23 +21,22 @@ def devices(names: Optional[Sequence] = None) -> List[torch.device]:
     if not names:
         return [torch.device("cuda", k) for k in range(count)] or [torch.device("cpu")]
     chosen: List[torch.device] = []
-    for name in (
-        " ".join(map(str, [names] if isinstance(names, (str, int)) else names)).replace(",", " ").split()
-    ):
+    shown = " ".join(map(str, [names] if isinstance(names, (str, int)) else names))
+    for name in shown.replace(",", " ").split():
         match = _NAME.fullmatch(name.lower())
         if not match or not (match[1] or match[2]):
-            raise DeviceError(f"--ctx {name}: not a device; give GPU numbers such as 0 1 2 3, or cpu")
+            raise DeviceError(f"{name!r} is not a device: give GPU numbers such as 0 1 2 3, or cpu")
         index = int(match[2] or 0)
         if match[1] == "cpu":
             device = torch.device("cpu")
         elif index < count:
             device = torch.device("cuda", index)
         else:
-            have = f"it has {count} of them" if count else "it has none that PyTorch can use"
-            raise DeviceError(f"--ctx {name}: this machine has no GPU {index}; {have}; or use --ctx cpu")
+            have = f"PyTorch sees {count} of them" if count else "PyTorch sees none"
+            raise DeviceError(f"device {name}: there is no GPU {index}; {have}; use cpu")
         if device in chosen:
-            raise DeviceError(f"--ctx {' '.join(map(str, names))}: the torch engine takes each device once")
+            raise DeviceError(f"devices {shown}: the torch engine takes each device once")
         chosen.append(device)
     if len({device.type for device in chosen}) > 1:
-        raise DeviceError(f"--ctx {' '.join(map(str, names))}: GPUs and the CPU cannot compute together")
+        raise DeviceError(f"devices {shown}: GPUs and the CPU cannot compute together")
     return chosen

@@ -28,8 +28,8 @@ def training_devices(names: Optional[Sequence[str]] = None, norm: str = "bn") ->
         return found[:1]
     if len(found) > 1:
         raise DeviceError(
-            f"--ctx {' '.join(map(str, names))}: the torch engine trains on one device; name one, or use "
-            f"--engine mxnet"
+            f"devices {' '.join(map(str, names))}: the torch engine trains on one; name one, or use "
+            f"the mxnet engine"
         )
     return found
 

