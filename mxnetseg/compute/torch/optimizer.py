@@ -1,4 +1,4 @@
-"""MXNet's update rules in PyTorch: same formulas, same names of what is saved.
+"""The update rules of `mxnetseg.compute.groups` in PyTorch, and moving averages; saved under MXNet's names.
 
 They differ from PyTorch's own: the learning rate is inside the momentum of SGD, and Adam's epsilon is added
 before the correction of the bias.
@@ -6,7 +6,8 @@ before the correction of the bias.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+import contextlib
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -29,9 +30,14 @@ class Updater:
         self._named = list(named)
         self._moments: Dict[str, List[Tensor]] = {}
         self._counts: Dict[int, int] = {}
-        self._rule = {"sgd": self._sgd, "nag": self._nag, "adam": self._adam, "adamw": self._adamw}[
-            settings.name
-        ]
+        self._rule = {
+            "sgd": self._sgd,
+            "nag": self._nag,
+            "adam": self._adam,
+            "adamw": self._adamw,
+            "lars": self._lars,
+            "lamb": self._lamb,
+        }[settings.name]
 
     @property
     def parameters(self) -> List[Tensor]:
@@ -47,14 +53,14 @@ class Updater:
             if name not in self._moments:
                 self._moments[name] = [torch.zeros_like(parameter) for _ in range(self._moment_count())]
             count = self._counts[place] = self._counts.get(place, 0) + 1
-            decay = self.settings.weight_decay * group.decay_mult
-            self._rule(parameter, gradient, self._moments[name], rate * group.lr_mult, decay, count)
+            moments = self._moments[name]
+            self._rule(parameter, gradient, moments, rate * group.lr_mult, group.weight_decay, count)
         return norm
 
     def _moment_count(self) -> int:
         if self.settings.name in ("sgd", "nag"):
             return int(self.settings.momentum != 0)
-        return 2
+        return 1 if self.settings.name == "lars" else 2
 
     def _clip(self) -> Tensor:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
@@ -94,6 +100,19 @@ class Updater:
         scale = -rate * root / (1 - s.beta1**count)
         weight.addcdiv_(mean, second.sqrt().add_(s.epsilon * root), value=scale)
 
+    def _lars(self, weight, gradient, moments, rate, decay, count) -> None:
+        below = gradient.norm() + decay * weight.norm()
+        factor = _trust(self.settings.trust * weight.norm(), below, weight.dim() > 1)
+        moments[0].mul_(self.settings.momentum).sub_(gradient.add(weight, alpha=decay) * factor, alpha=rate)
+        weight.add_(moments[0])
+
+    def _lamb(self, weight, gradient, moments, rate, decay, count) -> None:
+        mean, second = self._moved(moments, gradient)
+        s = self.settings
+        root = (second / (1 - s.beta2**count)).sqrt()
+        update = mean / (1 - s.beta1**count) / (root + s.epsilon) + decay * weight
+        weight.sub_(update * _trust(weight.norm(), update.norm(), weight.dim() > 1), alpha=rate)
+
     def _moved(self, moments, slope) -> Tuple[Tensor, Tensor]:
         first, second = self.settings.beta1, self.settings.beta2
         moments[0].mul_(first).add_(slope, alpha=1 - first)
@@ -130,3 +149,57 @@ class Updater:
         if set(counts) - {place for place, *_ in self._named}:
             raise KeyError("counts of parameters that are not trained")
         self._moments, self._counts = moments, counts
+
+
+def _trust(numerator: Tensor, denominator: Tensor, adaptive: bool) -> Tensor:
+    """numerator / denominator where both are above 0, else 1; no waiting for the device."""
+    if not adaptive:
+        return torch.ones_like(numerator)
+    usable = (numerator > 0) & (denominator > 0)
+    return torch.where(usable, numerator / denominator.clamp(min=_NORM_FLOOR), torch.ones_like(numerator))
+
+
+class MovingAverage:
+    """a = s a + (1 - s) w after step t, with s = min(decay, (1 + t) / (10 + t)), as in the MXNet engine."""
+
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float):
+        self._parameters = dict(parameters)
+        self._decay = decay
+        self._steps = 0
+        self._averages = {name: p.detach().clone() for name, p in self._parameters.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the parameters as they are after one more step."""
+        self._steps += 1
+        share = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        for name, average in self._averages.items():
+            average.mul_(share).add_(self._parameters[name], alpha=1 - share)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Inside, the parameters hold their averages."""
+        before = {name: p.detach().clone() for name, p in self._parameters.items()}
+        try:
+            self._set(self._averages)
+            yield
+        finally:
+            self._set(before)
+
+    @torch.no_grad()
+    def _set(self, values: Mapping[str, Tensor]) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.copy_(values[name])
+
+    def state_arrays(self) -> Dict[str, np.ndarray]:
+        """The averages, and under the empty name how many steps they have seen."""
+        found = {name: average.cpu().numpy().copy() for name, average in self._averages.items()}
+        return {"": np.array(self._steps, np.int64), **found}
+
+    def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Put back what `state_arrays` gave; KeyError or ValueError where it is of another network."""
+        self._steps = int(arrays[""])
+        for name, average in self._averages.items():
+            if arrays[name].shape != tuple(average.shape):
+                raise ValueError(f"{name}: {arrays[name].shape} in place of {tuple(average.shape)}")
+            average.copy_(torch.from_numpy(np.array(arrays[name])))

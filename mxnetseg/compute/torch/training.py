@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+import contextlib
+from typing import Any, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import torch
+from mxnet.gluon import nn
 from torch import Tensor
 
 from mxnetseg.compute.base import StepResult
-from mxnetseg.compute.groups import parameter_group
+from mxnetseg.compute.groups import ParameterGroup, parameter_groups
 from mxnetseg.compute.torch.criterion import Criterion
 from mxnetseg.compute.torch.devices import devices as find_devices
 from mxnetseg.compute.torch.inference import TorchInference
-from mxnetseg.compute.torch.optimizer import Updater
+from mxnetseg.compute.torch.optimizer import MovingAverage, Updater
 from mxnetseg.compute.torch.translate import parameters_of, translate
 from mxnetseg.errors import DeviceError
 from mxnetseg.losses.criterion import output_channels
 from mxnetseg.losses.plan import plan
+from mxnetseg.nn.norm import tune_norm
+from mxnetseg.nn.surgery import layers, named_parameters
 from mxnetseg.symbols import trace
 
 
@@ -55,6 +59,8 @@ class TrainingEngine:
         (self._device,) = self.devices
         channels = [output_channels(network, k, kind, nclass) for k, kind in enumerate(network.predicts)]
         terms = plan(loss, network.predicts, nclass, channels)
+        groups = parameter_groups(network, optimizer)
+        _freeze(network, groups)
         # On the device before anything shares their memory.
         self._parameters = parameters_of(network, self._device)
         self._module = translate(trace(network), self._parameters).train()
@@ -66,16 +72,20 @@ class TrainingEngine:
         for place, name in enumerate(self._names):
             parameter = self._parameters[name]
             if parameter.requires_grad:
-                group = parameter_group(parameter.shape, name.startswith("backbone."), optimizer)
-                trained.append((place, name, parameter, group))
+                trained.append((place, name, parameter, groups[name]))
         self._updater = Updater(optimizer, trained)
+        named = {name: parameter for _, name, parameter, _ in trained}
+        self._average = MovingAverage(named, optimizer.ema) if optimizer.ema else None
         self.trained_parameters = sum(p.numel() for p in self._updater.parameters)
 
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         for parameter in self._updater.parameters:
             parameter.grad = None
         losses = self._criterion.backward(images, labels, self._device, self._accumulate, seed)
-        return _Step(losses, self._updater.step(rate))
+        norm = self._updater.step(rate)
+        if self._average:
+            self._average.update()
+        return _Step(losses, norm)
 
     def read(self, handle: _Step) -> StepResult:
         norm = None if handle.gradient_norm is None else float(handle.gradient_norm)
@@ -85,11 +95,17 @@ class TrainingEngine:
         """One device has one set of them."""
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
-        return {name: _numpy(value) for name, value in self._parameters.items()}
+        with self.averaged_weights():
+            return {name: _numpy(value) for name, value in self._parameters.items()}
+
+    def averaged_weights(self) -> ContextManager[None]:
+        return self._average.in_place() if self._average else contextlib.nullcontext()
 
     def state_arrays(self) -> Dict[str, np.ndarray]:
         found = {f"net:0:{name}": _numpy(self._parameters[name]) for name in self._names}
         found.update({f"opt:{name}": value for name, value in self._updater.state_arrays().items()})
+        if self._average:
+            found.update({f"ema:{name}": value for name, value in self._average.state_arrays().items()})
         return found
 
     @torch.no_grad()
@@ -99,11 +115,28 @@ class TrainingEngine:
             if value.shape != tuple(parameter.shape):
                 raise ValueError(f"{name} is {value.shape}, the network has {tuple(parameter.shape)}")
             parameter.copy_(torch.from_numpy(np.array(value)))
-        moments = {key[4:]: value for key, value in arrays.items() if key.startswith("opt:")}
-        self._updater.load_state_arrays(moments)
+        self._updater.load_state_arrays(_under("opt:", arrays))
+        if self._average:
+            self._average.load_state_arrays(_under("ema:", arrays))
 
     def inference(self) -> TorchInference:
         return TorchInference([self._deployed], self.devices)
+
+
+def _freeze(network: Any, groups: Mapping[str, ParameterGroup]) -> None:
+    """Take what the optimizer leaves alone out of training; frozen norms keep their statistics."""
+    named = named_parameters(network)
+    frozen = {id(named[name]) for name, group in groups.items() if group.frozen}
+    for parameter in named.values():
+        if id(parameter) in frozen:
+            parameter.grad_req = "null"
+    for layer in layers(network.backbone, nn.BatchNorm) if frozen else ():
+        if id(layer.gamma) in frozen:
+            tune_norm(layer, frozen=True)
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _unique(parameters: Mapping[str, Tensor]) -> List[str]:

@@ -27,10 +27,13 @@ NCLASS, IGNORE = 4, 255
 RULES = [
     dict(name="sgd", momentum=0.9, weight_decay=1e-2),
     dict(name="sgd", momentum=0.0, weight_decay=1e-2, head_lr_mult=10.0),
-    dict(name="nag", momentum=0.9, weight_decay=1e-2, no_decay_norm_bias=True),
+    dict(name="nag", momentum=0.9, weight_decay=1e-2, no_decay=["norm", "bias"]),
     dict(name="adam", weight_decay=1e-2),
     dict(name="adamw", weight_decay=0.1, head_lr_mult=5.0),
     dict(name="sgd", momentum=0.9, clip_grad_norm=0.05),
+    dict(name="lars", momentum=0.9, weight_decay=1e-2, trust=0.1),
+    dict(name="lamb", weight_decay=0.1),
+    dict(name="sgd", momentum=0.9, ema=0.9, backbone_weight_decay=0.1),
 ]
 LOSSES = [
     dict(name="cross_entropy", label_smoothing=0.1),
@@ -155,7 +158,9 @@ def test_update_rules_are_those_of_mxnet(rule):
 
 
 @pytest.mark.parametrize(
-    "rule", [RULES[0], RULES[1], RULES[3], RULES[4]], ids=["sgd", "plain", "adam", "adamw"]
+    "rule",
+    [RULES[0], RULES[1], RULES[3], RULES[4], RULES[6], RULES[8]],
+    ids=["sgd", "plain", "adam", "adamw", "lars", "average"],
 )
 @pytest.mark.parametrize("first, second", [(0, 1), (1, 0)], ids=["mxnet-to-torch", "torch-to-mxnet"])
 def test_a_run_changes_engines_in_the_middle(rule, first, second):
@@ -204,6 +209,23 @@ def test_fifty_steps_of_both_engines_stay_together():
         curves.append(np.array(results))
     assert curves[0][-5:].mean() < 0.95 * curves[0][:5].mean()
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3)
+
+
+def test_frozen_stages_stay_as_they_are():
+    def real():
+        mx.random.seed(1)
+        return create_model("bisenet", NCLASS, backbone="resnet18")
+
+    mxnet, ours = engines(dict(name="sgd", momentum=0.9, frozen_stages=1), net=real)
+    before = ours.network_arrays()
+    assert ours.trained_parameters == mxnet.trained_parameters
+    images, labels = batch(2, sides=(64, 64))
+    for engine in (mxnet, ours):
+        engine.read(engine.step(images, labels, 0.01, seed=0))
+    kept = {name for name, value in ours.network_arrays().items() if np.array_equal(value, before[name])}
+    theirs = mxnet.network_arrays()
+    assert kept == {name for name, value in theirs.items() if np.array_equal(value, before[name])}
+    assert any("running_mean" in name for name in kept) and not all("running_mean" in n for n in kept)
 
 
 def test_states_of_another_network_are_refused():
