@@ -12,6 +12,7 @@ from gluoncv.model_zoo.resnetv1b import BasicBlockV1b
 from mxnet.gluon import nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.nn.initial import draw_as_pytorch
 
 # Version -> (stage name, channels, blocks, stride of the first one), as published checkpoints call them.
 STAGES = {
@@ -57,6 +58,7 @@ class DFNet(Backbone):
         for name, width, blocks, step in STAGES[version]:
             setattr(self, name, _stage(before, width, blocks, step))
             before = width
+        draw_as_pytorch(self)
 
     def hybrid_forward(self, F, x):
         x = self.stage1(x)

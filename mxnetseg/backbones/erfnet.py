@@ -6,10 +6,13 @@ dilated, into columns and rows.
 
 from __future__ import annotations
 
+from typing import Tuple
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import Dropped, dropout_layer
 from mxnetseg.nn.resize import resize_like
 
 EPSILON = 1e-3
@@ -35,7 +38,9 @@ class Downsampler(HybridBlock):
 class NonBottleneck1D(HybridBlock):
     """Column, row, batch norm; column, row, batch norm, dilated; dropout; plus the input."""
 
-    def __init__(self, channels: int, dilation: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, dilation: int = 1, dropout: float = 0.0, dropped: Dropped = "channels"
+    ) -> None:
         super().__init__()
         self.convs = nn.HybridSequential()
         for rate in (1, dilation):
@@ -48,7 +53,7 @@ class NonBottleneck1D(HybridBlock):
             nn.BatchNorm(in_channels=channels, epsilon=EPSILON),
             nn.BatchNorm(in_channels=channels, epsilon=EPSILON),
         )
-        self.drop = nn.Dropout(dropout)
+        self.drop = dropout_layer(dropout, dropped)
 
     def hybrid_forward(self, F, x):
         y = F.relu(self.bns[0](self.convs[1](F.relu(self.convs[0](x)))))
@@ -59,18 +64,18 @@ class NonBottleneck1D(HybridBlock):
 class ERFNet(Backbone):
     """64 channels at stride 4; 128 at stride 8: halved, after four dilated blocks, after four more."""
 
-    def __init__(self, dropout: float, image_channels: int) -> None:
+    def __init__(self, dropout: Tuple[float, float], dropped: Dropped, image_channels: int) -> None:
         super().__init__(channels=(64, 128, 128, 128), strides=(4, 8, 8, 8))
         self.first = Downsampler(image_channels, 16)
         self.stage1 = nn.HybridSequential()
         self.stage1.add(Downsampler(16, 64))
         for _ in range(5):
-            self.stage1.add(NonBottleneck1D(64, dropout=dropout))
+            self.stage1.add(NonBottleneck1D(64, 1, dropout[0], dropped))
         self.stage2 = Downsampler(64, 128)
         self.stage3, self.stage4 = nn.HybridSequential(), nn.HybridSequential()
         for stage in (self.stage3, self.stage4):
             for dilation in DILATIONS:
-                stage.add(NonBottleneck1D(128, dilation, dropout))
+                stage.add(NonBottleneck1D(128, dilation, dropout[1], dropped))
         draw_as_pytorch(self)
 
     def hybrid_forward(self, F, x):
@@ -81,6 +86,9 @@ class ERFNet(Backbone):
 
 
 @BACKBONES.register("erfnet", output_strides=(8,))
-def erfnet(dropout: float = 0.1, image_channels: int = 3) -> ERFNet:
-    """`dropout`: rate in the blocks. `image_channels`: of the images."""
-    return ERFNet(dropout, image_channels)
+def erfnet(
+    dropout: Tuple[float, float] = (0.03, 0.3), dropped: Dropped = "channels", image_channels: int = 3
+) -> ERFNet:
+    """`dropout`: rates in the blocks of 64 and of 128 channels, `dropped`: of what. `image_channels`: of the
+    images."""
+    return ERFNet(dropout, dropped, image_channels)

@@ -10,14 +10,16 @@ MXNetSeg's network attends over channels instead (`attention="channels"`): it ha
 
 from __future__ import annotations
 
+from typing import Literal, Sequence
+
 from mxnet.gluon import HybridBlock
 
-from mxnetseg.errors import ConfigError
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.aspp import ASPP
-from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, Identity
 
-ATTENTIONS = ("classes", "channels")
+FORMS = {"paper": {}, "mxnetseg": {"attention": "channels", "dropped": "elements"}}
 
 
 class ClassFeature(HybridBlock):
@@ -48,12 +50,12 @@ class ClassFeature(HybridBlock):
 class ACFNetHead(Head):
     """ASPP, coarse and fine classifier: logits, then the coarse logits, which are supervised."""
 
-    def __init__(self, in_channels, nclass, width, rates, attention):
+    def __init__(self, in_channels, nclass, width, rates, attention, dropped):
         super().__init__()
         self.aspp = ASPP(in_channels, width, rates, image_pool=False)
-        self.coarse = FCNHead(width, nclass, width // 2)
+        self.coarse = FCNHead(width, nclass, width // 2, dropped=dropped)
         self.class_feature = ClassFeature(width, attention)
-        self.classifier = FCNHead(2 * width, nclass, width // 2)
+        self.classifier = FCNHead(2 * width, nclass, width // 2, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.aspp(c4)
@@ -63,6 +65,7 @@ class ACFNetHead(Head):
 
 @MODELS.register(
     "acfnet",
+    forms=FORMS,
     paper="ACFNet: Attentional Class Feature Network for Semantic Segmentation",
     venue="ICCV 2019",
     year=2019,
@@ -71,11 +74,18 @@ class ACFNetHead(Head):
     output_stride=8,
     scores=[("Cityscapes test", "fine labels only", 81.85, "the paper")],
 )
-def acfnet(nclass, backbone, aux=True, width=512, rates=(12, 24, 36), attention="classes"):
+def acfnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 512,
+    rates: Sequence[int] = (12, 24, 36),
+    attention: Literal["classes", "channels"] = "classes",
+    dropped: Dropped = "channels",
+) -> Segmentor:
     """`width`: channels of the ASPP map; `rates`: its dilations. `attention`: over `classes`, or over
-    `channels` as in MXNetSeg. `aux`: supervision of the coarse logits and of a plain head on c3."""
-    if attention not in ATTENTIONS:
-        raise ConfigError(f"acfnet attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}")
-    head = ACFNetHead(backbone.channels[-1], nclass, width, tuple(rates), attention)
-    supervised = [Aux(Identity(), "head", 1), *aux_on_c3(backbone, nclass)] if aux else ()
-    return Segmentor(backbone, head, supervised)
+    `channels` as in MXNetSeg. `aux`: supervision of the coarse logits and of a plain head on c3.
+    `dropped`: what dropout drops."""
+    head = ACFNetHead(backbone.channels[-1], nclass, width, tuple(rates), attention, dropped)
+    supervised = [Aux(Identity(), "head", 1), *aux_on_c3(backbone, nclass, dropped=dropped)]
+    return Segmentor(backbone, head, supervised if aux else ())

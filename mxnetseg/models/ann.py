@@ -6,19 +6,25 @@ such block lets c4 ask c3 (fusion), another lets the reduced map ask itself (con
 
 from __future__ import annotations
 
+from typing import Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend, positions
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.pool import adaptive_avg_pool
+
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "aux_width": None, "align_corners": False}}
 
 
 class SampledAttention(HybridBlock):
     """`(query map, key map)` to the attended map, with the query map's shape.
 
     Keys and values are the averages over grids of `bins` a side. `shared`: query and key are one layer, and
-    both maps the same.
+    both maps the same. At the start it gives zero.
     """
 
     def __init__(self, query_channels, key_channels, inner, bins, shared):
@@ -28,7 +34,8 @@ class SampledAttention(HybridBlock):
         self.key = ConvUnit(key_channels, inner, 1)
         self.query = None if shared else ConvUnit(query_channels, inner, 1)
         self.value = nn.Conv2D(inner, 1, in_channels=key_channels)
-        self.out = nn.Conv2D(query_channels, 1, in_channels=inner)
+        self.out = nn.Conv2D(query_channels, 1, in_channels=inner, weight_initializer="zeros")
+        draw_as_pytorch(self.value)
 
     def hybrid_forward(self, F, x, source):
         key, value = self.key(source), self.value(source)
@@ -48,12 +55,12 @@ class ANNHead(Head):
         c3, c4 = channels[2:]
         self.fusion = SampledAttention(c4, c3, inner, bins, shared=False)
         self.fuse = ConvUnit(2 * c4, c4, 1, act=None)
-        self.fuse_drop = nn.Dropout(0.1)
+        self.fuse_drop = dropout_layer(0.1)
         self.reduce = ConvUnit(c4, width)
         self.context = SampledAttention(width, width, inner, bins, shared=True)
         self.join = ConvUnit(2 * width, width, 1)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.fuse_drop(self.fuse(F.concat(self.fusion(c4, c3), c4, dim=1)))
@@ -64,11 +71,12 @@ class ANNHead(Head):
 
 @MODELS.register(
     "ann",
+    forms=FORMS,
     paper="Asymmetric Non-local Neural Networks for Semantic Segmentation",
     venue="ICCV 2019",
     year=2019,
     link="https://arxiv.org/abs/1908.07678",
-    backbone="resnet101",
+    backbone="resnet101_v1s",
     output_stride=8,
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 77.14, "mmsegmentation"),
@@ -77,16 +85,17 @@ class ANNHead(Head):
     ],
 )
 def ann(
-    nclass,
-    backbone,
-    aux=True,
-    width=None,
-    inner=256,
-    bins=(1, 3, 6, 8),
-    aux_width=None,
-    align_corners=True,
-):
-    """`width`, `aux_width`: by default a quarter of c4 and c3. `inner`: channels of the attention. `bins`:
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    inner: int = 256,
+    bins: Sequence[int] = (1, 3, 6, 8),
+    aux_width: Optional[int] = 512,
+    align_corners: bool = True,
+) -> Segmentor:
+    """`width`, `aux_width`: channels of the head and of the auxiliary one, None is a quarter of c4 and of c3.
+    `inner`: channels of the attention. `bins`:
     sides of the grids that keys and values are averaged over."""
     head = ANNHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, inner, tuple(bins))
     return Segmentor(

@@ -6,12 +6,18 @@ predicted from the position's feature and a global one.
 
 from __future__ import annotations
 
+from typing import Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import like_map, positions
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.pool import adaptive_avg_pool
+
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": False}}
 
 
 class AdaptiveContext(HybridBlock):
@@ -26,6 +32,7 @@ class AdaptiveContext(HybridBlock):
         self.affinity = nn.Conv2D(bins * bins, 1, in_channels=width)
         self.residual = ConvUnit(width, width, 1)
         self.fuse = ConvUnit(width, width, 1)
+        draw_as_pytorch(self.affinity)
 
     def hybrid_forward(self, F, x):
         pooled = positions(F, self.pooled(adaptive_avg_pool(F, x, self._bins)))
@@ -45,8 +52,8 @@ class APCHead(Head):
         for n in bins:
             self.contexts.add(AdaptiveContext(channels[-1], width, n))
         self.fuse = ConvUnit(channels[-1] + width * len(bins), width)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.fuse(F.concat(c4, *[context(c4) for context in self.contexts], dim=1))
@@ -55,6 +62,7 @@ class APCHead(Head):
 
 @MODELS.register(
     "apcnet",
+    forms=FORMS,
     paper="Adaptive Pyramid Context Network for Semantic Segmentation",
     venue="CVPR 2019",
     year=2019,
@@ -68,7 +76,15 @@ class APCHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 45.41, "mmsegmentation"),
     ],
 )
-def apcnet(nclass, backbone, aux=True, width=None, bins=(1, 2, 3, 6), aux_width=None, align_corners=True):
+def apcnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    bins: Sequence[int] = (1, 2, 3, 6),
+    aux_width: Optional[int] = None,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: by default a quarter of c4 and c3. `bins`: sides of the grids."""
     head = APCHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, tuple(bins))
     return Segmentor(

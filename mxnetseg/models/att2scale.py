@@ -10,25 +10,30 @@ weights, and supervises two more classifiers on the features (`enlarge`, `gate`,
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.backbones.multiscale import MultiScale
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
-from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, Identity
 from mxnetseg.nn.resize import resize_like
+
+FORMS = {
+    "paper": {},
+    "mxnetseg": {"gate": "sigmoid", "enlarge": "features", "own_aux_heads": True, "dropped": "elements"},
+}
 
 
 class AttentionToScale(Head):
     """Maps of both scales to mixed logits at the large c4's size, then the logits of either scale."""
 
-    # The classifier scores both scales.
-    runs_twice = True
-
-    def __init__(self, in_channels, nclass, width, gate, enlarge):
+    def __init__(self, in_channels, nclass, width, gate, enlarge, dropped):
         super().__init__()
         self._enlarge = enlarge
         self._gate = gate
-        self.classifier = FCNHead(in_channels, nclass, width)
+        self.classifier = FCNHead(in_channels, nclass, width, dropped=dropped)
         self.attention = nn.HybridSequential()
         self.attention.add(
             ConvUnit(2 * in_channels, 512), nn.Conv2D(2 if gate == "softmax" else 1, 1, in_channels=512)
@@ -54,6 +59,7 @@ class AttentionToScale(Head):
 
 @MODELS.register(
     "att2scale",
+    forms=FORMS,
     paper="Attention to Scale: Scale-Aware Semantic Image Segmentation",
     venue="CVPR 2016",
     year=2016,
@@ -62,12 +68,23 @@ class AttentionToScale(Head):
     output_stride=8,
     scores=[("PASCAL VOC 2012 val", "resnet101, output stride 8, train_aug", 77.1, "MXNetSeg")],
 )
-def att2scale(nclass, backbone, aux=True, width=256, gate="softmax", enlarge="scores", own_aux_heads=False):
+def att2scale(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 256,
+    gate: Literal["softmax", "sigmoid"] = "softmax",
+    enlarge: Literal["scores", "features"] = "scores",
+    own_aux_heads: bool = False,
+    dropped: Dropped = "channels",
+) -> Segmentor:
     """`gate`: `softmax` over two attention maps or one `sigmoid`. `enlarge`: `scores` or `features` of the
-    small scale. `aux`: supervision of either scale, by its scores or (`own_aux_heads`) by separate heads."""
+    small scale. `aux`: supervision of either scale, by its scores or (`own_aux_heads`) by separate heads.
+    `dropped`: what dropout drops."""
     channels = backbone.channels[-1]
-    head = AttentionToScale(channels, nclass, width, gate, enlarge)
+    head = AttentionToScale(channels, nclass, width, gate, enlarge, dropped)
     supervised = [Aux(Identity(), "head", 1), Aux(Identity(), "head", 2)]
     if own_aux_heads:
-        supervised = [Aux(FCNHead(channels, nclass, width, kernel=1), "backbone", k) for k in (3, 7)]
+        heads = [FCNHead(channels, nclass, width, kernel=1, dropped=dropped) for _ in range(2)]
+        supervised = [Aux(block, "backbone", k) for block, k in zip(heads, (3, 7))]
     return Segmentor(MultiScale(backbone), head, supervised if aux else ())

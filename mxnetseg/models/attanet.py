@@ -3,24 +3,32 @@ arXiv 2103.05930).
 
 Attention fusion weighs the deepest map against the one before it, channel by channel; strip attention
 then lets every pixel attend to the columns of the image, each squeezed to its mean over the height, which
-makes the affinity `HW x W` instead of `HW x HW`.
+makes the affinity `HW x W` instead of `HW x HW`. The authors enlarge by nearest pixels and classify at the
+size of c2; MXNetSeg (`variant="mxnetseg"`) is bilinear, classifies at the size of c3 and supervises c3 alone.
 """
 
 from __future__ import annotations
 
+from typing import Callable, Literal, Sequence
+
 from mxnet.gluon import HybridBlock
 
-from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.backbones.base import Backbone
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
-from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.resize import nearest_like, resize_like
+
+Variant = Literal["paper", "mxnetseg"]
+FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
 
 
 class AttentionFusion(HybridBlock):
-    """`(high, low)` to a map of `width` channels at low's size."""
+    """`(high, low)` to a map of `width` channels at low's size, and to the share that high has in it."""
 
-    def __init__(self, high_channels, low_channels, width):
+    def __init__(self, high_channels: int, low_channels: int, width: int, resize: Callable) -> None:
         super().__init__()
+        self._resize = resize
         self.reduce_high = ConvUnit(high_channels, width)
         self.reduce_low = ConvUnit(low_channels, width)
         self.squeeze = ConvUnit(high_channels + width, width, 1)
@@ -28,10 +36,10 @@ class AttentionFusion(HybridBlock):
 
     def hybrid_forward(self, F, high, low):
         low = self.reduce_low(low)
-        both = F.concat(resize_like(F, high, low), low, dim=1)
+        both = F.concat(self._resize(F, high, low), low, dim=1)
         weight = self.weigh(adaptive_avg_pool(F, self.squeeze(both), 1))
-        high = resize_like(F, F.broadcast_mul(self.reduce_high(high), weight), low)
-        return high + F.broadcast_mul(low, 1 - weight)
+        high = self._resize(F, F.broadcast_mul(self.reduce_high(high), weight), low)
+        return high + F.broadcast_mul(low, 1 - weight), high
 
 
 class StripAttention(HybridBlock):
@@ -51,21 +59,35 @@ class StripAttention(HybridBlock):
 
 
 class AttaNetHead(Head):
-    """c3 and c4 fused, strip attention, classifier at c3's size."""
+    """c3 and c4 fused, strip attention, a unit at the size of c2, classifier: logits, then c4's share in the
+    fusion. MXNetSeg classifies at the size of c3."""
 
-    def __init__(self, channels, nclass, width):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, variant: Variant) -> None:
         super().__init__()
-        self.fusion = AttentionFusion(channels[3], channels[2], width)
+        paper = variant == "paper"
+        self.fusion = AttentionFusion(channels[3], channels[2], width, nearest_like if paper else resize_like)
         self.refine = ConvUnit(width, width)
         self.strip = StripAttention(width)
-        self.classifier = FCNHead(width, nclass, width)
+        self.finer = ConvUnit(width, width) if paper else None
+        self.classifier = _classifier(width, nclass, width, variant)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
-        return self.classifier(self.strip(self.refine(self.fusion(c4, c3))))
+        fused, share = self.fusion(c4, c3)
+        x = self.strip(self.refine(fused))
+        if self.finer is not None:
+            x = self.finer(nearest_like(F, x, c2))
+        return self.classifier(x), share
+
+
+def _classifier(in_channels, nclass, width, variant):
+    if variant == "paper":
+        return FCNHead(in_channels, nclass, width, dropout=0.0, classifier_bias=False)
+    return FCNHead(in_channels, nclass, width, dropped="elements")
 
 
 @MODELS.register(
     "attanet",
+    forms=FORMS,
     paper="AttaNet: Attention-Augmented Network for Fast and Accurate Scene Parsing",
     venue="AAAI 2021",
     year=2021,
@@ -78,7 +100,21 @@ class AttaNetHead(Head):
         ("Cityscapes test", "the model of 180 FPS", 70.1, "the authors"),
     ],
 )
-def attanet(nclass, backbone, aux=True, width=128):
-    """`width`: channels of the head."""
-    head = AttaNetHead(backbone.channels, nclass, width)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())
+def attanet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 128,
+    variant: Variant = "paper",
+) -> Segmentor:
+    """`width`: channels of the head. `variant`: see the module. `aux`: heads on c4's share in the fusion and
+    on c2, or MXNetSeg's on c3."""
+    head = AttaNetHead(backbone.channels, nclass, width, variant)
+    if variant == "paper":
+        supervised = [
+            Aux(_classifier(width, nclass, width // 2, variant), "head", 1),
+            Aux(_classifier(backbone.channels[1], nclass, width // 2, variant), "backbone", 1),
+        ]
+    else:
+        supervised = aux_on_c3(backbone, nclass, dropped="elements")
+    return Segmentor(backbone, head, supervised if aux else ())

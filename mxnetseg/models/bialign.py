@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
+from mxnetseg.nn.initial import FAN_IN_LINEAR, draw, draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, FCNHead, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.twopath import ShuffleHead, SpatialPath
 from mxnetseg.nn.warp import flow_grid, sample
+
+FORMS = {"paper": {}, "sfsegnets": {"sample_corners": False}}
 
 
 class SpatialBesideContext(Neck):
@@ -24,6 +28,7 @@ class SpatialBesideContext(Neck):
     def __init__(self, width, channels):
         super().__init__()
         self.spatial_path = SpatialPath(width, channels)
+        draw(self.spatial_path, FAN_IN_LINEAR)
 
     def hybrid_forward(self, F, image, c1, c2, c3, c4):
         return self.spatial_path(image), c4
@@ -44,6 +49,7 @@ class GatedFlowAlign(HybridBlock):
         self.reduce_spatial = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
         self.flow = nn.Conv2D(2, 3, padding=1, use_bias=False, in_channels=2 * reduced)
         self.gate = nn.Conv2D(2, 1, in_channels=channels, activation="sigmoid")
+        draw_as_pytorch(self)
 
     def hybrid_forward(self, F, spatial, context):
         moving = context if self._moves_context else spatial
@@ -65,6 +71,8 @@ class BiAlignHead(Head):
         self.align_context = GatedFlowAlign(width, "context", sample_corners)
         self.align_spatial = GatedFlowAlign(width, "spatial", sample_corners)
         self.classifier = ShuffleHead(2 * width, nclass, 2 * width, 8)
+        draw(self.classifier.classifier, FAN_IN_LINEAR)
+        draw_as_pytorch(self)
 
     def hybrid_forward(self, F, spatial, c4):
         context = self.drop(self.ppm_fuse(self.ppm(c4)))
@@ -74,6 +82,7 @@ class BiAlignHead(Head):
 
 @MODELS.register(
     "bialign",
+    forms=FORMS,
     paper="Fast and Accurate Scene Parsing via Bi-direction Alignment Networks",
     venue="ICIP 2021",
     year=2021,
@@ -87,7 +96,9 @@ class BiAlignHead(Head):
         ("Cityscapes test", "backbone not named in the abstract, 30 FPS", 78.5, "the paper"),
     ],
 )
-def bialign(nclass, backbone, aux=False, width=128, sample_corners=True):
+def bialign(
+    nclass: int, backbone: Backbone, aux: bool = False, width: int = 128, sample_corners: bool = True
+) -> Segmentor:
     """`width`: channels of both paths. `aux`: bare classifiers on the backbone's c3 and c2. `sample_corners`:
     False samples by edges a grid that was made by corner centres, as the authors' code does on newer
     PyTorch releases."""

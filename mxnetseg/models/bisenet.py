@@ -14,11 +14,39 @@ from typing import Literal, Optional, Tuple
 
 from mxnet.gluon import HybridBlock
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.initial import FAN_IN_LINEAR, draw, draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.twopath import AttentionRefinement, ContextPath, FeatureFusion, ShuffleHead, SpatialPath
+
+FORMS = {
+    "paper": {},
+    "mmseg": {
+        "backbone_options": {"zero_residual": True},
+        "upsample": ("nearest", "nearest"),
+        "gate": "single",
+        "dropout": 0.1,
+        "align_corners": False,
+    },
+    "mxnetseg": {
+        "width": 128,
+        "merge": "sum",
+        "gate": "normed",
+        "aux_on": "backbone",
+        "aux_width": 256,
+        "dropout": 0.1,
+        "dropped": "elements",
+    },
+    "sfsegnets": {
+        "backbone_options": {"stem": "deep", "dilation": "strided"},
+        "upsample": ("bilinear", "nearest"),
+        "reduction": 4,
+        "shuffle": True,
+    },
+}
 
 
 class SummedContext(HybridBlock):
@@ -59,24 +87,25 @@ class TwoPaths(Neck):
 
 
 class BiSeNetHead(Head):
-    """Fused map to logits at stride 8, or at stride 1 with a shuffling classifier."""
+    """Fused map to logits at stride 8, or at stride 1 with a classifier that shuffles by `factor`."""
 
-    def __init__(self, channels, nclass, shuffle):
+    def __init__(self, channels, nclass, factor, dropout, dropped):
         super().__init__()
-        self.classifier = _classifier(channels, nclass, channels, 8 if shuffle else 0)
+        self.classifier = _classifier(channels, nclass, channels, factor, dropout, dropped)
 
     def hybrid_forward(self, F, fused, *context):
         return self.classifier(fused)
 
 
-def _classifier(in_channels, nclass, channels, shuffle, dropout=0.0):
-    if shuffle:
-        return ShuffleHead(in_channels, nclass, channels, shuffle)
-    return FCNHead(in_channels, nclass, channels, dropout=dropout)
+def _classifier(in_channels, nclass, channels, factor, dropout, dropped):
+    if factor:
+        return ShuffleHead(in_channels, nclass, channels, factor)
+    return FCNHead(in_channels, nclass, channels, dropout=dropout, dropped=dropped)
 
 
 @MODELS.register(
     "bisenet",
+    forms=FORMS,
     paper="BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation",
     venue="ECCV 2018",
     year=2018,
@@ -90,8 +119,8 @@ def _classifier(in_channels, nclass, channels, shuffle, dropout=0.0):
     ],
 )
 def bisenet(
-    nclass,
-    backbone,
+    nclass: int,
+    backbone: Backbone,
     aux: bool = True,
     width: Optional[int] = None,
     merge: Literal["progressive", "sum"] = "progressive",
@@ -101,21 +130,29 @@ def bisenet(
     shuffle: bool = False,
     aux_on: Literal["context", "backbone"] = "context",
     aux_width: Optional[int] = None,
+    dropout: float = 0.0,
+    dropped: Dropped = "channels",
     align_corners: bool = True,
-):
+) -> Segmentor:
     """`width`: channels of the two paths, None is a quarter of c4's (128 on ResNet-18) but at least 128.
     `merge`, `upsample`, `gate`, `reduction`: see `ContextPath` and `FeatureFusion`. `shuffle`: classifiers
     write whole blocks of pixels. `aux_on`: auxiliary heads read `context` (strides 8 and 16) or the
-    `backbone` (c4, then c3). `aux_width`: channels of these heads, None is half of `width`."""
+    `backbone` (c4, then c3). `aux_width`: channels of these heads, None is half of `width`. `dropout`: rate
+    before classifiers that do not shuffle, `dropped`: of what."""
     width = width or max(128, backbone.channels[-1] // 4)
     neck = TwoPaths(backbone.channels, backbone.strides, width, merge, tuple(upsample), gate, reduction)
-    head = BiSeNetHead(2 * width, nclass, shuffle)
-    aux_width = aux_width or width // 2
+    head = BiSeNetHead(2 * width, nclass, 8 if shuffle else 0, dropout, dropped)
+    on_context = aux_on == "context"
     heads = []
-    if aux and aux_on == "context":
-        for index, factor in ((1, 8), (2, 16)):
-            block = _classifier(width, nclass, aux_width, factor if shuffle else 0)
-            heads.append(Aux(block, "neck", index))
-    elif aux:
-        heads = [Aux(FCNHead(backbone.channels[i], nclass, aux_width), "backbone", i) for i in (3, 2)]
-    return Segmentor(backbone, head, heads, neck=neck, align_corners=align_corners)
+    for index, factor in ((1, 8), (2, 16)) if on_context else ((3, 0), (2, 0)):
+        channels = width if on_context else backbone.channels[index]
+        block = _classifier(
+            channels, nclass, aux_width or width // 2, factor if shuffle else 0, dropout, dropped
+        )
+        if not shuffle:
+            draw_as_pytorch(block.classifier)
+        heads.append(Aux(block, "neck" if on_context else "backbone", index))
+    if shuffle:
+        for block in (neck, head, *(one.block for one in heads)):
+            draw(block, FAN_IN_LINEAR)
+    return Segmentor(backbone, head, heads if aux else (), neck=neck, align_corners=align_corners)

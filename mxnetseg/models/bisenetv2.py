@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
+
+FORMS = {"paper": {}, "mmseg": {}}
+
 
 AUX_WIDTHS = (16, 64, 256, 1024)
 
@@ -100,6 +105,7 @@ class BiSeNetV2Head(Head):
 
 @MODELS.register(
     "bisenetv2",
+    forms=FORMS,
     paper="BiSeNet V2: Bilateral Network with Guided Aggregation for Real-time Semantic Segmentation",
     venue="IJCV 2021",
     year=2021,
@@ -111,12 +117,15 @@ class BiSeNetV2Head(Head):
         ("Cityscapes val", "1024x1024, 160k, batch 32", 75.76, "mmsegmentation"),
     ],
 )
-def bisenetv2(nclass, backbone, aux: bool = True, width: int = 1024, align_corners: bool = False):
+def bisenetv2(
+    nclass: int, backbone: Backbone, aux: bool = True, width: int = 1024, align_corners: bool = False
+) -> Segmentor:
     """`width`: channels of the head. `aux`: heads on c1 to c4, the last before its context embedding."""
     neck = DetailAndSemantics(backbone.channels[3])
     head = BiSeNetV2Head(128, nclass, width)
-    heads = [
-        Aux(FCNHead(channels, nclass, aux_width, units=2), "backbone", index)
-        for index, (channels, aux_width) in enumerate(zip(backbone.channels, AUX_WIDTHS))
-    ]
+    heads = []
+    for index, (channels, aux_width) in enumerate(zip(backbone.channels, AUX_WIDTHS)):
+        block = FCNHead(channels, nclass, aux_width, units=2)
+        draw_as_pytorch(block.classifier)
+        heads.append(Aux(block, "backbone", index))
     return Segmentor(backbone, head, heads if aux else (), neck=neck, align_corners=align_corners)

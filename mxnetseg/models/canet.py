@@ -9,15 +9,23 @@ gate.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.errors import ConfigError
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.grid import side
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, dropout_layer
 from mxnetseg.nn.pool import adaptive_avg_pool, bin_weights
 from mxnetseg.nn.resize import apply_rows_columns, interpolation_weights, resize_like
 from mxnetseg.nn.separable import SeparableUnit
+
+FORMS = {
+    "paper": {},
+    "mxnetseg": {"dropped": "elements"},
+    "mxnetseg_v2": {"version": 2, "dropped": "elements"},
+}
 
 
 class GlobalFlow(HybridBlock):
@@ -68,7 +76,7 @@ class ContextFlow(HybridBlock):
 class ChainedHead(Head):
     """Version 1: logits at c1's size."""
 
-    def __init__(self, channels, nclass, width, factors=(2, 4, 8, 16)):
+    def __init__(self, channels, nclass, width, dropped, factors=(2, 4, 8, 16)):
         super().__init__()
         deepest = channels[-1]
         self.global_flow = GlobalFlow(deepest, 2 * width)
@@ -76,10 +84,10 @@ class ChainedHead(Head):
         for factor in factors:
             self.flows.add(ContextFlow(deepest + 2 * width, 2 * width, factor))
         self.fuse = ConvUnit(2 * width, width)
-        self.drop = nn.Dropout(0.1)
+        self.drop = dropout_layer(0.1, dropped)
         self.reduce_c1 = ConvUnit(channels[0], 48)
         self.refine = ConvUnit(width + 48, width)
-        self.classifier = FCNHead(width, nclass, width)
+        self.classifier = FCNHead(width, nclass, width, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         flow = total = self.global_flow(c4)
@@ -123,7 +131,7 @@ class EncoderDecoder(HybridBlock):
 class GatedHead(Head):
     """Version 2: logits at c4's size."""
 
-    def __init__(self, channels, nclass, width):
+    def __init__(self, channels, nclass, width, dropped):
         super().__init__()
         inner = 2 * width
         self.reduce_c3 = ConvUnit(channels[2], inner, 1)
@@ -134,7 +142,7 @@ class GatedHead(Head):
             self.contexts.add(EncoderDecoder(inner, halvings))
         self.gate = nn.HybridSequential()
         self.gate.add(ConvUnit(4 * inner, inner, 1), ConvUnit(inner, 4, 1, act=None))
-        self.classifier = FCNHead(inner + 48, nclass, width)
+        self.classifier = FCNHead(inner + 48, nclass, width, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.reduce_c4(c4)
@@ -147,6 +155,7 @@ class GatedHead(Head):
 
 @MODELS.register(
     "canet",
+    forms=FORMS,
     paper="Attention-guided Chained Context Aggregation for Semantic Segmentation",
     venue="IMAVIS 2021",
     year=2021,
@@ -155,9 +164,15 @@ class GatedHead(Head):
     output_stride=8,
     scores=[],
 )
-def canet(nclass, backbone, aux=True, width=256, version=1):
-    """`width`: channels of the decoder, half of those of the flows. `version`: 1 or 2, see above."""
-    if version not in (1, 2):
-        raise ConfigError(f"canet version must be 1 or 2, not {version!r}")
-    head = (ChainedHead if version == 1 else GatedHead)(backbone.channels, nclass, width)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())
+def canet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 256,
+    version: Literal[1, 2] = 1,
+    dropped: Dropped = "channels",
+) -> Segmentor:
+    """`width`: channels of the decoder, half of those of the flows. `version`: 1 or 2, see above.
+    `dropped`: what dropout drops."""
+    head = (ChainedHead if version == 1 else GatedHead)(backbone.channels, nclass, width, dropped)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, dropped=dropped) if aux else ())

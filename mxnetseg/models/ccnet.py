@@ -6,10 +6,16 @@ position at a fraction of the cost of full attention.
 
 from __future__ import annotations
 
+from typing import Optional
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.context_head import ContextHead
+from mxnetseg.nn.initial import draw_as_pytorch
+
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "aux_width": None, "align_corners": False}}
 
 
 class CrissCross(HybridBlock):
@@ -24,6 +30,7 @@ class CrissCross(HybridBlock):
         self.query = nn.Conv2D(channels // 8, 1, in_channels=channels)
         self.key = nn.Conv2D(channels // 8, 1, in_channels=channels)
         self.value = nn.Conv2D(channels, 1, in_channels=channels)
+        draw_as_pytorch(self.query, self.key, self.value)
         with self.name_scope():
             self.gamma = self.params.get("gamma", shape=(1,), init="zeros")
 
@@ -102,11 +109,12 @@ class CCNetHead(Head):
 
 @MODELS.register(
     "ccnet",
+    forms=FORMS,
     paper="CCNet: Criss-Cross Attention for Semantic Segmentation",
     venue="ICCV 2019",
     year=2019,
     link="https://arxiv.org/abs/1811.11721",
-    backbone="resnet101",
+    backbone="resnet101_v1s",
     output_stride=8,
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 78.87, "mmsegmentation"),
@@ -114,8 +122,17 @@ class CCNetHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 43.71, "mmsegmentation"),
     ],
 )
-def ccnet(nclass, backbone, aux=True, width=None, aux_width=None, recurrence=2, align_corners=True):
-    """`width`, `aux_width`: by default a quarter of c4 and c3. `recurrence`: how often it attends."""
+def ccnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    aux_width: Optional[int] = 512,
+    recurrence: int = 2,
+    align_corners: bool = True,
+) -> Segmentor:
+    """`width`, `aux_width`: channels of the head and of the auxiliary one, None is a quarter of c4 and of c3.
+    `recurrence`: how often it attends."""
     width = width or backbone.channels[-1] // 4
     head = CCNetHead(backbone.channels, nclass, width, recurrence)
     return Segmentor(

@@ -6,8 +6,11 @@ All the work is in its trunk (`backbones/cgnet.py`, half a million parameters); 
 
 from __future__ import annotations
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.layers import FCNHead
+
+FORMS = {"paper": {}, "mmseg": {}}
 
 
 class CGNetHead(Head):
@@ -23,6 +26,7 @@ class CGNetHead(Head):
 
 @MODELS.register(
     "cgnet",
+    forms=FORMS,
     paper="CGNet: A Light-weight Context Guided Network for Semantic Segmentation",
     venue="TIP 2021",
     year=2021,
@@ -34,7 +38,7 @@ class CGNetHead(Head):
         ("Cityscapes val", "680x680, 60k, batch 16", 65.63, "mmsegmentation"),
     ],
 )
-def cgnet(nclass, backbone, aux=False, align_corners=False):
+def cgnet(nclass: int, backbone: Backbone, aux: bool = False, align_corners: bool = False) -> Segmentor:
     """`aux`: a plain head on c3."""
     head = CGNetHead(backbone.channels[3], nclass)
     return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else (), align_corners=align_corners)

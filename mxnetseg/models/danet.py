@@ -9,12 +9,36 @@ on JPU (FastFCN, arXiv 1903.11816, for a backbone at output stride 32).
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Union
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend, like_map, positions
+from mxnetseg.nn.initial import FAN_IN, draw, draw_as_pytorch
 from mxnetseg.nn.jpu import jpu_neck
-from mxnetseg.nn.layers import ConvUnit, FCNHead, dropout_layer
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, classifier, dropout_layer
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"backbone": "resnet101_v1c", "aux_c3": True, "align_corners": False},
+    "gluoncv": {"dropped": "elements"},
+    "mxnetseg": {"dropped": "elements"},
+    "ace_jpu": {
+        "output_stride": 32,
+        "aux": False,
+        "over": "queries",
+        "jpu": True,
+        "dropped": "elements",
+    },
+    "sfsegnets": {
+        "backbone": "resnet50_v1s",
+        "backbone_options": {"dilation": "uniform"},
+        "aux": False,
+        "project": True,
+    },
+}
 
 
 class PositionAttention(HybridBlock):
@@ -54,7 +78,7 @@ class ChannelAttention(HybridBlock):
 class DANetHead(Head):
     """c4 to the logits of the sum, then the maps of the position and the channel branch."""
 
-    def __init__(self, channels, nclass, width, over, project, jpu, align_corners):
+    def __init__(self, channels, nclass, width, over, project, jpu, dropped, align_corners):
         super().__init__()
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         self.width = width = width or deepest // 4
@@ -67,9 +91,13 @@ class DANetHead(Head):
         for out in (self.position_out, self.channel_out):
             out.add(ConvUnit(width, width))
             if project:
-                out.add(dropout_layer(0.1), nn.Conv2D(width, 1, in_channels=width))
-        self.drop = dropout_layer(0.0 if project else 0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+                out.add(dropout_layer(0.1, dropped), nn.Conv2D(width, 1, in_channels=width))
+        self.drop = dropout_layer(0.0 if project else 0.1, dropped)
+        self.classifier = classifier(width, nclass)
+        if project:
+            draw(self, FAN_IN)
+        else:
+            draw_as_pytorch(self.position)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self.jpu is not None:
@@ -81,11 +109,12 @@ class DANetHead(Head):
 
 @MODELS.register(
     "danet",
+    forms=FORMS,
     paper="Dual Attention Network for Scene Segmentation",
     venue="CVPR 2019",
     year=2019,
     link="https://arxiv.org/abs/1809.02983",
-    backbone="resnet101",
+    backbone="resnet101_v1s",
     output_stride=8,
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 80.41, "mmsegmentation"),
@@ -94,23 +123,28 @@ class DANetHead(Head):
     ],
 )
 def danet(
-    nclass,
-    backbone,
-    aux=True,
-    aux_c3=False,
-    width=None,
-    aux_width=256,
-    over="keys",
-    project=False,
-    jpu=False,
-    align_corners=True,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    aux_c3: bool = False,
+    width: Optional[int] = None,
+    aux_width: Optional[int] = 256,
+    over: Literal["keys", "queries"] = "keys",
+    project: bool = False,
+    jpu: Union[bool, Literal["fine_first"]] = False,
+    dropped: Dropped = "channels",
+    align_corners: bool = True,
+) -> Segmentor:
     """`aux`: classifiers on the position and the channel branch; with `aux_c3` one on c3 follows. `width`: of
-    the branches, by default a quarter of the map they stand on. `over`, `project`: see the module."""
-    head = DANetHead(backbone.channels, nclass, width, over, project, jpu, align_corners)
+    the branches, by default a quarter of the map they stand on. `over`, `project`: see the module.
+    `jpu`: see `jpu_neck`. `dropped`: what dropout drops."""
+    head = DANetHead(backbone.channels, nclass, width, over, project, jpu, dropped, align_corners)
     supervised = []
     if aux:
-        supervised = [Aux(FCNHead(head.width, nclass, head.width, units=0), "head", k) for k in (1, 2)]
+        for index in (1, 2):
+            block = FCNHead(head.width, nclass, head.width, units=0, dropped=dropped)
+            draw_as_pytorch(block)
+            supervised.append(Aux(block, "head", index))
         if aux_c3:
-            supervised += aux_on_c3(backbone, nclass, aux_width)
+            supervised += aux_on_c3(backbone, nclass, aux_width, dropped)
     return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -7,8 +7,13 @@ classifier, the auxiliary one on the detail branch after its first exchange with
 
 from __future__ import annotations
 
+from typing import Optional
+
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.preact import PreActHead
+
+FORMS = {"paper": {}, "mmseg": {}}
 
 
 class DDRNetHead(Head):
@@ -24,6 +29,7 @@ class DDRNetHead(Head):
 
 @MODELS.register(
     "ddrnet",
+    forms=FORMS,
     paper="Deep Dual-resolution Networks for Real-time and Accurate Semantic Segmentation of Road Scenes",
     venue="T-ITS 2022",
     year=2022,
@@ -35,7 +41,13 @@ class DDRNetHead(Head):
         ("Cityscapes val", "ddrnet23, 1024x1024, 120k", 79.99, "mmsegmentation"),
     ],
 )
-def ddrnet(nclass, backbone, aux=True, width=None, align_corners=False):
+def ddrnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    align_corners: bool = False,
+) -> Segmentor:
     """`width`: channels of the heads' convolutions, None is half of c4's. `aux`: a head on c3."""
     width = width or max(backbone.channels[3] // 2, 1)
     head = DDRNetHead(backbone.channels[3], nclass, width)

@@ -9,21 +9,45 @@ joins the pooled map first and projects with a 3x3 unit, twice as wide. `jpu` pu
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Sequence, Union
+
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.aspp import ASPP, rates_for
 from mxnetseg.nn.jpu import jpu_neck
-from mxnetseg.nn.layers import FCNHead
+from mxnetseg.nn.layers import Dropped, FCNHead
+
+MMSEG = {"width": 512, "pool_first": True, "project": "3x3", "align_corners": False}
+ELEMENTS = {"units": 1, "aspp_dropout": 0.5, "dropped": "elements"}
+FORMS = {
+    "paper": {},
+    "mmseg": {
+        "backbone": "resnet101_v1c",
+        "backbone_options": {"dilation": "contracted_conv1"},
+        **MMSEG,
+    },
+    "mmseg_jpu": {
+        "backbone": "resnet50_v1c",
+        "output_stride": 32,
+        "backbone_options": {"dilation": "strided_contracted"},
+        "jpu": "fine_first",
+        **MMSEG,
+    },
+    "gluoncv": {"backbone": "resnet101_v1s", **ELEMENTS},
+    "mxnetseg": {"backbone": "resnet101_v1s", "rates": (6, 12, 18), **ELEMENTS},
+    "ace_jpu": {"backbone": "resnet101_v1s", "output_stride": 32, "jpu": True, **ELEMENTS},
+}
 
 
 class DeepLabV3Head(Head):
     """ASPP and classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, units, jpu, align_corners, **aspp):
+    def __init__(self, channels, nclass, units, jpu, dropped, align_corners, **aspp):
         super().__init__()
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         self.aspp = ASPP(deepest, align_corners=align_corners, **aspp)
         width = aspp["width"]
-        self.classifier = FCNHead(width, nclass, width, units)
+        self.classifier = FCNHead(width, nclass, width, units, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self.jpu is not None:
@@ -33,6 +57,7 @@ class DeepLabV3Head(Head):
 
 @MODELS.register(
     "deeplabv3",
+    forms=FORMS,
     paper="Rethinking Atrous Convolution for Semantic Image Segmentation",
     venue="arXiv",
     year=2017,
@@ -47,35 +72,36 @@ class DeepLabV3Head(Head):
     ],
 )
 def deeplabv3(
-    nclass,
-    backbone,
-    aux=True,
-    width=256,
-    rates=None,
-    units=0,
-    pool_first=False,
-    project="1x1",
-    dropout=0.5,
-    aux_width=256,
-    jpu=False,
-    align_corners=True,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 256,
+    rates: Optional[Sequence[int]] = None,
+    units: int = 0,
+    pool_first: bool = False,
+    project: Literal["1x1", "3x3", "linear"] = "1x1",
+    aspp_dropout: float = 0.0,
+    aux_width: Optional[int] = 256,
+    jpu: Union[bool, Literal["fine_first"]] = False,
+    dropped: Dropped = "channels",
+    align_corners: bool = True,
+) -> Segmentor:
     """`rates`: dilation of the three 3x3 branches, by default the paper's for the stride of the map they
-    read. `units`: 3x3 units under the classifier. `width`, `pool_first`, `project`, `dropout`: of the ASPP.
-    The auxiliary head reads c3."""
+    read. `units`: 3x3 units under the classifier. `width`, `pool_first`, `project`, `aspp_dropout`: of the
+    ASPP. `aux`: a plain head on c3. `jpu`: see `jpu_neck`. `dropped`: what dropout drops."""
     stride = backbone.strides[1 if jpu else -1]
     head = DeepLabV3Head(
         backbone.channels,
         nclass,
         units,
         jpu,
+        dropped,
         align_corners,
         width=width,
         rates=tuple(rates or rates_for(stride)),
         pool_first=pool_first,
         project=project,
-        dropout=dropout,
+        dropout=aspp_dropout,
     )
-    return Segmentor(
-        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
-    )
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped) if aux else ()
+    return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -12,13 +12,52 @@ mmsegmentation is 512 channels wide.
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Sequence, Tuple
+
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.aspp import ASPP, rates_for
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.layers import ConvUnit, Dropped, classifier, dropout_layer
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.separable import SeparableUnit
+
+PLAIN = {
+    "output_stride": 8,
+    "separable": False,
+    "low_kernel": 3,
+    "aspp_dropout": 0.5,
+    "dropouts": (0.5, 0.1),
+    "dropped": "elements",
+}
+LINEAR = {
+    "output_stride": 8,
+    "separable": False,
+    "low_first": True,
+    "linear": True,
+    "pool_first": True,
+    "aspp_dropout": 0.0,
+}
+FORMS = {
+    "paper": {},
+    "mmseg": {
+        "backbone": "resnet101_v1c",
+        "output_stride": 8,
+        "backbone_options": {"dilation": "contracted_conv1"},
+        "aux": True,
+        "width": 512,
+        "pool_first": True,
+        "project": "3x3",
+        "aspp_dropout": 0.0,
+        "dropouts": (0.0, 0.1),
+        "align_corners": False,
+    },
+    "gluoncv": {"aux": True, "aux_width": None, **PLAIN},
+    "gluoncv_wide": {"backbone": "wideresnet38", "backbone_options": {"finest": 2}, **LINEAR},
+    "mxnetseg": {"low_first": True, **PLAIN},
+    "sfsegnets": {"backbone": "resnet50_v1s", "backbone_options": {"dilation": "uniform"}, **LINEAR},
+}
 
 
 class DeepLabV3PlusHead(Head):
@@ -34,6 +73,7 @@ class DeepLabV3PlusHead(Head):
         low_first,
         linear,
         dropouts,
+        dropped,
         align_corners,
         **aspp,
     ):
@@ -53,8 +93,8 @@ class DeepLabV3PlusHead(Head):
                 self.units.add(ConvUnit(in_channels, width))
         self.drops = nn.HybridSequential()
         for rate in dropouts:
-            self.drops.add(nn.Dropout(rate))
-        self.classifier = nn.Conv2D(nclass, 1, use_bias=not linear, in_channels=width)
+            self.drops.add(dropout_layer(rate, dropped))
+        self.classifier = classifier(width, nclass, bias=not linear)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         deep = resize_like(F, self.aspp(c4), c1, self._align_corners)
@@ -67,6 +107,7 @@ class DeepLabV3PlusHead(Head):
 
 @MODELS.register(
     "deeplabv3plus",
+    forms=FORMS,
     paper="Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation",
     venue="ECCV 2018",
     year=2018,
@@ -80,25 +121,26 @@ class DeepLabV3PlusHead(Head):
     ],
 )
 def deeplabv3plus(
-    nclass,
-    backbone,
-    aux=False,
-    width=256,
-    rates=None,
-    separable=True,
-    pool_first=False,
-    project="1x1",
-    low_kernel=1,
-    low_first=False,
-    linear=False,
-    aspp_dropout=0.5,
-    dropouts=(0.5, 0.1),
-    aux_width=256,
-    align_corners=True,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = False,
+    width: int = 256,
+    rates: Optional[Sequence[int]] = None,
+    separable: bool = True,
+    pool_first: bool = False,
+    project: Literal["1x1", "3x3"] = "1x1",
+    low_kernel: int = 1,
+    low_first: bool = False,
+    linear: bool = False,
+    aspp_dropout: float = 0.1,
+    dropouts: Tuple[float, float] = (0.0, 0.0),
+    dropped: Dropped = "channels",
+    aux_width: Optional[int] = 256,
+    align_corners: bool = True,
+) -> Segmentor:
     """`rates`, `width`, `pool_first`, `project`, `aspp_dropout`: of the ASPP (`rates` by default the paper's
     for the output stride). `separable`, `low_kernel`, `low_first`, `linear`: see the module. `dropouts`:
-    after the decoder's two units. `aux`: a plain head on c3, which the paper lacks."""
+    after the decoder's two units, `dropped`: of what. `aux`: a plain head on c3, which the paper lacks."""
     head = DeepLabV3PlusHead(
         backbone.channels,
         nclass,
@@ -108,12 +150,12 @@ def deeplabv3plus(
         low_first,
         linear,
         dropouts,
+        dropped,
         align_corners,
         rates=tuple(rates or rates_for(backbone.strides[-1])),
         pool_first=pool_first,
         project="linear" if linear else project,
         dropout=aspp_dropout,
     )
-    return Segmentor(
-        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
-    )
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped) if aux else ()
+    return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import Wrapper
+from mxnetseg.backbones.base import Backbone, Wrapper
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, FCNHead, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
+
+FORMS = {"paper": {}, "sfsegnets": {"half_size": True}}
 
 
 class HalfSize(Wrapper):
@@ -50,6 +53,7 @@ class DFSegHead(Head):
         for _ in channels[1:3]:
             self.fusions.add(FusionNode(width))
         self.classifier = FCNHead(width, nclass, 2 * width, unit_bias=True)
+        draw_as_pytorch(self)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         pooled = self.drop(self.ppm_fuse(self.ppm(c4)))
@@ -61,6 +65,7 @@ class DFSegHead(Head):
 
 @MODELS.register(
     "dfseg",
+    forms=FORMS,
     paper="Partial Order Pruning: for Best Speed/Accuracy Trade-off in Neural Architecture Search",
     venue="CVPR 2019",
     year=2019,
@@ -74,7 +79,9 @@ class DFSegHead(Head):
         ("Cityscapes val", "dfnetv2, DF2-Seg2", 76.9, "the authors"),
     ],
 )
-def dfseg(nclass, backbone, aux: bool = False, width: int = 128, half_size: bool = False):
+def dfseg(
+    nclass: int, backbone: Backbone, aux: bool = False, width: int = 128, half_size: bool = False
+) -> Segmentor:
     """`width`: channels of the decoder. `half_size`: the backbone sees the image halved, as the authors
     evaluate (they train at full size). `aux`: a plain head on c3."""
     backbone = HalfSize(backbone) if half_size else backbone

@@ -5,11 +5,17 @@ At several sizes, a filter for every image and channel is predicted from the poo
 
 from __future__ import annotations
 
+from typing import Optional, Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.pool import adaptive_avg_pool
+
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": False}}
 
 
 class DynamicFilter(HybridBlock):
@@ -21,6 +27,7 @@ class DynamicFilter(HybridBlock):
         self.filter = nn.Conv2D(width, 1, in_channels=in_channels)
         self.reduce = ConvUnit(in_channels, width, 1)
         self.norm = nn.BatchNorm(in_channels=width)
+        draw_as_pytorch(self.filter)
 
     def hybrid_forward(self, F, x):
         kernel = self.filter(adaptive_avg_pool(F, x, self._size))
@@ -52,8 +59,8 @@ class DMHead(Head):
         for size in sizes:
             self.filters.add(DynamicFilter(channels[-1], width, size))
         self.fuse = ConvUnit(channels[-1] + width * len(sizes), width)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.fuse(F.concat(c4, *[filtered(c4) for filtered in self.filters], dim=1))
@@ -62,6 +69,7 @@ class DMHead(Head):
 
 @MODELS.register(
     "dmnet",
+    forms=FORMS,
     paper="Dynamic Multi-Scale Filters for Semantic Segmentation",
     venue="ICCV 2019",
     year=2019,
@@ -75,7 +83,15 @@ class DMHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 45.42, "mmsegmentation"),
     ],
 )
-def dmnet(nclass, backbone, aux=True, width=None, sizes=(1, 3, 5, 7), aux_width=None, align_corners=True):
+def dmnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    sizes: Sequence[int] = (1, 3, 5, 7),
+    aux_width: Optional[int] = None,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: by default a quarter of c4 and c3. `sizes`: sides of the filters, odd."""
     head = DMHead(backbone.channels, nclass, width or backbone.channels[-1] // 4, tuple(sizes))
     return Segmentor(

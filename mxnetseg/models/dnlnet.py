@@ -6,29 +6,41 @@ means over positions taken away) and a unary part, one weight a position whoever
 
 from __future__ import annotations
 
+from typing import Optional
+
+import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend, positions
 from mxnetseg.nn.context_head import ContextHead
+from mxnetseg.nn.initial import draw_as_pytorch, start_at_zero
 from mxnetseg.nn.layers import ConvUnit
+
+# How mmcv draws queries, keys and values.
+NARROW = mx.init.Normal(0.01)
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": False}}
 
 
 class DisentangledNonLocal(HybridBlock):
     """`x + unit(pairwise + unary)` at half the channels inside; the unit has no activation.
 
-    `temperature` divides the pairwise scores, which are also scaled by the root of the inner channels.
+    `temperature` divides the pairwise scores, which are also scaled by the root of the inner channels. At
+    the start nothing is added.
     """
 
     def __init__(self, channels, temperature=0.05):
         super().__init__()
         inner = channels // 2
         self._scale = inner**-0.5 / temperature
-        self.theta = nn.Conv2D(inner, 1, in_channels=channels)
-        self.phi = nn.Conv2D(inner, 1, in_channels=channels)
-        self.g = nn.Conv2D(inner, 1, in_channels=channels)
+        self.theta = nn.Conv2D(inner, 1, in_channels=channels, weight_initializer=NARROW)
+        self.phi = nn.Conv2D(inner, 1, in_channels=channels, weight_initializer=NARROW)
+        self.g = nn.Conv2D(inner, 1, in_channels=channels, weight_initializer=NARROW)
         self.unary = nn.Conv2D(1, 1, in_channels=channels)
         self.out = ConvUnit(inner, channels, 1, act=None)
+        draw_as_pytorch(self.unary)
+        start_at_zero(self.out.bn)
 
     def hybrid_forward(self, F, x):
         value = self.g(x)
@@ -55,6 +67,7 @@ class DNLHead(Head):
 
 @MODELS.register(
     "dnlnet",
+    forms=FORMS,
     paper="Disentangled Non-Local Neural Networks",
     venue="ECCV 2020",
     year=2020,
@@ -67,7 +80,14 @@ class DNLHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 44.25, "mmsegmentation"),
     ],
 )
-def dnlnet(nclass, backbone, aux=True, width=None, aux_width=None, align_corners=True):
+def dnlnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    aux_width: Optional[int] = None,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: by default a quarter of c4 and c3."""
     head = DNLHead(backbone.channels, nclass, width or backbone.channels[-1] // 4)
     return Segmentor(

@@ -11,8 +11,27 @@ from __future__ import annotations
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.layers import ConvUnit, dropout_layer
+from mxnetseg.nn.initial import PytorchBias, draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
+
+FORMS = {
+    "paper": {},
+    "mmseg": {
+        "backbone": "resnet101_v1c",
+        "aux": True,
+        "epsilon": 1e-12,
+        "unit_mean": True,
+        "concat_input": True,
+        "align_corners": False,
+    },
+    "sfsegnets": {
+        "backbone": "resnet50",
+        "backbone_options": {"dilation": "uniform"},
+        "moving": False,
+    },
+}
 
 
 class EMAttention(HybridBlock):
@@ -76,6 +95,8 @@ class EMAUnit(HybridBlock):
         # Beyond the reach of gradients; frozen, so that weight decay does not wear it away.
         for parameter in (self.before.weight, self.before.bias):
             parameter.grad_req = "null"
+        if not moving:
+            self.before.bias.init = PytorchBias(self.before.weight)
         self.attention = EMAttention(channels, bases, rounds, epsilon, moving, unit_mean)
         self.after = ConvUnit(channels, channels, 1, act=None)
 
@@ -94,7 +115,9 @@ class EMANetHead(Head):
         self.smooth = ConvUnit(width, width // 2)
         self.join = ConvUnit(in_channels + width // 2, width // 2) if concat_input else None
         self.drop = dropout_layer(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width // 2)
+        self.classifier = classifier(width // 2, nclass)
+        if not moving:
+            draw_as_pytorch(self.reduce, self.smooth, self.classifier)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.smooth(self.ema(self.reduce(c4)))
@@ -105,11 +128,12 @@ class EMANetHead(Head):
 
 @MODELS.register(
     "emanet",
+    forms=FORMS,
     paper="Expectation-Maximization Attention Networks for Semantic Segmentation",
     venue="ICCV 2019",
     year=2019,
     link="https://arxiv.org/abs/1907.13426",
-    backbone="resnet50",
+    backbone="resnet101_v1s",
     output_stride=8,
     backbone_options={"stem": "deep"},
     scores=[
@@ -118,18 +142,18 @@ class EMANetHead(Head):
     ],
 )
 def emanet(
-    nclass,
-    backbone,
-    aux=False,
-    width=512,
-    bases=64,
-    rounds=3,
-    epsilon=1e-6,
-    moving=True,
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = False,
+    width: int = 512,
+    bases: int = 64,
+    rounds: int = 3,
+    epsilon: float = 1e-6,
+    moving: bool = True,
     unit_mean: bool = False,
-    concat_input=False,
-    align_corners=True,
-):
+    concat_input: bool = False,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`: channels that the attention works on. `bases`, `rounds`, `epsilon`, `moving`: see
     `EMAttention`; `moving=False` keeps the bases as they were drawn, as SFSegNets does; `unit_mean`
     moves them towards unit vectors (mmsegmentation). `concat_input`: see `EMANetHead`. `aux`: a plain head

@@ -7,13 +7,29 @@ upsampling (FastFCN, arXiv 1903.11816) under it, for a backbone at output stride
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Union
+
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import positions
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.jpu import jpu_neck
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"backbone": "resnet101_v1c", "align_corners": False},
+    "mmseg_jpu": {
+        "backbone": "resnet50_v1c",
+        "output_stride": 32,
+        "backbone_options": {"dilation": "strided_contracted"},
+        "jpu": "fine_first",
+        "align_corners": False,
+    },
+}
 
 
 class Encoding(HybridBlock):
@@ -63,6 +79,7 @@ class PresenceHead(HybridBlock):
     def __init__(self, in_channels, nclass):
         super().__init__()
         self.classifier = nn.Dense(nclass, in_units=in_channels)
+        draw_as_pytorch(self.classifier)
 
     def hybrid_forward(self, F, x):
         return F.reshape(self.classifier(x), (0, 0, 1, 1))
@@ -80,8 +97,9 @@ class EncHead(Head):
         self.encoding = Encoding(width, codes)
         self.norm = nn.BatchNorm(axis=1, in_channels=codes)
         self.gate = nn.Dense(width, in_units=width)
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1)
+        self.classifier = classifier(width, nclass)
+        draw_as_pytorch(self.gate)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self.jpu is not None:
@@ -96,11 +114,12 @@ class EncHead(Head):
 
 @MODELS.register(
     "encnet",
+    forms=FORMS,
     paper="Context Encoding for Semantic Segmentation",
     venue="CVPR 2018",
     year=2018,
     link="https://arxiv.org/abs/1803.08904",
-    backbone="resnet101",
+    backbone="resnet101_v1s",
     output_stride=8,
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 78.55, "mmsegmentation"),
@@ -109,9 +128,18 @@ class EncHead(Head):
         ("ADE20K val", "resnet101, 512x512, 160k", 42.61, "mmsegmentation"),
     ],
 )
-def encnet(nclass, backbone, aux=True, width=None, codes=32, aux_width=None, jpu=False, align_corners=True):
+def encnet(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: Optional[int] = None,
+    codes: int = 32,
+    aux_width: Optional[int] = None,
+    jpu: Union[bool, Literal["fine_first"]] = False,
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: by default a quarter of c4 and c3. `codes`: codewords. `aux`: the logits of
-    presence, one value a class spread over the image, then a plain head on c3."""
+    presence, one value a class spread over the image, then a plain head on c3. `jpu`: see `jpu_neck`."""
     head = EncHead(backbone.channels, nclass, width, codes, jpu, align_corners)
     supervised = []
     if aux:

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.layers import classifier
 from mxnetseg.nn.prelu import PReLUUnit
+
+FORMS = {"paper": {}, "mxnetseg": {}}
 
 
 class EPRNetHead(Head):
@@ -20,7 +24,7 @@ class EPRNetHead(Head):
         super().__init__()
         self.unit = PReLUUnit(in_channels, width)
         self.drop = nn.Dropout(dropout)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         return self.classifier(self.drop(self.unit(c4)))
@@ -28,6 +32,7 @@ class EPRNetHead(Head):
 
 @MODELS.register(
     "eprnet",
+    forms=FORMS,
     paper="EPRNet: Efficient Pyramid Representation Network for Real-Time Street Scene Segmentation",
     venue="T-ITS 2021",
     year=2021,
@@ -36,6 +41,6 @@ class EPRNetHead(Head):
     output_stride=8,
     scores=[("Cityscapes test", "fine labels only", 73.9, "the paper")],
 )
-def eprnet(nclass, backbone, width=128, dropout=0.0):
+def eprnet(nclass: int, backbone: Backbone, width: int = 128, dropout: float = 0.0) -> Segmentor:
     """`width`: channels of the 3x3 unit; `dropout`: rate before the classifier."""
     return Segmentor(backbone, EPRNetHead(backbone.channels[-1], nclass, width, dropout))

@@ -15,14 +15,15 @@ from typing import Literal
 
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import pixel_grid, sample
 
-FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg"}}
+FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg", "dropped": "elements"}}
 
 
 class FeatureSelection(HybridBlock):
@@ -109,14 +110,14 @@ class FeatureAlignment(HybridBlock):
 class FaPNHead(Head):
     """Top-down path from c4 to c1, classifier at c1's size."""
 
-    def __init__(self, channels, nclass, width, variant):
+    def __init__(self, channels, nclass, width, variant, dropped):
         super().__init__()
         *finer, deepest = channels
         self.reduce = ConvUnit(deepest, width, 1)
         self.aligns = nn.HybridSequential()
         for n in reversed(finer):
             self.aligns.add(FeatureAlignment(n, width, variant))
-        self.classifier = FCNHead(width, nclass, width)
+        self.classifier = FCNHead(width, nclass, width, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         x = self.reduce(c4)
@@ -139,9 +140,17 @@ class FaPNHead(Head):
         ("Cityscapes val", "resnet101, with PointRend", 80.1, "the authors"),
     ],
 )
-def fapn(nclass, backbone, aux=True, width=256, variant: Literal["paper", "mxnetseg"] = "paper"):
-    """`width`: channels of the pyramid, a multiple of 8. `variant`: see above. `aux`: a plain head on c3."""
+def fapn(
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = True,
+    width: int = 256,
+    variant: Literal["paper", "mxnetseg"] = "paper",
+    dropped: Dropped = "channels",
+) -> Segmentor:
+    """`width`: channels of the pyramid, a multiple of 8. `variant`: see above. `aux`: a plain head on c3.
+    `dropped`: what dropout drops."""
     if width % 8:
         raise ConfigError(f"fapn width must be a multiple of 8, the groups of its convolutions, not {width}")
-    head = FaPNHead(backbone.channels, nclass, width, variant)
-    return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())
+    head = FaPNHead(backbone.channels, nclass, width, variant, dropped)
+    return Segmentor(backbone, head, aux_on_c3(backbone, nclass, dropped=dropped) if aux else ())

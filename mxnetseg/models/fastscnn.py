@@ -12,11 +12,28 @@ from typing import Literal, Optional
 
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
-from mxnetseg.nn.layers import ConvUnit, FCNHead
+from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, classifier, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.separable import SeparableUnit
+
+FORMS = {
+    "paper": {},
+    "mmseg": {"ppm_kernel": 3, "dilation": 1},
+    "gluoncv": {
+        "backbone_options": {"padded": False, "inner_act": "relu"},
+        "dilation": 1,
+        "bias": True,
+        "inner_act": "relu",
+        "aux_on": "fine",
+        "aux_width": 64,
+        "dropped": "elements",
+        "align_corners": True,
+    },
+}
 
 
 class DetailAndContext(Neck):
@@ -41,14 +58,14 @@ class DetailAndContext(Neck):
 class FastSCNNHead(Head):
     """The fused map to logits through two separable convolutions."""
 
-    def __init__(self, width, nclass, inner_act):
+    def __init__(self, width, nclass, inner_act, dropped):
         super().__init__()
         self.units = nn.HybridSequential()
         self.units.add(
             SeparableUnit(width, width, inner_act=inner_act), SeparableUnit(width, width, inner_act=inner_act)
         )
-        self.drop = nn.Dropout(0.1)
-        self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
+        self.drop = dropout_layer(0.1, dropped)
+        self.classifier = classifier(width, nclass)
 
     def hybrid_forward(self, F, fused, pooled):
         return self.classifier(self.drop(self.units(fused)))
@@ -56,6 +73,7 @@ class FastSCNNHead(Head):
 
 @MODELS.register(
     "fastscnn",
+    forms=FORMS,
     paper="Fast-SCNN: Fast Semantic Segmentation Network",
     venue="BMVC 2019",
     year=2019,
@@ -65,25 +83,29 @@ class FastSCNNHead(Head):
     scores=[("Cityscapes val", "512x1024, 160k", 70.96, "mmsegmentation")],
 )
 def fastscnn(
-    nclass,
-    backbone,
+    nclass: int,
+    backbone: Backbone,
     aux: bool = True,
     width: int = 128,
-    ppm_kernel: int = 3,
+    ppm_kernel: int = 1,
     dilation: int = 4,
     bias: bool = False,
     inner_act: Optional[Literal["relu"]] = None,
     aux_on: Literal["both", "fine"] = "both",
     aux_width: int = 32,
+    dropped: Dropped = "channels",
     align_corners: bool = False,
-):
+) -> Segmentor:
     """`width`: channels of the fused map. `ppm_kernel`: side of the unit after pyramid pooling. `dilation`,
     `bias`: of the fusion's depthwise and of its pointwise convolutions. `inner_act`: between the halves of
     separable convolutions. `aux_on`: auxiliary heads of `aux_width` on the pooled map and on c2 (`both`),
-    or on c2 only (`fine`)."""
+    or on c2 only (`fine`). `dropped`: what dropout drops."""
     neck = DetailAndContext(backbone.channels, width, ppm_kernel, dilation, bias, align_corners)
-    head = FastSCNNHead(width, nclass, inner_act)
-    heads = [Aux(FCNHead(backbone.channels[1], nclass, aux_width), "backbone", 1)]
-    if aux_on == "both":
-        heads.insert(0, Aux(FCNHead(width, nclass, aux_width), "neck", 1))
+    head = FastSCNNHead(width, nclass, inner_act, dropped)
+    heads = []
+    for channels, of in ((width, "neck"), (backbone.channels[1], "backbone")):
+        if of == "backbone" or aux_on == "both":
+            block = FCNHead(channels, nclass, aux_width, dropped=dropped)
+            draw_as_pytorch(block.classifier)
+            heads.append(Aux(block, of, 1))
     return Segmentor(backbone, head, heads if aux else (), neck=neck, align_corners=align_corners)

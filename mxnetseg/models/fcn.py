@@ -9,23 +9,48 @@ form at 8. Published implementations differ in the classifier only: one 3x3 unit
 
 from __future__ import annotations
 
+from typing import Literal, Optional, Union
+
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3, head_width
 from mxnetseg.nn.gather import gather_maps
 from mxnetseg.nn.jpu import jpu_neck
-from mxnetseg.nn.layers import FCNHead
+from mxnetseg.nn.layers import Dropped, FCNHead
+
+QUARTER = {"width": None, "aux_width": None, "dropped": "elements"}
+FORMS = {
+    "paper": {},
+    "mmseg": {
+        "backbone": "resnet101_v1c",
+        "width": 512,
+        "units": 2,
+        "concat_input": True,
+        "align_corners": False,
+    },
+    "mmseg_hrnet": {"backbone": "hrnet_w18", "align_corners": False},
+    "gluoncv": {"backbone": "resnet101_v1s", **QUARTER},
+    "mxnetseg": {"backbone": "resnet101_v1s", "dropped": "elements"},
+    "ace_jpu": {"backbone": "resnet101_v1s", "output_stride": 32, "jpu": True, **QUARTER},
+}
 
 
 class FCN(Head):
     """Classifier on the deepest map, or with `gather` on all of them joined at the size of the first."""
 
-    def __init__(self, channels, nclass, width, units, concat_input, jpu, gather, align_corners):
+    def __init__(self, channels, nclass, width, units, concat_input, jpu, gather, dropped, align_corners):
         super().__init__()
         self._gather, self._align_corners = gather, align_corners
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         if gather:
-            deepest = sum(channels)
+            deepest = width = sum(channels)
         self.classifier = FCNHead(
-            deepest, nclass, head_width(width, deepest), units, concat_input, kernel=1 if gather else 3
+            deepest,
+            nclass,
+            head_width(width, deepest),
+            units,
+            concat_input,
+            kernel=1 if gather else 3,
+            dropped=dropped,
         )
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
@@ -38,6 +63,7 @@ class FCN(Head):
 
 @MODELS.register(
     "fcn",
+    forms=FORMS,
     paper="Fully Convolutional Networks for Semantic Segmentation",
     venue="CVPR 2015",
     year=2015,
@@ -47,22 +73,24 @@ class FCN(Head):
     scores=[("Cityscapes val", "resnet101, 512x1024, 80k", 75.13, "mmsegmentation")],
 )
 def fcn(
-    nclass,
-    backbone,
-    aux=True,
-    width=256,
-    aux_width=256,
-    units=1,
-    concat_input=False,
-    jpu=False,
-    gather=None,
-    align_corners=True,
-):
+    nclass: int,
+    backbone: Backbone,
+    aux: Optional[bool] = None,
+    width: Optional[int] = 256,
+    aux_width: Optional[int] = 256,
+    units: int = 1,
+    concat_input: bool = False,
+    jpu: Union[bool, Literal["fine_first"]] = False,
+    gather: Optional[bool] = None,
+    dropped: Dropped = "channels",
+    align_corners: bool = True,
+) -> Segmentor:
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, at most their input's; None is a
-    quarter of it. The auxiliary head reads c3. `gather`: classify all maps joined, None does so on HRNet."""
+    quarter of it. `gather`: classify all maps joined, through a unit of as many channels; None does so on
+    HRNet. `aux`: a plain head on c3; None has it where maps are not joined. `dropped`: what dropout drops."""
     channels = backbone.channels
     gather = not jpu and (backbone.parallel_branches if gather is None else gather)
-    head = FCN(channels, nclass, width, units, concat_input, jpu, gather, align_corners)
-    return Segmentor(
-        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
-    )
+    head = FCN(channels, nclass, width, units, concat_input, jpu, gather, dropped, align_corners)
+    aux = not gather if aux is None else aux
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped) if aux else ()
+    return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -19,6 +19,8 @@ Layer = Union[nn.Conv2D, nn.Dense]
 # that of a whole one with as many filters. FAN_OUT is mmcv's for units, and torchvision's for ResNets.
 FAN_OUT = mx.init.MSRAPrelu("out", slope=0)
 FAN_IN = mx.init.MSRAPrelu("in", slope=0)
+# The same for layers that no ReLU follows: variance 1 / fan_in.
+FAN_IN_LINEAR = mx.init.MSRAPrelu("in", slope=1)
 # mmsegmentation's classifiers, so that a first loss is the logarithm of the number of classes.
 CLASSIFIER = mx.init.Normal(0.01)
 # PyTorch's own for convolutions and linear layers: uniform within 1 / sqrt(fan_in), biases too.

@@ -18,11 +18,18 @@ class PreActUnit(HybridBlock):
         bias: bool = False,
         momentum: float = 0.9,
         groups: int = 1,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=in_channels, momentum=momentum)
         self.conv = nn.Conv2D(
-            channels, kernel, padding=kernel // 2, groups=groups, use_bias=bias, in_channels=in_channels
+            channels,
+            kernel,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            groups=groups,
+            use_bias=bias,
+            in_channels=in_channels,
         )
 
     def hybrid_forward(self, F, x):

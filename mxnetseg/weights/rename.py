@@ -79,26 +79,6 @@ class Reference:
         with fitting("the tensors are not those of this reference"):
             return self.prepare(tensors)
 
-    def stored_extra(self, meta):
-        """Trainable values that the published file stores and its network never runs, so that ours has no
-        parameter for them. `meta["tensors"]` lists (name, shape)."""
-        stored = dict(meta["tensors"])
-        if self.prepare is not None:
-            # Parts that rearranging makes of a tensor count by themselves (values take no memory here).
-            whole = {name: np.broadcast_to(np.float32(0), shape) for name, shape in stored.items()}
-            parts = self.prepare(whole)
-            stored.update((name, part.shape) for name, part in parts.items() if name not in stored)
-        dead = [
-            shape
-            for name, shape in stored.items()
-            if any(re.search(pattern, name) for pattern in self.unused)
-            and not name.endswith(("running_mean", "running_var"))
-            and name not in (meta.get("aliases") or {})
-            and name not in (meta.get("frozen_params") or ())
-            and name not in (meta.get("other_buffers") or ())
-        ]
-        return int(sum(np.prod(shape, dtype=np.int64) for shape in dead))
-
 
 def reference(name, **facts):
     """Enter a published network under `name`."""

@@ -33,9 +33,9 @@ ODD_SIZE = (97, 131)
 
 
 def smallest_backbone(name):
-    """resnet18 where the architecture's default is a ResNet, the tiny ViT for a large one, else its own
-    default."""
-    default = model_info(name)["backbone"].replace("vit_large", "vit_tiny")
+    """resnet18 where the architecture's default is a ResNet, the smallest of the family for ViT and DenseNet,
+    else its own default."""
+    default = model_info(name)["backbone"].replace("vit_large", "vit_tiny").replace("net161", "net121")
     return default.replace("101", "18").replace("50", "18") if default.startswith("resnet") else default
 
 

@@ -17,5 +17,6 @@ reference(
     + mxseg_fcn_head(r"head\.coarse_head", "head.coarse")
     + mxseg_fcn_head(r"head\.head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.1"),
-    options=dict(backbone="resnet50_v1s", aux=True, attention="channels"),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s"),
 )

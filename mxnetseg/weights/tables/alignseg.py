@@ -26,5 +26,6 @@ reference(
     ]
     + mxseg_fcn_head(r"head\.head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet50_v1s", aux=True),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s"),
 )

@@ -16,5 +16,6 @@ reference(
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head(r"aux_head\.0", "aux_heads.0")
     + mxseg_fcn_head(r"aux_head\.1", "aux_heads.1"),
-    options=dict(backbone="resnet50_v1s", aux=True, gate="sigmoid", enlarge="features", own_aux_heads=True),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s"),
 )

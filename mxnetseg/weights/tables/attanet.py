@@ -18,5 +18,5 @@ reference(
     ]
     + mxseg_fcn_head(r"head\.seg", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet18", aux=True),
+    form="mxnetseg",
 )

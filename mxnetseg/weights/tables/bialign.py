@@ -28,12 +28,13 @@ reference(
     "bialign",
     model="bialign",
     rules=RULES,
-    options=dict(backbone="dfnetv2", sample_corners=False),
+    form="sfsegnets",
 )
 reference(
     "bialign_dfnetv1_aux",
     model="bialign",
     rules=RULES,
     unused=IDLE,
-    options=dict(backbone="dfnetv1", sample_corners=False),
+    form="sfsegnets",
+    options=dict(backbone="dfnetv1"),
 )

@@ -41,13 +41,7 @@ reference(
         (r"^(aux_heads\.\d)\.conv\.", r"\1.unit."),
         (r"^(aux_heads\.\d)\.conv_out\.", r"\1.classifier."),
     ],
-    options=dict(
-        backbone="resnet18",
-        backbone_options=dict(stem="deep", dilation="strided"),
-        upsample=("bilinear", "nearest"),
-        reduction=4,
-        shuffle=True,
-    ),
+    form="sfsegnets",
 )
 
 MXSEG = [
@@ -71,9 +65,8 @@ for _backbone, _rules in (("resnet18", GLUONCV_RESNET), ("xception39", XCEPTION3
         f"mxseg_bisenet_{_backbone}",
         model="bisenet",
         rules=_rules + MXSEG,
-        options=dict(
-            backbone=_backbone, width=128, merge="sum", gate="normed", aux_on="backbone", aux_width=256
-        ),
+        form="mxnetseg",
+        options=dict(backbone=_backbone),
     )
 
 MMSEG = [
@@ -99,7 +92,6 @@ for _depth in (18, 50):
         f"mmseg_bisenetv1_r{_depth}-d32",
         model="bisenet",
         rules=MMSEG,
-        options=dict(
-            backbone=f"resnet{_depth}", upsample=("nearest", "nearest"), gate="single", align_corners=False
-        ),
+        form="mmseg",
+        options=dict(backbone=f"resnet{_depth}"),
     )

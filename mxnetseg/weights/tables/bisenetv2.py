@@ -11,6 +11,7 @@ DETAIL_STARTS = (0, 2, 5)
 reference(
     "mmseg_bisenetv2",
     model="bisenetv2",
+    form="mmseg",
     rules=[
         (
             r"^backbone\.detail\.detail_branch\.(\d)\.(\d)\.",

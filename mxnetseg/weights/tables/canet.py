@@ -19,7 +19,8 @@ reference(
     ]
     + mxseg_fcn_head(r"head\.seg_head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet50_v1s", aux=True, version=1),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s"),
 )
 reference(
     "mxseg_canetv2_resnet50",
@@ -37,5 +38,6 @@ reference(
     ]
     + mxseg_fcn_head(r"head\.seg", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet50_v1s", aux=True, version=2),
+    form="mxnetseg_v2",
+    options=dict(backbone="resnet50_v1s"),
 )

@@ -7,6 +7,7 @@ from mxnetseg.weights.rename import reference
 reference(
     "mmseg_cgnet",
     model="cgnet",
+    form="mmseg",
     rules=[
         (r"^backbone\.norm_prelu_0\.", "backbone.join_stem."),
         (r"^backbone\.norm_prelu_([12])\.", r"backbone.join\1."),

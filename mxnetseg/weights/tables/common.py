@@ -28,6 +28,12 @@ MMSEG_AUX = [
     (r"^auxiliary_head\.convs\.", "aux_heads.0.units."),
     (r"^auxiliary_head\.conv_seg\.", "aux_heads.0.classifier."),
 ]
+# A head whose last layer is its child, on a ResNet, beside a plain head on c3.
+MMSEG_ENDS = [
+    *MMSEG_RESNET,
+    *MMSEG_AUX,
+    (r"^decode_head\.conv_seg\.", "head.classifier."),
+]
 # Several plain auxiliary heads of one mmsegmentation network.
 MMSEG_AUX_HEADS = [
     (r"^auxiliary_head\.(\d)\.convs\.", r"aux_heads.\1.units."),
@@ -156,8 +162,17 @@ def without_twins(twin, original):
     return prepare
 
 
+# What a non-local block of mmcv holds, for `mmseg_context_head`.
+MMSEG_NON_LOCAL = [
+    (r"(g|theta|phi)\.conv\.", r"\1."),
+    (r"conv_out\.", "out."),
+    (r"conv_mask\.", "unary."),
+]
+
+
 def mmseg_context_head(theirs, ours=()):
-    """mmsegmentation's FCN head with a context block called `theirs`; `ours` renames inside the block."""
+    """mmsegmentation's FCN head with a context block called `theirs`; `ours` are (name there, name here) of
+    what is inside the block."""
     return [
         *MMSEG_RESNET,
         *MMSEG_AUX,
@@ -166,7 +181,7 @@ def mmseg_context_head(theirs, ours=()):
         (r"^decode_head\.conv_cat\.", "head.context.join."),
         (r"^decode_head\.conv_seg\.", "head.context.classifier."),
         (rf"^decode_head\.{theirs}\.", "head.context.block."),
-        *ours,
+        *((rf"^head\.context\.block\.{a}", rf"head.context.block.{b}") for a, b in ours),
     ]
 
 

@@ -26,6 +26,7 @@ reference(
         (r"^head\.head\.1\.", "head.classifier."),
         (r"^aux_head\.(\d)\.1\.", r"aux_heads.\1.classifier."),
     ],
+    form="mxnetseg",
     options=dict(backbone="resnet50_v1s"),
 )
 
@@ -55,6 +56,7 @@ reference(
         (r"^head\.conv7\.0\.", "aux_heads.1.classifier."),
         (r"^head\.conv8\.0\.", "head.classifier."),
     ],
+    form="gluoncv",
     options=dict(backbone="resnet50_v1s"),
 )
 for _depth in (50, 101):
@@ -62,7 +64,8 @@ for _depth in (50, 101):
         f"ace_danet_resnet{_depth}",
         model="danet",
         rules=[*ACE_RESNET, *ACE_JPU, *dual_head("head"), (r"^head\.conv8\.1\.", "head.classifier.")],
-        options=dict(backbone=f"resnet{_depth}_v1s", output_stride=32, aux=False, over="queries", jpu=True),
+        form="ace_jpu",
+        options=dict(backbone=f"resnet{_depth}_v1s"),
     )
     reference(
         f"mmseg_danet_r{_depth}-d8",
@@ -82,7 +85,8 @@ for _depth in (50, 101):
             (r"^decode_head\.pam\.gamma\.scale$", "head.position.gamma"),
             (r"^decode_head\.cam\.gamma\.scale$", "head.channel.gamma"),
         ],
-        options=dict(backbone=f"resnet{_depth}_v1c", aux_c3=True, align_corners=False),
+        form="mmseg",
+        options=dict(backbone=f"resnet{_depth}_v1c"),
     )
 for _id, _depth in (("danet", 50), ("danet_resnet101", 101)):
     reference(
@@ -95,10 +99,6 @@ for _id, _depth in (("danet", 50), ("danet_resnet101", 101)):
             (r"^da_head\.conv7\.1\.", "head.channel_out.2."),
             (r"^final\.", "head.classifier."),
         ],
-        options=dict(
-            backbone=f"resnet{_depth}_v1s",
-            backbone_options=dict(dilation="uniform"),
-            aux=False,
-            project=True,
-        ),
+        form="sfsegnets",
+        options=dict(backbone=f"resnet{_depth}_v1s"),
     )

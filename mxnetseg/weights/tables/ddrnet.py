@@ -8,6 +8,7 @@ from mxnetseg.weights.rename import reference
 reference(
     "mmseg_ddrnet_23-slim",
     model="ddrnet",
+    form="mmseg",
     rules=[
         *under("backbone.", DDRNET),
         (r"^decode_head\.head\.0\.", "head.classifier.unit."),
@@ -17,5 +18,4 @@ reference(
         (r"^decode_head\.aux_head\.1\.", "aux_heads.0.bn."),
         (r"^decode_head\.aux_cls_seg\.", "aux_heads.0.classifier."),
     ],
-    options=dict(backbone="ddrnet23_slim"),
 )

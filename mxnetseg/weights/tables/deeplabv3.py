@@ -24,7 +24,8 @@ reference(
     + MXSEG_ASPP
     + mxseg_fcn_head(r"head\.head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
-    options=dict(backbone="resnet50_v1s", units=1, rates=(6, 12, 18)),
+    form="mxnetseg",
+    options=dict(backbone="resnet50_v1s"),
 )
 
 BLOCK_HEADS = gluoncv_head("head", "head.classifier") + gluoncv_head("auxlayer", "aux_heads.0")
@@ -32,14 +33,16 @@ reference(
     "gluoncv_deeplab_resnet50",
     model="deeplabv3",
     rules=GLUONCV_RESNET + GLUONCV_ASPP + BLOCK_HEADS,
-    options=dict(backbone="resnet50_v1s", units=1),
+    form="gluoncv",
+    options=dict(backbone="resnet50_v1s"),
 )
 for _depth in (50, 101):
     reference(
         f"ace_deeplabv3_resnet{_depth}",
         model="deeplabv3",
         rules=ACE_RESNET + ACE_JPU + GLUONCV_ASPP + BLOCK_HEADS,
-        options=dict(backbone=f"resnet{_depth}_v1s", output_stride=32, units=1, jpu=True),
+        form="ace_jpu",
+        options=dict(backbone=f"resnet{_depth}_v1s"),
     )
 
 MMSEG = [
@@ -48,23 +51,17 @@ MMSEG = [
     *MMSEG_AUX,
     (r"^decode_head\.conv_seg\.", "head.classifier.classifier."),
 ]
-MMSEG_OPTIONS = dict(width=512, pool_first=True, project="3x3", dropout=0.0, align_corners=False)
 for _depth in (50, 101):
     reference(
         f"mmseg_deeplabv3_r{_depth}-d8",
         model="deeplabv3",
         rules=MMSEG,
-        options=dict(backbone=f"resnet{_depth}_v1c", **MMSEG_OPTIONS),
+        form="mmseg",
+        options=dict(backbone=f"resnet{_depth}_v1c"),
     )
 reference(
     "mmseg_fastfcn_r50-d32_jpu_aspp",
     model="deeplabv3",
     rules=MMSEG_JPU + MMSEG,
-    options=dict(
-        backbone="resnet50_v1c",
-        output_stride=32,
-        backbone_options=dict(dilation="strided_contracted"),
-        jpu="fine_first",
-        **MMSEG_OPTIONS,
-    ),
+    form="mmseg_jpu",
 )

@@ -28,7 +28,8 @@ for _backbone, _rules in (("resnet50_v1s", GLUONCV_RESNET), ("xception65", GLUON
         f"mxseg_deeplabv3plus_{_backbone.split('_')[0]}",
         model="deeplabv3plus",
         rules=_rules + MXSEG_HEAD,
-        options=dict(backbone=_backbone, output_stride=8, separable=False, low_kernel=3, low_first=True),
+        form="mxnetseg",
+        options=dict(backbone=_backbone),
     )
 
 reference(
@@ -46,17 +47,9 @@ reference(
         (r"^head\.block\.5\.", "head.units.1.bn."),
         (r"^head\.block\.8\.", "head.classifier."),
     ],
-    options=dict(
-        backbone="xception65",
-        output_stride=8,
-        separable=False,
-        low_kernel=3,
-        aux=True,
-        aux_width=None,
-    ),
+    form="gluoncv",
 )
 
-LINEAR = dict(separable=False, low_first=True, linear=True, pool_first=True, dropouts=(0.0, 0.0))
 reference(
     "gluoncv_deeplab_v3b_plus_wideresnet",
     model="deeplabv3plus",
@@ -71,13 +64,7 @@ reference(
         (r"^head\.block\.4\.", "head.units.1.bn."),
         (r"^head\.block\.6\.", "head.classifier."),
     ],
-    options=dict(
-        backbone="wideresnet38",
-        output_stride=8,
-        backbone_options=dict(finest=2),
-        aspp_dropout=0.0,
-        **LINEAR,
-    ),
+    form="gluoncv_wide",
 )
 
 for _depth in (50, 101):
@@ -92,17 +79,8 @@ for _depth in (50, 101):
             (r"^decode_head\.sep_bottleneck\.(\d)\.(depth|point)wise_conv\.", r"head.units.\1.\2wise."),
             (r"^decode_head\.conv_seg\.", "head.classifier."),
         ],
-        options=dict(
-            backbone=f"resnet{_depth}_v1c",
-            output_stride=8,
-            width=512,
-            pool_first=True,
-            project="3x3",
-            aspp_dropout=0.0,
-            dropouts=(0.0, 0.1),
-            aux=True,
-            align_corners=False,
-        ),
+        form="mmseg",
+        options=dict(backbone=f"resnet{_depth}_v1c"),
     )
 
 SFSEGNETS = [
@@ -128,11 +106,6 @@ for _id, _depth, _stride in (
         _id,
         model="deeplabv3plus",
         rules=SFSEGNETS,
-        options=dict(
-            backbone=f"resnet{_depth}_v1s",
-            output_stride=_stride,
-            backbone_options=dict(dilation="uniform"),
-            aspp_dropout=0.0,
-            **LINEAR,
-        ),
+        form="sfsegnets",
+        options=dict(backbone=f"resnet{_depth}_v1s", output_stride=_stride),
     )

@@ -17,5 +17,6 @@ for _version in (1, 2):
         f"dfseg_dfnetv{_version}",
         model="dfseg",
         rules=RULES,
-        options=dict(backbone=f"dfnetv{_version}", half_size=True),
+        form="sfsegnets",
+        options=dict(backbone=f"dfnetv{_version}"),
     )

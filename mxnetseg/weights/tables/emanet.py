@@ -37,7 +37,7 @@ reference(
         (r"^fc1\.0\.", "head.smooth."),
         (r"^fc2\.", "head.classifier."),
     ],
-    options=dict(backbone="resnet50", backbone_options=dict(dilation="uniform"), moving=False),
+    form="sfsegnets",
 )
 reference(
     "mmseg_emanet_r50-d8",
@@ -54,12 +54,6 @@ reference(
         (r"^decode_head\.conv_cat\.", "head.join."),
         (r"^decode_head\.conv_seg\.", "head.classifier."),
     ],
-    options=dict(
-        backbone="resnet50_v1c",
-        aux=True,
-        epsilon=1e-12,
-        unit_mean=True,
-        concat_input=True,
-        align_corners=False,
-    ),
+    form="mmseg",
+    options=dict(backbone="resnet50_v1c"),
 )

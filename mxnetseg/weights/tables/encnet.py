@@ -21,17 +21,12 @@ reference(
     "mmseg_encnet_r50-d8",
     model="encnet",
     rules=MMSEG,
-    options=dict(backbone="resnet50_v1c", align_corners=False),
+    form="mmseg",
+    options=dict(backbone="resnet50_v1c"),
 )
 reference(
     "mmseg_fastfcn_r50-d32_jpu_enc",
     model="encnet",
     rules=MMSEG_JPU + MMSEG,
-    options=dict(
-        backbone="resnet50_v1c",
-        output_stride=32,
-        backbone_options=dict(dilation="strided_contracted"),
-        jpu="fine_first",
-        align_corners=False,
-    ),
+    form="mmseg_jpu",
 )

@@ -19,6 +19,7 @@ for _id, _backbone in (("eprnetcls", "eprnet"), ("eprnetcls_light", "eprnet_ligh
     reference(
         f"mxseg_eprnet_{_id}",
         model="eprnet",
+        form="mxnetseg",
         rules=RULES,
         options=dict(backbone=_backbone),
     )

@@ -23,6 +23,7 @@ BLOCK = {"0": "convs.0", "2": "convs.1", "3": "bns.0", "5": "convs.2", "7": "con
 reference(
     "mmseg_erfnet",
     model="erfnet",
+    form="mmseg",
     rules=[
         (r"^backbone\.encoder\.(\d+)\.", encoder_place),
         (r"^backbone\.decoder\.", "head.decoder."),

@@ -21,5 +21,4 @@ reference(
     + mxseg_fcn_head(r"head\.seg", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
     form="mxnetseg",
-    options=dict(backbone="resnet50_v1s", aux=True),
 )

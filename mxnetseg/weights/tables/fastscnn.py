@@ -20,7 +20,7 @@ MMSEG = [
     (r"^decode_head\.conv_seg\.", "head.classifier."),
     (r"\.(depth|point)wise_conv\.", r".\1wise."),
 ] + MMSEG_AUX_HEADS
-reference("mmseg_fast_scnn", model="fastscnn", rules=MMSEG, options=dict(dilation=1))
+reference("mmseg_fast_scnn", model="fastscnn", rules=MMSEG, form="mmseg")
 
 GLUONCV = [
     (r"^learning_to_downsample\.conv\.", "backbone.first."),
@@ -55,14 +55,5 @@ reference(
     "gluoncv_fastscnn",
     model="fastscnn",
     rules=GLUONCV,
-    options=dict(
-        backbone_options=dict(padded=False, inner_act="relu"),
-        inner_act="relu",
-        ppm_kernel=1,
-        dilation=1,
-        bias=True,
-        aux_on="fine",
-        aux_width=64,
-        align_corners=True,
-    ),
+    form="gluoncv",
 )

@@ -27,7 +27,8 @@ for _id, _backbone, _stride in (
         _id,
         model="fcn",
         rules=MXSEG,
-        options=dict(backbone=_backbone, output_stride=_stride, aux=True),
+        form="mxnetseg",
+        options=dict(backbone=_backbone, output_stride=_stride),
     )
 
 BLOCK_HEADS = gluoncv_head("head", "head.classifier") + gluoncv_head("auxlayer", "aux_heads.0")
@@ -36,37 +37,26 @@ for _depth in (50, 101):
         f"gluoncv_fcn_resnet{_depth}",
         model="fcn",
         rules=GLUONCV_RESNET + BLOCK_HEADS,
-        options=dict(backbone=f"resnet{_depth}_v1s", aux=True, width=None, aux_width=None),
+        form="gluoncv",
+        options=dict(backbone=f"resnet{_depth}_v1s"),
     )
     reference(
         f"ace_fcn_resnet{_depth}",
         model="fcn",
         rules=ACE_RESNET + ACE_JPU + BLOCK_HEADS,
-        options=dict(
-            backbone=f"resnet{_depth}_v1s",
-            output_stride=32,
-            aux=True,
-            width=None,
-            aux_width=None,
-            jpu=True,
-        ),
+        form="ace_jpu",
+        options=dict(backbone=f"resnet{_depth}_v1s"),
     )
     reference(
         f"mmseg_fcn_r{_depth}-d8",
         model="fcn",
         rules=MMSEG_RESNET + MMSEG_FCN_HEAD + MMSEG_AUX,
-        options=dict(
-            backbone=f"resnet{_depth}_v1c",
-            aux=True,
-            width=512,
-            units=2,
-            concat_input=True,
-            align_corners=False,
-        ),
+        form="mmseg",
+        options=dict(backbone=f"resnet{_depth}_v1c"),
     )
 reference(
     "mmseg_fcn_hr18",
     model="fcn",
     rules=MMSEG_HRNET + MMSEG_FCN_HEAD,
-    options=dict(backbone="hrnet_w18", aux=False, width=270, align_corners=False),
+    form="mmseg_hrnet",
 )
