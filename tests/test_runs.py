@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from mxnetseg import run_files, runs
 from mxnetseg.cli.runs import main
 from mxnetseg.errors import CheckpointError
 from mxnetseg.recipe import make_recipe
+from mxnetseg.train.state import Progress
 
 MINIMAL = {"model": {"name": "fcn"}, "data": {"name": "camvid"}, "schedule": {"epochs": 2}}
 
@@ -17,13 +20,14 @@ def made(folder, **state):
     run_files.make_folder(folder)
     run_files.save_recipe(folder, make_recipe(MINIMAL))
     if state:
-        run_files.save_state(folder, state, {"x": np.zeros(1)})
+        meta = asdict(Progress(steps_per_epoch=4, devices=1, **state))
+        run_files.save_state(folder, meta, {"x": np.zeros(1)})
     return folder
 
 
 def test_runs_are_listed_with_progress_and_score(tmp_path, capsys):
-    made(tmp_path / "a", iteration=4, total=8, finished=False, best={"miou": 0.5})
-    made(tmp_path / "deep" / "b", iteration=8, total=8, finished=True, best={"miou": None})
+    made(tmp_path / "a", iteration=4, total=8, finished=False, best_miou=0.5)
+    made(tmp_path / "deep" / "b", iteration=8, total=8, finished=True)
     made(tmp_path / "c")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "recipe.yaml").write_text("model: 3")

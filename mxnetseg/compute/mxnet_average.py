@@ -58,6 +58,8 @@ class MovingAverage:
 
     def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Put back what `state_arrays` gave; KeyError or ValueError where it is of another network."""
+        if "" not in arrays:
+            raise KeyError("no moving average, which optimizer.ema asks for")
         self.steps = int(arrays[""])
         for name, average in self.averages.items():
             if arrays[name].shape != average.shape:

@@ -33,7 +33,7 @@ class Run:
     @property
     def best(self) -> Optional[float]:
         """mIoU, 0 to 1, of the best validation."""
-        return ((self.state or {}).get("best") or {}).get("miou")
+        return (self.state or {}).get("best_miou")
 
 
 def list_runs(folder: Any = FOLDER) -> List[Run]:

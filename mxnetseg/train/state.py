@@ -31,9 +31,11 @@ class Progress:
     best_miou       of the validations so far (None: none has one), and the iteration it was of.
     losses          of the iterations since the last logged line.
     finished        nothing is left to do, neither training nor validation, weights or report.
-    steps_per_epoch, devices   of the process that saved it.
+    total           optimizer steps of the whole run; with steps_per_epoch and devices, of the process that
+                    saved it.
     """
 
+    total: int
     steps_per_epoch: int
     devices: int
     iteration: int = 0
@@ -89,5 +91,6 @@ def load(run_dir: Path, setup: Setup) -> Progress:
     devices = len(setup.engine.devices)
     if progress.devices != devices:
         log(f"note: {devices} devices now, {progress.devices} when this run was saved")
+    progress.total = setup.iterations
     progress.steps_per_epoch, progress.devices = setup.steps_per_epoch, devices
     return progress

@@ -62,7 +62,7 @@ class Trainer:
             self.progress.finished &= self.progress.iteration >= setup.iterations
         else:
             files.remove_run(self.run_dir)
-            self.progress = state.Progress(setup.steps_per_epoch, len(setup.engine.devices))
+            self.progress = state.Progress(setup.iterations, setup.steps_per_epoch, len(setup.engine.devices))
             self._saved = {}
         files.save_recipe(self.run_dir, setup.recipe)
         self.tracker = Tracker(
