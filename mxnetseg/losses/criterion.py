@@ -261,7 +261,8 @@ def _seed(seed):
 
 
 def _states(net):
-    """Copies of what a forward pass in training changes: running statistics."""
+    """Copies of what a forward pass in training may change: running statistics. On the CPU MXNet moves them
+    in the backward pass, cuDNN does in the forward pass."""
     # The last step's backward pass may still be writing them, which MXNet's scheduler does not know.
     mx.nd.waitall()
     return [

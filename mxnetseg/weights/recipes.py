@@ -48,9 +48,10 @@ def recipe(reference_id: str) -> Group:
     """
     entry = reference_info(reference_id)
     family = family_of(reference_id)
-    data = USUAL_DATA[layout(reference_id).nclass]
+    data = USUAL_DATA.get(layout(reference_id).nclass, "")
     made = deepcopy(_FAMILIES[family](reference_id, entry.model))
-    made["data"]["name"] = data
+    if data:
+        made["data"]["name"] = data
     options = deepcopy(entry.options_for({}))
     fields = set(ModelGroup.model_fields)
     model = {"name": entry.model, **{k: v for k, v in options.items() if k in fields}}
