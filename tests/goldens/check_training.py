@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import mxnetseg  # noqa: F401  the repairs of compat, before anything imports mxnet
 from tests.goldens.training import Golden, cases
 
 
