@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Dict, Optional, Union
 
 import mxnet as mx
@@ -82,8 +83,19 @@ def create_model(
     side = net.backbone.trace_size
     _settle(net, (1, in_channels, side, side))
     if init:
-        net.initialize(FAN_OUT if init is True else init)
+        _initialize(net, init)
     return net
+
+
+def _initialize(net, init):
+    if init is not True:
+        # In place of what the layers say, but for norms and biases.
+        for parameter in net.collect_params().values():
+            if parameter.grad_req != "null" and len(parameter.shape) > 1:
+                parameter.initialize(init=init)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Parameter .* is already initialized", UserWarning)
+        net.initialize(FAN_OUT if init is True else init)
 
 
 def _of_one_stride():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import mxnet as mx
 import pytest
 
 from mxnetseg.backbones import create_backbone, list_backbones
@@ -40,6 +41,15 @@ def test_a_form_says_only_what_its_constructor_and_its_backbone_take(name, form)
     stride = options.get("output_stride")
     backbone = default_backbone(name, form)
     create_backbone(backbone, stride or nearest_stride(backbone, 32), **keywords)
+
+
+def test_an_initializer_that_is_given_fills_the_weights_in_place_of_the_layers_own():
+    net = create_model("sfnet", 3, backbone="stdc1", init=mx.init.Zero())
+    weights = [p for p in net.collect_params().values() if len(p.shape) > 1]
+    assert len(weights) > 40
+    assert not any(p.data().asnumpy().any() for p in weights)
+    drawn = create_model("sfnet", 3, backbone="stdc1")
+    assert all(p.data().asnumpy().any() for p in drawn.collect_params().values() if len(p.shape) > 1)
 
 
 def test_an_unknown_form_names_the_nearest():
