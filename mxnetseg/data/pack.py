@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 
 from mxnetseg.data.datasets.base import Dataset, FileDataset, Sample
-from mxnetseg.data.files import only_files
 from mxnetseg.data.headers import dimensions, most_pixels
 from mxnetseg.data.parallel import map_samples
 from mxnetseg.data.prepare.workspace import process_pool, progress_bar
 from mxnetseg.data.recordio import Record, write_record
 from mxnetseg.errors import ConfigError, DatasetError
+from mxnetseg.opening import only_files
 
 IMAGE_FORMATS = ("original", "png", "jpeg", "raw")
 SHARD_BYTES = 256_000_000

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from mxnetseg.data import png
-from mxnetseg.data.files import only_files
 from mxnetseg.data.headers import VARIABLE, dimensions, most_pixels
 from mxnetseg.errors import DatasetError
+from mxnetseg.opening import only_files
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 

@@ -16,8 +16,8 @@ from typing import BinaryIO, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
-from mxnetseg.data.files import only_files
 from mxnetseg.errors import DatasetError
+from mxnetseg.opening import only_files
 
 _MAGIC = 0xCED7230A
 _HEAD = struct.Struct("<II")

@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from mxnetseg.errors import ConfigError, nearest
+from mxnetseg.opening import only_files
 from mxnetseg.recipe.explain import explain
 from mxnetseg.recipe.fields import Recipe
 from mxnetseg.recipe.values import parse_settings, plain
@@ -84,7 +85,8 @@ def _resolved(path: Path) -> Path:
 
 def _yaml_of(path: Path) -> Dict[Any, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, encoding="utf-8", opener=only_files) as handle:
+            text = handle.read()
     except FileNotFoundError:
         raise ConfigError(f"{path}: recipe {_absent(path)}") from None
     except (OSError, ValueError) as error:

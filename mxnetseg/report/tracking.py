@@ -18,6 +18,7 @@ import numpy as np
 
 from mxnetseg.data.palettes import default_palette
 from mxnetseg.errors import ConfigError, MxnetsegError
+from mxnetseg.opening import only_files
 from mxnetseg.report.visualize import (
     colourize,
     contact_sheet,
@@ -204,7 +205,7 @@ def read_metrics(path: str) -> List[Dict[str, Any]]:
     Raises MxnetsegError for a file that is not there or holds something else.
     """
     try:
-        with open(path, encoding="utf-8") as handle:
+        with open(path, encoding="utf-8", opener=only_files) as handle:
             lines = handle.read().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise MxnetsegError(f"{path}: cannot be read: {error}") from error

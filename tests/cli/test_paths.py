@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import pytest
+
+from mxnetseg.errors import ConfigError
+from mxnetseg.recipe import load_recipe
 
 LONG = "x" * 300
 COMMANDS = {
@@ -29,3 +33,14 @@ def test_a_name_too_long_for_the_file_system_is_one_line(command, tmp_path, monk
     assert ended.value.code == 2
     assert error.startswith("error: ") and error.count("\n") == 1 and LONG in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["pipe", "device"])
+def test_a_recipe_that_is_a_pipe_or_a_device_is_one_line(name, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    if name == "pipe":
+        os.mkfifo(recipe)
+    else:
+        recipe.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="is a pipe or a device"):
+        load_recipe(recipe)

@@ -14,7 +14,6 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
-from mxnetseg.data.files import only_files
 from mxnetseg.data.palettes import default_palette, palette_array
 from mxnetseg.data.reading import (
     IMAGE_EXTENSIONS,
@@ -24,6 +23,7 @@ from mxnetseg.data.reading import (
     read_label,
 )
 from mxnetseg.errors import DatasetError
+from mxnetseg.opening import only_files
 from mxnetseg.registry import Registry
 
 DATASETS = Registry("data set", package="mxnetseg.data.datasets")

@@ -9,8 +9,8 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from mxnetseg.data.datasets.base import DATASETS, Dataset, Sample, default_root
-from mxnetseg.data.files import only_files
 from mxnetseg.errors import DatasetError
+from mxnetseg.opening import only_files
 
 _PLAIN_FACTS = "title paper url classes ignore_index crop base train_id_to_label_id".split()
 _TUPLE_FACTS = "scales mean std".split()

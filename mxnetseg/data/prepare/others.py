@@ -8,11 +8,11 @@ from typing import Dict, List
 import numpy as np
 
 from mxnetseg.data.datasets.base import stem
-from mxnetseg.data.files import only_files
 from mxnetseg.data.prepare.masks import as_ids, read_mat
 from mxnetseg.data.prepare.workspace import Workspace
 from mxnetseg.data.reading import read_image, read_label
 from mxnetseg.errors import DatasetError
+from mxnetseg.opening import only_files
 
 _HORSES_TRAIN = 200
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from mxnetseg.data.datasets.coco import CATEGORY_IDS
 from mxnetseg.data.datasets.pascal_context import ANNOTATION_IDS
-from mxnetseg.data.files import only_files
 from mxnetseg.data.prepare.masks import annotation_mask, as_ids, read_mat
 from mxnetseg.data.prepare.workspace import Workspace
 from mxnetseg.errors import DatasetError
+from mxnetseg.opening import only_files
 
 # COCO images with no more labelled pixels than this are left out.
 _COCO_MIN_PIXELS = 1000
