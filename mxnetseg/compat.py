@@ -29,13 +29,14 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 from .errors import DeviceError
 from .packages import PYTHONS, PYTHONS_IN_WORDS
 
 
 @contextlib.contextmanager
-def sigint_blocked():
+def sigint_blocked() -> Iterator[None]:
     """Ctrl-C inside the `with` comes when it ends, and never to processes that are started inside."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -82,7 +83,7 @@ class MXNetImportError(DeviceError, ImportError):
     """
 
 
-def restore_numpy_aliases():
+def restore_numpy_aliases() -> None:
     """Give NumPy back the names that 1.24 removed; a name that NumPy still has is left alone."""
     if numpy is None:
         return
@@ -93,7 +94,7 @@ def restore_numpy_aliases():
             setattr(numpy, name, builtin)
 
 
-def mxnet_distribution():
+def mxnet_distribution() -> Optional[Tuple[str, str]]:
     """(distribution name, version) of the installed MXNet, such as ("mxnet-cu112", "1.9.1").
 
     None where there is none, or where it was not installed by pip.
@@ -107,7 +108,7 @@ def mxnet_distribution():
     return max(found, key=lambda item: len(item[0]), default=None)
 
 
-def cuda_library_files(search_path=None):
+def cuda_library_files(search_path: Optional[Sequence[str]] = None) -> List[Tuple[str, Optional[Path]]]:
     """Where the CUDA wheels put the libraries MXNet needs: list of (file name, Path or None).
 
     search_path: folders that may hold `nvidia/<part>/lib`; `sys.path` by default.
@@ -120,7 +121,7 @@ def cuda_library_files(search_path=None):
     return result
 
 
-def preload_cuda_libraries(search_path=None):
+def preload_cuda_libraries(search_path: Optional[Sequence[str]] = None) -> List[Tuple[str, Optional[str]]]:
     """Load the CUDA wheels' libraries into the process; list of (file name, problem or None).
 
     A library that no wheel provides is left to the system's loader, which a CUDA toolkit on
@@ -157,7 +158,7 @@ def _explain_not_installed():
     )
 
 
-def explain_library_error(error, distribution_name):
+def explain_library_error(error: OSError, distribution_name: str) -> str:
     """One line for an OSError of the loader while it opened libmxnet.so."""
     text = str(error)
     missing = text.split(":", 1)[0].strip()
@@ -179,7 +180,7 @@ def explain_library_error(error, distribution_name):
     )
 
 
-def available_cores(system="/sys"):
+def available_cores(system: Union[str, Path] = "/sys") -> Optional[int]:
     """Cores that this process may use, threads of one core counted once, or None where Linux does not tell.
 
     No more than a container's share of processor time, rounded up.
@@ -285,7 +286,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-def install():
+def install() -> None:
     """Apply the repairs; called again, it changes nothing."""
     restore_numpy_aliases()
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):

@@ -7,12 +7,13 @@ The text of each is one line: what is wrong, where, what to do. The commands pri
 from __future__ import annotations
 
 import difflib
+from typing import Any, Iterable, List
 
 
 class MxnetsegError(Exception):
     """Base of everything a user's input can cause."""
 
-    def __init__(self, message):
+    def __init__(self, message: Any):
         super().__init__(" ".join(str(message).split()))
 
 
@@ -44,7 +45,7 @@ class ExportError(MxnetsegError):
     """A network that cannot be exported, or an exported file that is damaged or of another program."""
 
 
-def nearest(name, known, count=3):
+def nearest(name: Any, known: Iterable[str], count: int = 3) -> List[str]:
     """`known` names closest to `name`, best first: what an error message offers instead."""
     lowered = {k.lower(): k for k in known}
     found = difflib.get_close_matches(str(name).lower(), lowered, n=count, cutoff=0.4)

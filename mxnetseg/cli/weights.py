@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
+from typing import List, Optional
 
 from mxnetseg.cli.common import Parser, run
 from mxnetseg.errors import CheckpointError
@@ -77,12 +78,12 @@ def parser() -> Parser:
     return p
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Entry point; exits with status 2 and one line on bad input."""
     return run(_weights, argv, FLAGS)
 
 
-def _weights(argv=None):
+def _weights(argv: Optional[List[str]]) -> int:
     options = parser().parse_args(argv)
     commands = {"list": _list, "fetch": _fetch, "import": _import, "export": _export}
     return commands[options.command](options)

@@ -215,7 +215,7 @@ def files_section(report: Report) -> None:
         report.line(
             NOTE,
             "not found",
-            f"{named} (no such folder in {folder}; say where with data.root or MXNETSEG_DATA)",
+            f"{named} (no such folder in {folder}; data.root or MXNETSEG_DATA names another)",
         )
     weights = sorted(
         str(path)
