@@ -19,6 +19,7 @@ import numpy as np
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.train import one_step
 from mxnetseg.weights import dump, load, recipe
+from tests.conftest import shared_folder
 
 LOSS, DOT, ZERO = 1e-6, 3e-6, 1e-6
 RATE, DECAY = 0.01, 5e-4
@@ -28,8 +29,11 @@ TWICE = {"mmseg_ocrnet": "decode_head.0."}
 
 
 def drawing(folder):
-    """The module that draws tensors, images, labels and probes."""
-    spec = importlib.util.spec_from_file_location("training_recipe", Path(folder) / "recipe_training.py")
+    """The module that draws tensors, images, labels and probes: the folder's, or the reference data's."""
+    file = Path(folder) / "recipe_training.py"
+    if not file.exists():
+        file = shared_folder() / "golden" / "training" / file.name
+    spec = importlib.util.spec_from_file_location("training_recipe", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -54,11 +58,14 @@ class Golden:
         self.network = self._network_meta()
 
     def _network_meta(self):
-        for place in (self.folder.parent, self.folder.parent / "third", self.folder):
+        beside, usual = self.folder.parent, shared_folder() / "golden"
+        for place in (beside, beside / "third", usual, usual / "third"):
             file = place / f"{self.name}.json"
-            if place != self.folder and file.exists():
+            if file.exists():
                 return json.loads(file.read_text())
-        raise FileNotFoundError(f"{self.name}.json with names and shapes is not beside {self.folder}")
+        raise FileNotFoundError(
+            f"no {self.name}.json with names and shapes beside {self.folder} or in {usual}"
+        )
 
     def differences(self):
         """{quantity: (worst difference, tolerance)} of everything that the file states."""
