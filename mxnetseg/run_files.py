@@ -111,29 +111,35 @@ def save_state(run_dir, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray
 def load_state(run_dir) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
     """(meta, arrays) of a run folder or its `last.state`. CheckpointError for a missing or damaged file."""
     path = state_path(run_dir)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        meta = json.loads(arrays.pop("meta").tobytes())
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{path}: no training state to resume from; is it the folder of a run?"
-        ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: training state is damaged or not one ({error})") from error
-    return meta, arrays
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no training state to resume from; is it the folder of a run?")
+    return _read_state(path)
 
 
 def read_meta(run_dir) -> Optional[Dict[str, Any]]:
     """Only the numbers of the state; None where there is no state."""
     path = state_path(run_dir)
-    if not path.is_file():
-        return None
+    return _read_state(path, ["meta"])[0] if path.is_file() else None
+
+
+def _read_state(
+    path: Path, names: Optional[List[str]] = None
+) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
+    """(meta, arrays) of the state, of its arrays only those named."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return json.loads(archive["meta"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            entries = archive.zip.infolist()
+            # As `save_state` wrote them, or a small file could hold any amount.
+            stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+            if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
+                raise ValueError("its arrays are compressed or overlap")
+            arrays = {name: archive[name] for name in names or archive.files}
+        meta = json.loads(arrays.pop("meta").tobytes())
+        if not isinstance(meta, dict):
+            raise ValueError("it holds no numbers")
+    except Exception as error:  # those of zipfile, zlib and NumPy's header reader are of many kinds
         raise CheckpointError(f"{path}: training state is damaged or not one ({error})") from error
+    return meta, arrays
 
 
 def state_path(run) -> Path:

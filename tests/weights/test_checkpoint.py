@@ -177,3 +177,26 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="give another"):
         files.make_folder(tmp_path / "file" / "run")
+
+
+def test_a_small_state_that_would_inflate_to_anything_is_refused(tmp_path):
+    np.savez_compressed(tmp_path / "state", meta=np.frombuffer(b"{}", np.uint8), big=np.zeros(1 << 24))
+    (tmp_path / "state.npz").rename(tmp_path / files.STATE)
+    for read in (files.load_state, files.read_meta):
+        with pytest.raises(CheckpointError, match="compressed or overlap"):
+            read(tmp_path)
+
+
+def test_a_state_damaged_anywhere_is_read_or_one_line(tmp_path):
+    files.save_state(tmp_path, {"iteration": 3}, {"a": np.arange(10), "b": np.ones((2, 3), np.float32)})
+    whole = (tmp_path / files.STATE).read_bytes()
+    rng = np.random.default_rng(0)
+    for case in range(300):
+        data = bytearray(whole)
+        data[rng.integers(0, len(data))] = rng.integers(0, 256)
+        (tmp_path / files.STATE).write_bytes(data[: rng.integers(1, len(data))] if case % 3 else data)
+        for read in (files.load_state, files.read_meta):
+            try:
+                read(tmp_path)
+            except CheckpointError as error:
+                assert "\n" not in str(error)
