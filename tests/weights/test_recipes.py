@@ -43,8 +43,9 @@ def test_every_reference_has_a_valid_fragment(name):
 @pytest.mark.parametrize("name", references())
 def test_the_loss_of_a_fragment_fits_the_outputs_of_its_network(name):
     found = recipe(name)
-    options = {**found["model"], **found["model"].pop("options")}
-    net = create_model(options.pop("name"), 19, init=False, **options)
+    group = found["model"]
+    options = group.pop("options")
+    net = create_model(group.pop("name"), 19, init=False, **group, **options)
     channels = [1 if kind == "boundary" else 2 if kind == "detail" else 19 for kind in net.predicts]
     terms = plan(LossGroup(**found["loss"]), net.predicts, 19, channels)
     assert {term.output for term in terms} == set(range(len(net.predicts)))
