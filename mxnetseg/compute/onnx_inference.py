@@ -112,7 +112,7 @@ def _content(checkpoint: Any, recipe: Any, nclass: Optional[int]) -> Tuple[bytes
     """The ONNX file as bytes, and what messages call it."""
     path = Path(checkpoint)
     if path.suffix == ONNX:
-        from mxnetseg.export.checkpoint import read_description
+        from mxnetseg.export.description import read_description
 
         described = read_description(path)
         if described.argmax or described.uint8:

@@ -76,7 +76,7 @@ def recipe_of(
     if path.endswith(ONNX):
         if not os.path.isfile(path):
             raise missing_checkpoint(Path(path))
-        from mxnetseg.export.checkpoint import read_description
+        from mxnetseg.export.description import read_description
 
         return _agreeing(read_description(path, settings).recipe, path, model, backbone)
     if os.path.isdir(path):

@@ -21,7 +21,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 from mxnetseg.export import onnx_model, to_onnx  # noqa: E402
-from mxnetseg.export.checkpoint import read_description  # noqa: E402
+from mxnetseg.export.description import read_description  # noqa: E402
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -38,7 +38,7 @@ def run_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     recipe = find_recipe("fastscnn", None, "camvid")
     mx.random.seed(0)
-    net = create_model("fastscnn", 11)
+    net = create_model("fastscnn", 11, form=recipe.model.form)
     save_params(folder / "best.params", network_arrays(net))
     save_recipe(folder, recipe)
     return folder
