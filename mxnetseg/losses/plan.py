@@ -47,10 +47,10 @@ class Mining:
         if self.min_kept is None:
             return 0
         if isinstance(self.min_kept, float):
-            return round(self.min_kept * pixels)
+            return max(1, round(self.min_kept * pixels))
         if self.per == "batch":
             return self.min_kept
-        return self.min_kept * images // (1 if self.per == "image" else self.per)
+        return max(1, self.min_kept * images // (1 if self.per == "image" else self.per))
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,9 @@ def test_kept_pixels_are_counted_in_the_batch_in_each_image_or_as_a_share():
     assert Mining(0.7, 100, 2, "at_most").kept(16, 1000) == 800
     assert Mining(0.7, 0.25, "batch", "at_most").kept(4, 1000) == 250
     assert Mining(0.7, None, "batch", "at_most").kept(4, 1000) == 0
+    # However small the share, the hardest pixel stays.
+    assert Mining(None, 1e-9, "batch", "at_most").kept(4, 1000) == 1
+    assert Mining(None, 1, 4, "at_most").kept(1, 1000) == 1
 
 
 def test_the_divisor_counts_pixels_their_weights_or_all():
