@@ -18,6 +18,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import TwoPartBackbone, Wrapper
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
@@ -141,6 +142,8 @@ def icnet(
     neck = ThreeResolutions(backbone.channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act)
     head = ICNetHead(width // 2, nclass, units)
     heads = [Aux(_classifier(width // 2, nclass, units), "neck", index) for index in (1, 2)]
+    # Where classifiers are bare all is drawn as PyTorch draws it; mmsegmentation's rule spares the side ones.
+    draw_as_pytorch(*(one.block.classifier for one in heads), *((neck, head) if units == 0 else ()))
     if supervise_main:
         heads.append(Aux(Identity(), "head", 0))
     if fine_first:
