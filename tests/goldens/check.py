@@ -1,7 +1,9 @@
-"""`python -m tests.goldens.check GOLDEN_DIR [PATTERN]`: a table of worst differences of every golden."""
+"""`python -m tests.goldens.check GOLDEN_DIR [PATTERN] [--engine torch]`: worst differences of every
+golden."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -10,15 +12,24 @@ from mxnetseg.errors import MxnetsegError
 from tests.goldens.golden import differences
 
 
-def main(folder, pattern="*"):
-    folder = Path(folder)
+def main(argv=None):
+    p = argparse.ArgumentParser(prog="python -m tests.goldens.check", description=__doc__)
+    p.add_argument("folder", type=Path, help="folder of the golden files")
+    p.add_argument("patterns", nargs="*", default=["*"], help="shell patterns of references")
+    p.add_argument("--engine", choices=("mxnet", "torch"), default="mxnet", help="what computes")
+    options = p.parse_args(argv)
+    return max(table(options.folder, pattern, options.engine) for pattern in options.patterns)
+
+
+def table(folder, pattern, engine):
+    """Print the references that match; 1 where one is off."""
     bad = 0
     for name in mxnetseg.weights.references(pattern):
         for scaled in (False, True):
             if not ((folder / "scaled" if scaled else folder) / f"{name}.json").exists():
                 continue
             try:
-                found = differences(folder, name, scaled)
+                found = differences(folder, name, scaled, engine)
             except (MxnetsegError, AssertionError) as error:
                 print(f"{name}{' scaled' if scaled else ''}: {error}")
                 bad += 1
@@ -35,4 +46,4 @@ def main(folder, pattern="*"):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -35,15 +35,19 @@ def recipe(golden_dir):
     return module
 
 
-def differences(golden_dir, reference_id, scaled=False):
-    """{array name: (worst |difference| / std, tolerance)} of one golden file, everything it saved."""
+def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
+    """{array name: (worst |difference| / std, tolerance)} of one golden file, everything it saved.
+
+    `engine`: mxnet, or torch, which computes whole networks and leaves `headonly` out.
+    """
+    forward = _outputs if engine == "mxnet" else _torch_outputs
     folder = golden_dir / "scaled" if scaled else golden_dir
     meta = json.loads((folder / f"{reference_id}.json").read_text())
     drawn = recipe(golden_dir)
     net = load(reference_id, drawn.tensors(meta), meta["nclass"])
     saved_file = folder / f"{reference_id}.npz"
     images = [mx.nd.array(drawn.image(i["shape"], i["seed"])) for i in meta["inputs"]]
-    outputs = _outputs(net, images, "float64" if reference_id in DOUBLE else "float32")
+    outputs = forward(net, images, "float64" if reference_id in DOUBLE else "float32")
     assert all(np.isfinite(y).all() for ys in outputs for y in ys)
     if not saved_file.exists():
         return {}
@@ -53,8 +57,11 @@ def differences(golden_dir, reference_id, scaled=False):
         expected = saved[name]
         if name == "logits_calm":
             calm = load(reference_id, drawn.tensors(meta, meta["variant"]["scale"]), meta["nclass"])
-            ours = calm.deploy()(images[meta["variant"].get("input", 0)])[0].asnumpy()[:, :, ::8, ::8]
+            image = images[meta["variant"].get("input", 0)]
+            ours = forward(calm.deploy(), [image], "float32")[0][0][:, :, ::8, ::8]
         elif name == "headonly":
+            if engine != "mxnet":
+                continue
             features = [
                 mx.nd.array(drawn.image(shape, 100 + q)) for q, shape in enumerate(meta["headonly_features"])
             ]
@@ -88,6 +95,17 @@ def _outputs(net, images, dtype):
     if dtype != "float32":
         net.cast("float32")
     return outputs
+
+
+def _torch_outputs(net, images, dtype):
+    import torch
+
+    from mxnetseg.compute import to_torch
+
+    module = to_torch(net).to(getattr(torch, dtype))
+    with torch.inference_mode():
+        tensors = [torch.from_numpy(image.asnumpy().astype(dtype)) for image in images]
+        return [[y.numpy() for y in module(x)] for x in tensors]
 
 
 def _after_the_neck(head):

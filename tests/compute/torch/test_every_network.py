@@ -13,6 +13,7 @@ from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.symbols import image_shape, trace
 from mxnetseg.weights import reference_info, references
 from mxnetseg.weights.checkpoint import network_arrays
+from tests.goldens.golden import differences
 from tests.models.test_every_model import smallest_backbone
 
 torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
@@ -140,3 +141,16 @@ def test_keys_of_the_state_are_the_names_of_a_params_file_in_both_directions():
     module.load_state_dict(changed, strict=True)
     assert all((v == 0.25).all() for v in module.state_dict().values())
     assert (network_arrays(net)["head.classifier.bias"] != 0.25).all()  # copies
+
+
+# A flow warp with side outputs, a transformer, bases that move like statistics.
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    "reference_id", ["sfnet_resnet18_dsn", "mmseg_segformer_mit-b0", "mmseg_emanet_r50-d8"]
+)
+def test_outputs_agree_with_the_published_network(reference_id, golden_dir):
+    if not (golden_dir / f"{reference_id}.json").exists():
+        pytest.skip(f"no golden file for {reference_id}")
+    found = differences(golden_dir, reference_id, engine="torch")
+    assert {k: d for k, (d, limit) in found.items() if not d <= limit} == {}
+    assert found
