@@ -229,6 +229,9 @@ def _before_mxnet():
     # oneDNN's kernels are kept for every size of picture that a network meets; without a limit memory grows
     # with each. The number is for each kind of layer; no network of the zoo has so many of one kind and size.
     os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "500")
+    # From its ninth reader on MXNet adds a map's gradients in place, and in a graph with planned memory
+    # (`static_alloc`) in double precision they come out wrong: APCNet's and DMNet's backbones show it.
+    os.environ.setdefault("MXNET_EXEC_INPLACE_GRAD_SUM_CAP", "1000")
     cores = available_cores()
     if cores:
         os.environ.setdefault("OMP_NUM_THREADS", str(cores))
