@@ -11,7 +11,7 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). What varies:
   strides and still dilate by 2 and 4, as SFNet's published ResNets do (output stride 32);
   `strided_contracted`, the same with halved first blocks, as in mmsegmentation's FastFCN;
 * whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet);
-* whether the max pool rounds odd sides up (`ceil_pool`, ICNet in GluonCV);
+* whether the max pool rounds odd sides up (`ceil_pool`, ICNet in mmsegmentation);
 * whether residual branches start at zero (`zero_residual`, mmcv, so the v1c networks; not torchvision).
 """
 

@@ -6,7 +6,10 @@ the last two and pyramid pooling, and the full image passes three strided convol
 fusions bring the branches together, each low branch with a classifier of its own in training.
 
 Published forms differ in how things are halved and resized (`corners`), in the pooling (`ppm_act`,
-`ppm_first`, `ppm_kernel`), in an early ReLU of the fusions (`early_act`) and in the classifiers.
+`ppm_first`, `ppm_kernel`), in an early ReLU of the fusions (`early_act`), in the classifiers and in which
+outputs are supervised. SFSegNets drops channels after the pooling, GluonCV elements; mmsegmentation drops
+channels before the side classifiers alone (`aux_dropout`).
+
 Backbones that cannot be run in two parts see the halved image in one piece, without the second halving.
 """
 
@@ -16,12 +19,41 @@ from typing import Literal, Optional
 
 from mxnet.gluon import HybridBlock, nn
 
-from mxnetseg.backbones.base import TwoPartBackbone, Wrapper
+from mxnetseg.backbones.base import Backbone, TwoPartBackbone, Wrapper
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
 from mxnetseg.nn.initial import draw_as_pytorch
-from mxnetseg.nn.layers import ConvUnit, FCNHead, Identity
+from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, Identity, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
+
+FORMS = {
+    "paper": {},
+    "mmseg": {
+        "backbone": "resnet50_v1c",
+        "backbone_options": {"dilation": "contracted_conv1", "ceil_pool": True},
+        "corners": False,
+        "ppm_first": False,
+        "early_act": True,
+        "units": 1,
+        "aux_dropout": 0.1,
+    },
+    "gluoncv": {
+        "backbone": "resnet50_v1s",
+        "supervise_main": True,
+        "fine_first": True,
+        "dropout": 0.1,
+        "dropped": "elements",
+    },
+    "sfsegnets": {
+        "backbone": "resnet50_v1s",
+        "output_stride": 32,
+        "ppm_act": None,
+        "ppm_first": False,
+        "ppm_kernel": 1,
+        "supervise_main": True,
+        "dropout": 0.1,
+    },
+}
 
 
 class CascadeFusion(HybridBlock):
@@ -61,7 +93,7 @@ class ThreeResolutions(Neck):
     """Image and the two lower branches to (fused map at stride 8; low part of the first fusion, at 16; of the
     second, at 8)."""
 
-    def __init__(self, channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act):
+    def __init__(self, channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act, dropout, dropped):
         super().__init__()
         half, quarter = channels
         deepest = 2 * width
@@ -70,13 +102,14 @@ class ThreeResolutions(Neck):
         self.full.add(ConvUnit(0, 32, strides=2), ConvUnit(32, 32, strides=2), ConvUnit(32, 64, strides=2))
         self.ppm = PyramidPooling(quarter, deepest, act=ppm_act, align_corners=corners, input_first=ppm_first)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, deepest, ppm_kernel)
+        self.drop = dropout_layer(dropout, dropped)
         self.reduce_quarter = ConvUnit(deepest, width, 1)
         self.reduce_half = ConvUnit(half, width, 1)
         self.fuse_half = CascadeFusion(width, width, width // 2, corners, early_act)
         self.fuse_full = CascadeFusion(width // 2, 64, width // 2, corners, early_act)
 
     def hybrid_forward(self, F, image, half, quarter):
-        quarter = self.reduce_quarter(self.ppm_fuse(self.ppm(quarter)))
+        quarter = self.reduce_quarter(self.drop(self.ppm_fuse(self.ppm(quarter))))
         fused, low16 = self.fuse_half(quarter, self.reduce_half(half))
         fused, low8 = self.fuse_full(fused, self.full(image))
         return fused, low16, low8
@@ -102,12 +135,13 @@ def halve(F, x, corners):
     return F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="avg")
 
 
-def _classifier(channels, nclass, units):
-    return FCNHead(channels, nclass, channels, units=units, dropout=0.0, classifier_bias=units > 0)
+def _classifier(channels, nclass, units, dropout=0.0):
+    return FCNHead(channels, nclass, channels, units=units, dropout=dropout, classifier_bias=units > 0)
 
 
 @MODELS.register(
     "icnet",
+    forms=FORMS,
     paper="ICNet for Real-Time Semantic Segmentation on High-Resolution Images",
     venue="ECCV 2018",
     year=2018,
@@ -120,8 +154,8 @@ def _classifier(channels, nclass, units):
     ],
 )
 def icnet(
-    nclass,
-    backbone,
+    nclass: int,
+    backbone: Backbone,
     aux: bool = True,
     width: int = 256,
     corners: bool = True,
@@ -132,16 +166,22 @@ def icnet(
     units: int = 0,
     supervise_main: bool = False,
     fine_first: bool = False,
-):
+    dropout: float = 0.0,
+    dropped: Dropped = "channels",
+    aux_dropout: float = 0.0,
+) -> Segmentor:
     """`width`: channels of the reduced branches. `corners`: all resizing aligns corners. `ppm_act`,
     `ppm_first`, `ppm_kernel`: pyramid pooling's activation, whether its input is joined first, side of the
     convolution after it. `early_act`: ReLU inside the fusions too.
     `units`: 3x3 units of the classifiers, 0 for bare ones without bias. `aux`: classifiers of the low parts,
-    stride 16 before 8. `supervise_main`: then the main logits once more. `fine_first`: in reverse order."""
+    stride 16 before 8. `supervise_main`: then the main logits once more. `fine_first`: in reverse order.
+    `dropout`: rate after the pooling, `dropped`: of what. `aux_dropout`: rate before the side classifiers."""
     backbone = TwiceHalved(backbone, corners)
-    neck = ThreeResolutions(backbone.channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act)
+    neck = ThreeResolutions(
+        backbone.channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act, dropout, dropped
+    )
     head = ICNetHead(width // 2, nclass, units)
-    heads = [Aux(_classifier(width // 2, nclass, units), "neck", index) for index in (1, 2)]
+    heads = [Aux(_classifier(width // 2, nclass, units, aux_dropout), "neck", index) for index in (1, 2)]
     # Where classifiers are bare all is drawn as PyTorch draws it; mmsegmentation's rule spares the side ones.
     draw_as_pytorch(*(one.block.classifier for one in heads), *((neck, head) if units == 0 else ()))
     if supervise_main:

@@ -48,15 +48,7 @@ reference(
     + fusions(r"ic_head\.")
     + UNIT_0_1
     + sfsegnets_ppm("psp_head", "neck.ppm", "neck.ppm_fuse"),
-    options=dict(
-        backbone="resnet50",
-        output_stride=32,
-        backbone_options=dict(stem="deep"),
-        ppm_act=None,
-        ppm_first=False,
-        ppm_kernel=1,
-        supervise_main=True,
-    ),
+    form="sfsegnets",
 )
 reference(
     "gluoncv_icnet_resnet50",
@@ -72,7 +64,7 @@ reference(
         (r"^psp_head\.block\.0\.", "neck.ppm_fuse.conv."),
         (r"^psp_head\.block\.1\.", "neck.ppm_fuse.bn."),
     ],
-    options=dict(backbone="resnet50_v1s", supervise_main=True, fine_first=True),
+    form="gluoncv",
 )
 reference(
     "mmseg_icnet_r50-d8",
@@ -90,12 +82,5 @@ reference(
         (r"^decode_head\.conv_seg\.", "head.classifier.classifier."),
         *MMSEG_AUX_HEADS,
     ],
-    options=dict(
-        backbone="resnet50_v1c",
-        backbone_options=dict(ceil_pool=True),
-        corners=False,
-        ppm_first=False,
-        early_act=True,
-        units=1,
-    ),
+    form="mmseg",
 )
