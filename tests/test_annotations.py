@@ -1,4 +1,4 @@
-"""Public signatures of the rooms that networks are made of say what they take and give."""
+"""Public signatures of networks and of weights have types."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pytest
 import mxnetseg
 
 PACKAGE = Path(mxnetseg.__file__).parent
-FILES = sorted(file for room in ("nn", "backbones") for file in (PACKAGE / room).glob("*.py"))
+ROOMS = ("nn", "backbones", "models", "weights", "weights/tables")
+FILES = sorted(file for room in ROOMS for file in (PACKAGE / room).glob("*.py"))
 # What Gluon calls: (F, x, ...), the same everywhere.
 GIVEN = ("hybrid_forward", "first_part", "second_part", "__call__", "_init_weight")
 
 
 def unannotated(tree):
-    """Names of functions and constructors with a parameter that says nothing of what it is."""
+    """Names of functions and constructors with a parameter or a result that has no type."""
     found = []
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef) or node.name in GIVEN:

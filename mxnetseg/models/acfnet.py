@@ -25,7 +25,7 @@ FORMS = {"paper": {}, "mxnetseg": {"attention": "channels", "dropped": "elements
 class ClassFeature(HybridBlock):
     """`(map (N, C, H, W), coarse scores (N, K, H, W))` to the class feature of each pixel, `(N, C, H, W)`."""
 
-    def __init__(self, channels, attention):
+    def __init__(self, channels: int, attention: str) -> None:
         super().__init__()
         self._attention = attention
         self.reduce = ConvUnit(channels, channels, 1)
@@ -50,7 +50,15 @@ class ClassFeature(HybridBlock):
 class ACFNetHead(Head):
     """ASPP, coarse and fine classifier: logits, then the coarse logits, which are supervised."""
 
-    def __init__(self, in_channels, nclass, width, rates, attention, dropped):
+    def __init__(
+        self,
+        in_channels: int,
+        nclass: int,
+        width: int,
+        rates: Sequence[int],
+        attention: str,
+        dropped: Dropped,
+    ) -> None:
         super().__init__()
         self.aspp = ASPP(in_channels, width, rates, image_pool=False)
         self.coarse = FCNHead(width, nclass, width // 2, dropped=dropped)

@@ -20,13 +20,14 @@ from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, head_width
 from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.tensor import Ops, Tensor
 from mxnetseg.nn.warp import pixel_grid, sample
 
 Variant = Literal["paper", "mxnetseg"]
 FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg", "dropped": "elements"}}
 
 
-def warp(F, x, flow):
+def warp(F: Ops, x: Tensor, flow: Tensor) -> Tensor:
     """`x` read `flow` pixels away, channel 0 along x; zero outside."""
     return sample(F, x, pixel_grid(F, flow))
 
@@ -35,7 +36,7 @@ class FlowPredictor(HybridBlock):
     """Two maps of `width` channels and one size, joined, to `flows` flows, zero at first:
     `(N, 2 * flows, H, W)`."""
 
-    def __init__(self, width, flows):
+    def __init__(self, width: int, flows: int) -> None:
         super().__init__()
         self.reduce = ConvUnit(2 * width, width, 1)
         self.flow = nn.Conv2D(
@@ -74,7 +75,7 @@ class AlignedContext(HybridBlock):
 class ResidualUnit(HybridBlock):
     """1x1 convolution, then a 3x3 bottleneck around it; batch norm and ReLU after the sum."""
 
-    def __init__(self, in_channels, channels):
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.reduce = nn.Conv2D(channels, 1, use_bias=False, in_channels=in_channels)
         self.inner = ConvUnit(channels, channels // 4)

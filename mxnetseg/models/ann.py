@@ -27,7 +27,9 @@ class SampledAttention(HybridBlock):
     both maps the same. At the start it gives zero.
     """
 
-    def __init__(self, query_channels, key_channels, inner, bins, shared):
+    def __init__(
+        self, query_channels: int, key_channels: int, inner: int, bins: Sequence[int], shared: bool
+    ) -> None:
         super().__init__()
         self._bins = bins
         self._scale = inner**-0.5
@@ -50,7 +52,9 @@ class SampledAttention(HybridBlock):
 class ANNHead(Head):
     """c3 and c4 to logits at the size of c4."""
 
-    def __init__(self, channels, nclass, width, inner, bins):
+    def __init__(
+        self, channels: Sequence[int], nclass: int, width: int, inner: int, bins: Sequence[int]
+    ) -> None:
         super().__init__()
         c3, c4 = channels[2:]
         self.fusion = SampledAttention(c4, c3, inner, bins, shared=False)

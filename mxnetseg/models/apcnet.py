@@ -23,7 +23,7 @@ FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": Fa
 class AdaptiveContext(HybridBlock):
     """`(N, in, H, W)` to `(N, width, H, W)` through the averages over a grid of `bins` a side."""
 
-    def __init__(self, in_channels, width, bins):
+    def __init__(self, in_channels: int, width: int, bins: int) -> None:
         super().__init__()
         self._bins = bins
         self.reduce = ConvUnit(in_channels, width, 1)
@@ -46,7 +46,7 @@ class AdaptiveContext(HybridBlock):
 class APCHead(Head):
     """c4 beside its adaptive contexts, classified: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, width, bins):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, bins: Sequence[int]) -> None:
         super().__init__()
         self.contexts = nn.HybridSequential()
         for n in bins:

@@ -29,7 +29,9 @@ FORMS = {
 class AttentionToScale(Head):
     """Maps of both scales to mixed logits at the large c4's size, then the logits of either scale."""
 
-    def __init__(self, in_channels, nclass, width, gate, enlarge, dropped):
+    def __init__(
+        self, in_channels: int, nclass: int, width: int, gate: str, enlarge: str, dropped: Dropped
+    ) -> None:
         super().__init__()
         self._enlarge = enlarge
         self._gate = gate

@@ -45,7 +45,7 @@ class AttentionFusion(HybridBlock):
 class StripAttention(HybridBlock):
     """`(N, C, H, W)` to the same: each pixel adds what it reads from the mean pixels of the columns."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.query = ConvUnit(channels, channels // 2, 1)
         self.key = ConvUnit(channels, channels // 2, 1)

@@ -68,7 +68,7 @@ class Segmentor(HybridBlock):
         neck: Optional[Neck] = None,
         align_corners: bool = True,
         patch: int = 1,
-    ):
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = neck

@@ -25,7 +25,7 @@ FORMS = {"paper": {}, "sfsegnets": {"sample_corners": False}}
 class SpatialBesideContext(Neck):
     """Image and pyramid to (spatial map at stride 8, c4)."""
 
-    def __init__(self, width, channels):
+    def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.spatial_path = SpatialPath(width, channels)
         draw(self.spatial_path, FAN_IN_LINEAR)
@@ -40,7 +40,7 @@ class GatedFlowAlign(HybridBlock):
     `moves` names the one that is warped, `context` or `spatial`; its gate scales the flow.
     """
 
-    def __init__(self, channels, moves, sample_corners):
+    def __init__(self, channels: int, moves: str, sample_corners: bool) -> None:
         super().__init__()
         self._moves_context = moves == "context"
         self._sample_corners = sample_corners
@@ -63,7 +63,7 @@ class GatedFlowAlign(HybridBlock):
 class BiAlignHead(Head):
     """Spatial map and c4 to logits at full size."""
 
-    def __init__(self, width, deepest, nclass, sample_corners):
+    def __init__(self, width: int, deepest: int, nclass: int, sample_corners: bool) -> None:
         super().__init__()
         self.ppm = PyramidPooling(deepest, width, act=None, input_first=False)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)

@@ -10,7 +10,7 @@ that shuffle their channels into pixels (`shuffle`, SFSegNets), and what the aux
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Tuple
+from typing import Literal, Optional, Sequence, Tuple
 
 from mxnet.gluon import HybridBlock
 
@@ -52,7 +52,7 @@ FORMS = {
 class SummedContext(HybridBlock):
     """MXNetSeg's context: pooled vector and both refinements brought to stride 8 at once and summed."""
 
-    def __init__(self, channels_c3, channels_c4, channels):
+    def __init__(self, channels_c3: int, channels_c4: int, channels: int) -> None:
         super().__init__()
         self.pooled = ConvUnit(channels_c4, channels, 1)
         self.refine_c4 = AttentionRefinement(channels_c4, channels)
@@ -69,7 +69,16 @@ class SummedContext(HybridBlock):
 class TwoPaths(Neck):
     """Image and pyramid to (fused map at stride 8, context at 8, context at 16)."""
 
-    def __init__(self, channels, strides, width, merge, upsample, gate, reduction):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        width: int,
+        merge: str,
+        upsample: Tuple[Literal["bilinear", "nearest"], ...],
+        gate: str,
+        reduction: int,
+    ) -> None:
         super().__init__()
         c3, c4 = channels[2:]
         self.spatial_path = SpatialPath(width // 2, width)
@@ -89,7 +98,7 @@ class TwoPaths(Neck):
 class BiSeNetHead(Head):
     """Fused map to logits at stride 8, or at stride 1 with a classifier that shuffles by `factor`."""
 
-    def __init__(self, channels, nclass, factor, dropout, dropped):
+    def __init__(self, channels: int, nclass: int, factor: int, dropout: float, dropped: Dropped) -> None:
         super().__init__()
         self.classifier = _classifier(channels, nclass, channels, factor, dropout, dropped)
 

@@ -26,7 +26,7 @@ AUX_WIDTHS = (16, 64, 256, 1024)
 class ContextEmbedding(HybridBlock):
     """The normed, mixed global average added to every pixel, then a 3x3 unit."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.bn = nn.BatchNorm(in_channels=channels)
         self.mix = ConvUnit(channels, channels, 1)
@@ -40,7 +40,7 @@ class ContextEmbedding(HybridBlock):
 class GuidedAggregation(HybridBlock):
     """`(detail, semantic)` of `channels`, four times apart in stride, to one map at detail's size."""
 
-    def __init__(self, channels, semantic_channels):
+    def __init__(self, channels: int, semantic_channels: int) -> None:
         super().__init__()
         self.detail_keep = _separable(channels, channels)
         self.detail_down = ConvUnit(channels, channels, strides=2, act=None)
@@ -77,7 +77,7 @@ def _separable(in_channels, channels):
 class DetailAndSemantics(Neck):
     """Image and semantic pyramid to the map of 128 channels, at stride 8, that both branches give."""
 
-    def __init__(self, deepest):
+    def __init__(self, deepest: int) -> None:
         super().__init__()
         self.detail = nn.HybridSequential()
         before = 0  # the image's channels are inferred when the network is created
@@ -95,7 +95,7 @@ class DetailAndSemantics(Neck):
 class BiSeNetV2Head(Head):
     """The fused map to logits at stride 8."""
 
-    def __init__(self, in_channels, nclass, width):
+    def __init__(self, in_channels: int, nclass: int, width: int) -> None:
         super().__init__()
         self.classifier = FCNHead(in_channels, nclass, width)
 

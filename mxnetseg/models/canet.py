@@ -9,7 +9,7 @@ gate.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Sequence
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -31,7 +31,7 @@ FORMS = {
 class GlobalFlow(HybridBlock):
     """The pooled map through a 1x1 unit, everywhere: `(N, in, H, W)` to `(N, channels, H, W)`."""
 
-    def __init__(self, in_channels, channels):
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.unit = ConvUnit(in_channels, channels, 1)
 
@@ -47,7 +47,7 @@ class ContextFlow(HybridBlock):
     before each 3x3 filter, just as its padding is, and unread afterwards.
     """
 
-    def __init__(self, in_channels, channels, factor):
+    def __init__(self, in_channels: int, channels: int, factor: int) -> None:
         super().__init__()
         self._factor = factor
         self.encode = SeparableUnit(in_channels, channels, 1, inner_act="relu")
@@ -76,7 +76,14 @@ class ContextFlow(HybridBlock):
 class ChainedHead(Head):
     """Version 1: logits at c1's size."""
 
-    def __init__(self, channels, nclass, width, dropped, factors=(2, 4, 8, 16)):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: int,
+        dropped: Dropped,
+        factors: Sequence[int] = (2, 4, 8, 16),
+    ) -> None:
         super().__init__()
         deepest = channels[-1]
         self.global_flow = GlobalFlow(deepest, 2 * width)
@@ -101,7 +108,7 @@ class ChainedHead(Head):
 class Halving(HybridBlock):
     """A bottleneck of stride 2 with a strided shortcut; nothing after the sum."""
 
-    def __init__(self, channels, inner=128):
+    def __init__(self, channels: int, inner: int = 128) -> None:
         super().__init__()
         self.path = nn.HybridSequential()
         self.path.add(
@@ -116,7 +123,7 @@ class Halving(HybridBlock):
 class EncoderDecoder(HybridBlock):
     """`halvings` times down, a 3x3 unit, back to the size of the input."""
 
-    def __init__(self, channels, halvings):
+    def __init__(self, channels: int, halvings: int) -> None:
         super().__init__()
         self.encode = nn.HybridSequential()
         for _ in range(halvings):
@@ -131,7 +138,7 @@ class EncoderDecoder(HybridBlock):
 class GatedHead(Head):
     """Version 2: logits at c4's size."""
 
-    def __init__(self, channels, nclass, width, dropped):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, dropped: Dropped) -> None:
         super().__init__()
         inner = 2 * width
         self.reduce_c3 = ConvUnit(channels[2], inner, 1)

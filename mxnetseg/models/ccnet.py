@@ -6,7 +6,7 @@ position at a fraction of the cost of full attention.
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Sequence
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -24,7 +24,7 @@ class CrissCross(HybridBlock):
     One softmax runs over the H positions of the column, without the position itself, and the W of the row.
     """
 
-    def __init__(self, channels, recurrence):
+    def __init__(self, channels: int, recurrence: int) -> None:
         super().__init__()
         self._recurrence = recurrence
         self.query = nn.Conv2D(channels // 8, 1, in_channels=channels)
@@ -99,7 +99,7 @@ def _sum_column(F, weights, value):
 class CCNetHead(Head):
     """Criss-cross attention between two units on c4: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, width, recurrence):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, recurrence: int) -> None:
         super().__init__()
         self.context = ContextHead(channels[-1], nclass, width, CrissCross(width, recurrence))
 

@@ -16,7 +16,7 @@ FORMS = {"paper": {}, "mmseg": {}}
 class CGNetHead(Head):
     """Classifier on the last map."""
 
-    def __init__(self, in_channels, nclass):
+    def __init__(self, in_channels: int, nclass: int) -> None:
         super().__init__()
         self.classifier = FCNHead(in_channels, nclass, in_channels, units=0, dropout=0.0)
 

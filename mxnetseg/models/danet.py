@@ -9,7 +9,7 @@ on JPU (FastFCN, arXiv 1903.11816, for a backbone at output stride 32).
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Union
+from typing import Literal, Optional, Sequence
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -17,7 +17,7 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend, like_map, positions
 from mxnetseg.nn.initial import FAN_IN, draw, draw_as_pytorch
-from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, classifier, dropout_layer
 
 FORMS = {
@@ -44,7 +44,7 @@ FORMS = {
 class PositionAttention(HybridBlock):
     """`x + gamma * attended(x)` over all positions, scores unscaled; gamma starts at 0."""
 
-    def __init__(self, channels, over="keys"):
+    def __init__(self, channels: int, over: str = "keys") -> None:
         super().__init__()
         self._over = over
         self.query = nn.Conv2D(channels // 8, 1, in_channels=channels)
@@ -62,7 +62,7 @@ class ChannelAttention(HybridBlock):
     """`x + gamma * attended(x)` over channels: the less two channels agree, the more they exchange, as in
     every published code."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.name_scope():
             self.gamma = self.params.get("gamma", shape=(1,), init="zeros")
@@ -78,7 +78,17 @@ class ChannelAttention(HybridBlock):
 class DANetHead(Head):
     """c4 to the logits of the sum, then the maps of the position and the channel branch."""
 
-    def __init__(self, channels, nclass, width, over, project, jpu, dropped, align_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: Optional[int],
+        over: str,
+        project: bool,
+        jpu: JPUOrder,
+        dropped: Dropped,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         self.width = width = width or deepest // 4
@@ -131,7 +141,7 @@ def danet(
     aux_width: Optional[int] = 256,
     over: Literal["keys", "queries"] = "keys",
     project: bool = False,
-    jpu: Union[bool, Literal["fine_first"]] = False,
+    jpu: JPUOrder = False,
     dropped: Dropped = "channels",
     align_corners: bool = True,
 ) -> Segmentor:

@@ -19,7 +19,7 @@ FORMS = {"paper": {}, "mmseg": {}}
 class DDRNetHead(Head):
     """Classifier on the last map."""
 
-    def __init__(self, in_channels, nclass, width):
+    def __init__(self, in_channels: int, nclass: int, width: int) -> None:
         super().__init__()
         self.classifier = PreActHead(in_channels, nclass, width)
 

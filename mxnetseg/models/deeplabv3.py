@@ -9,12 +9,12 @@ joins the pooled map first and projects with a 3x3 unit, twice as wide. `jpu` pu
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Sequence, Union
+from typing import Any, Literal, Optional, Sequence
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.aspp import ASPP, rates_for
-from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import Dropped, FCNHead
 
 MMSEG = {"width": 512, "pool_first": True, "project": "3x3", "align_corners": False}
@@ -42,7 +42,16 @@ FORMS = {
 class DeepLabV3Head(Head):
     """ASPP and classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, units, jpu, dropped, align_corners, **aspp):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        units: int,
+        jpu: JPUOrder,
+        dropped: Dropped,
+        align_corners: bool,
+        **aspp: Any,
+    ) -> None:
         super().__init__()
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         self.aspp = ASPP(deepest, align_corners=align_corners, **aspp)
@@ -82,7 +91,7 @@ def deeplabv3(
     project: Literal["1x1", "3x3", "linear"] = "1x1",
     aspp_dropout: float = 0.0,
     aux_width: Optional[int] = 256,
-    jpu: Union[bool, Literal["fine_first"]] = False,
+    jpu: JPUOrder = False,
     dropped: Dropped = "channels",
     align_corners: bool = True,
 ) -> Segmentor:

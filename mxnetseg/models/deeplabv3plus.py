@@ -12,7 +12,7 @@ mmsegmentation is 512 channels wide.
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Sequence, Tuple
+from typing import Any, Literal, Optional, Sequence, Tuple
 
 from mxnet.gluon import nn
 
@@ -65,18 +65,18 @@ class DeepLabV3PlusHead(Head):
 
     def __init__(
         self,
-        channels,
-        nclass,
-        width,
-        separable,
-        low_kernel,
-        low_first,
-        linear,
-        dropouts,
-        dropped,
-        align_corners,
-        **aspp,
-    ):
+        channels: Sequence[int],
+        nclass: int,
+        width: int,
+        separable: bool,
+        low_kernel: int,
+        low_first: bool,
+        linear: bool,
+        dropouts: Tuple[float, float],
+        dropped: Dropped,
+        align_corners: bool,
+        **aspp: Any,
+    ) -> None:
         super().__init__()
         self._low_first = low_first
         self._align_corners = align_corners

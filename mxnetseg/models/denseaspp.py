@@ -66,7 +66,7 @@ class DenseASPP(HybridBlock):
     All but the first atrous unit read a 1x1 reduction (`reduced` channels) of what is there so far.
     """
 
-    def __init__(self, in_channels, width, reduced, rates):
+    def __init__(self, in_channels: int, width: int, reduced: int, rates: Sequence[int]) -> None:
         super().__init__()
         self.reduce, self.atrous = nn.HybridSequential(), nn.HybridSequential()
         for i, rate in enumerate(rates):

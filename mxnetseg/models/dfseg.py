@@ -6,6 +6,8 @@ convolution. There is neither norm nor activation between the blends.
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone, Wrapper
@@ -21,7 +23,7 @@ FORMS = {"paper": {}, "sfsegnets": {"half_size": True}}
 class HalfSize(Wrapper):
     """A backbone that sees the image at half its size."""
 
-    def __init__(self, net):
+    def __init__(self, net: Backbone) -> None:
         super().__init__(net, strides=[2 * s for s in net.strides])
 
     def hybrid_forward(self, F, x):
@@ -31,7 +33,7 @@ class HalfSize(Wrapper):
 class FusionNode(HybridBlock):
     """`(high, low)` joined at low's size and blended to as many channels as each has."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.blend = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=2 * channels)
 
@@ -42,7 +44,7 @@ class FusionNode(HybridBlock):
 class DFSegHead(Head):
     """c2, c3, c4 to logits at the stride of c2."""
 
-    def __init__(self, channels, nclass, width):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int) -> None:
         super().__init__()
         self.ppm = PyramidPooling(channels[3], width, act=None, input_first=False)
         self.ppm_fuse = ConvUnit(self.ppm.out_channels, width, 1)

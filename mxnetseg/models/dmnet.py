@@ -21,7 +21,7 @@ FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": Fa
 class DynamicFilter(HybridBlock):
     """`(N, in, H, W)` to `(N, width, H, W)`: reduced, then filtered by a predicted `size` x `size` kernel."""
 
-    def __init__(self, in_channels, width, size):
+    def __init__(self, in_channels: int, width: int, size: int) -> None:
         super().__init__()
         self._size = size
         self.filter = nn.Conv2D(width, 1, in_channels=in_channels)
@@ -53,7 +53,7 @@ def _filter_each(F, x, kernel, size):
 class DMHead(Head):
     """c4 beside its filtered forms, classified: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, width, sizes):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int, sizes: Sequence[int]) -> None:
         super().__init__()
         self.filters = nn.HybridSequential()
         for size in sizes:

@@ -6,7 +6,7 @@ means over positions taken away) and a unary part, one weight a position whoever
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Sequence
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
@@ -30,7 +30,7 @@ class DisentangledNonLocal(HybridBlock):
     the start nothing is added.
     """
 
-    def __init__(self, channels, temperature=0.05):
+    def __init__(self, channels: int, temperature: float = 0.05) -> None:
         super().__init__()
         inner = channels // 2
         self._scale = inner**-0.5 / temperature
@@ -57,7 +57,7 @@ def _whiten(F, x):
 class DNLHead(Head):
     """A disentangled block between two units on c4: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
 
-    def __init__(self, channels, nclass, width):
+    def __init__(self, channels: Sequence[int], nclass: int, width: int) -> None:
         super().__init__()
         self.context = ContextHead(channels[-1], nclass, width, DisentangledNonLocal(width))
 

@@ -44,7 +44,16 @@ class EMAttention(HybridBlock):
     without meaning.
     """
 
-    def __init__(self, channels, bases, rounds, epsilon, moving, unit_mean=False, momentum=0.9):
+    def __init__(
+        self,
+        channels: int,
+        bases: int,
+        rounds: int,
+        epsilon: float,
+        moving: bool,
+        unit_mean: bool = False,
+        momentum: float = 0.9,
+    ) -> None:
         super().__init__()
         self._unit_mean = unit_mean
         self._channels, self._bases, self._rounds = channels, bases, rounds
@@ -89,7 +98,9 @@ class EMAttention(HybridBlock):
 class EMAUnit(HybridBlock):
     """Residual unit around the attention, `(N, channels, H, W)` to the same."""
 
-    def __init__(self, channels, bases, rounds, epsilon, moving, unit_mean):
+    def __init__(
+        self, channels: int, bases: int, rounds: int, epsilon: float, moving: bool, unit_mean: bool
+    ) -> None:
         super().__init__()
         self.before = nn.Conv2D(channels, 1, in_channels=channels)
         # Beyond the reach of gradients; frozen, so that weight decay does not wear it away.
@@ -108,7 +119,18 @@ class EMAUnit(HybridBlock):
 class EMANetHead(Head):
     """c4 reduced, rebuilt and classified; `concat_input` joins c4 itself to the last features."""
 
-    def __init__(self, in_channels, nclass, width, bases, rounds, epsilon, moving, unit_mean, concat_input):
+    def __init__(
+        self,
+        in_channels: int,
+        nclass: int,
+        width: int,
+        bases: int,
+        rounds: int,
+        epsilon: float,
+        moving: bool,
+        unit_mean: bool,
+        concat_input: bool,
+    ) -> None:
         super().__init__()
         self.reduce = ConvUnit(in_channels, width)
         self.ema = EMAUnit(width, bases, rounds, epsilon, moving, unit_mean)

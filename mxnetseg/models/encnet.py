@@ -7,7 +7,7 @@ upsampling (FastFCN, arXiv 1903.11816) under it, for a backbone at output stride
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Union
+from typing import Optional, Sequence
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
@@ -16,7 +16,7 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import positions
 from mxnetseg.nn.initial import draw_as_pytorch
-from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 
 FORMS = {
@@ -39,7 +39,7 @@ class Encoding(HybridBlock):
     scales start between -1 and 0, so that the nearest weighs most.
     """
 
-    def __init__(self, channels, codes):
+    def __init__(self, channels: int, codes: int) -> None:
         super().__init__()
         bound = (channels * codes) ** -0.5
         with self.name_scope():
@@ -65,7 +65,7 @@ class Encoding(HybridBlock):
 class _Between(mx.init.Initializer):
     """Uniform between two bounds."""
 
-    def __init__(self, low, high):
+    def __init__(self, low: float, high: float) -> None:
         super().__init__(low=low, high=high)
         self._low, self._high = low, high
 
@@ -76,7 +76,7 @@ class _Between(mx.init.Initializer):
 class PresenceHead(HybridBlock):
     """The encoded vector `(N, C)` to a logit for each class, `(N, nclass, 1, 1)`: is it in the image?"""
 
-    def __init__(self, in_channels, nclass):
+    def __init__(self, in_channels: int, nclass: int) -> None:
         super().__init__()
         self.classifier = nn.Dense(nclass, in_units=in_channels)
         draw_as_pytorch(self.classifier)
@@ -88,7 +88,15 @@ class PresenceHead(HybridBlock):
 class EncHead(Head):
     """c4 to logits, then the encoded vector `(N, width)`."""
 
-    def __init__(self, channels, nclass, width, codes, jpu, align_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: Optional[int],
+        codes: int,
+        jpu: JPUOrder,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         self.width = width = width or deepest // 4
@@ -135,7 +143,7 @@ def encnet(
     width: Optional[int] = None,
     codes: int = 32,
     aux_width: Optional[int] = None,
-    jpu: Union[bool, Literal["fine_first"]] = False,
+    jpu: JPUOrder = False,
     align_corners: bool = True,
 ) -> Segmentor:
     """`width`, `aux_width`: by default a quarter of c4 and c3. `codes`: codewords. `aux`: the logits of

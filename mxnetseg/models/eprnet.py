@@ -20,7 +20,7 @@ FORMS = {"paper": {}, "mxnetseg": {}}
 class EPRNetHead(Head):
     """Classifier on the deepest map."""
 
-    def __init__(self, in_channels, nclass, width, dropout):
+    def __init__(self, in_channels: int, nclass: int, width: int, dropout: float) -> None:
         super().__init__()
         self.unit = PReLUUnit(in_channels, width)
         self.drop = nn.Dropout(dropout)

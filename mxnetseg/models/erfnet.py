@@ -27,7 +27,7 @@ FORMS = {
 class Upsampler(HybridBlock):
     """Transposed convolution to twice the size, batch norm, ReLU."""
 
-    def __init__(self, in_channels, channels):
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2DTranspose(channels, 3, 2, 1, output_padding=1, in_channels=in_channels)
         self.bn = nn.BatchNorm(in_channels=channels, epsilon=EPSILON)

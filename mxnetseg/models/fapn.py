@@ -11,7 +11,7 @@ whose deformable convolution reads the offset features beside the coarse map.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Sequence
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -23,13 +23,14 @@ from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import pixel_grid, sample
 
+Variant = Literal["paper", "mxnetseg"]
 FORMS = {"paper": {}, "mxnetseg": {"variant": "mxnetseg", "dropped": "elements"}}
 
 
 class FeatureSelection(HybridBlock):
     """`(N, in, H, W)` to `(N, channels, H, W)`: channels weighed by the pooled map, then reduced."""
 
-    def __init__(self, in_channels, channels, variant):
+    def __init__(self, in_channels: int, channels: int, variant: Variant) -> None:
         super().__init__()
         self._variant = variant
         if variant == "paper":
@@ -52,7 +53,7 @@ class ModulatedDeformableConv(HybridBlock):
     through one 1x1 convolution: MXNet's own operator has no gradient on the CPU and cannot be exported.
     """
 
-    def __init__(self, in_channels, guide_channels, channels, groups=8):
+    def __init__(self, in_channels: int, guide_channels: int, channels: int, groups: int = 8) -> None:
         super().__init__()
         self._groups, self._of_group = groups, in_channels // groups
         self._channels = channels
@@ -88,7 +89,7 @@ class ModulatedDeformableConv(HybridBlock):
 class FeatureAlignment(HybridBlock):
     """`(high, low)` to their sum at low's size, high aligned to the selected low."""
 
-    def __init__(self, low_channels, width, variant):
+    def __init__(self, low_channels: int, width: int, variant: Variant) -> None:
         super().__init__()
         self._variant = variant
         self.select = FeatureSelection(low_channels, width, variant)
@@ -110,7 +111,9 @@ class FeatureAlignment(HybridBlock):
 class FaPNHead(Head):
     """Top-down path from c4 to c1, classifier at c1's size."""
 
-    def __init__(self, channels, nclass, width, variant, dropped):
+    def __init__(
+        self, channels: Sequence[int], nclass: int, width: int, variant: Variant, dropped: Dropped
+    ) -> None:
         super().__init__()
         *finer, deepest = channels
         self.reduce = ConvUnit(deepest, width, 1)
@@ -145,7 +148,7 @@ def fapn(
     backbone: Backbone,
     aux: bool = True,
     width: int = 256,
-    variant: Literal["paper", "mxnetseg"] = "paper",
+    variant: Variant = "paper",
     dropped: Dropped = "channels",
 ) -> Segmentor:
     """`width`: channels of the pyramid, a multiple of 8. `variant`: see above. `aux`: a plain head on c3.

@@ -8,7 +8,7 @@ resizing.
 
 from __future__ import annotations
 
-from typing import Literal, Optional
+from typing import Literal, Optional, Sequence
 
 from mxnet.gluon import nn
 
@@ -39,7 +39,15 @@ FORMS = {
 class DetailAndContext(Neck):
     """Pyramid to (fused map at the size of c2, pooled deepest map)."""
 
-    def __init__(self, channels, width, ppm_kernel, dilation, bias, align_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        width: int,
+        ppm_kernel: int,
+        dilation: int,
+        bias: bool,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
         fine, deepest = channels[1], channels[3]
         self._align_corners = align_corners
@@ -58,7 +66,9 @@ class DetailAndContext(Neck):
 class FastSCNNHead(Head):
     """The fused map to logits through two separable convolutions."""
 
-    def __init__(self, width, nclass, inner_act, dropped):
+    def __init__(
+        self, width: int, nclass: int, inner_act: Optional[Literal["relu"]], dropped: Dropped
+    ) -> None:
         super().__init__()
         self.units = nn.HybridSequential()
         self.units.add(

@@ -9,12 +9,12 @@ form at 8. Published implementations differ in the classifier only: one 3x3 unit
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Union
+from typing import Optional, Sequence
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3, head_width
 from mxnetseg.nn.gather import gather_maps
-from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import Dropped, FCNHead
 
 QUARTER = {"width": None, "aux_width": None, "dropped": "elements"}
@@ -37,7 +37,18 @@ FORMS = {
 class FCN(Head):
     """Classifier on the deepest map, or with `gather` on all of them joined at the size of the first."""
 
-    def __init__(self, channels, nclass, width, units, concat_input, jpu, gather, dropped, align_corners):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        nclass: int,
+        width: Optional[int],
+        units: int,
+        concat_input: bool,
+        jpu: JPUOrder,
+        gather: bool,
+        dropped: Dropped,
+        align_corners: bool,
+    ) -> None:
         super().__init__()
         self._gather, self._align_corners = gather, align_corners
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
@@ -80,7 +91,7 @@ def fcn(
     aux_width: Optional[int] = 256,
     units: int = 1,
     concat_input: bool = False,
-    jpu: Union[bool, Literal["fine_first"]] = False,
+    jpu: JPUOrder = False,
     gather: Optional[bool] = None,
     dropped: Dropped = "channels",
     align_corners: bool = True,

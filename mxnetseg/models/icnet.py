@@ -15,7 +15,7 @@ Backbones that cannot be run in two parts see the halved image in one piece, wit
 
 from __future__ import annotations
 
-from typing import Literal, Optional
+from typing import Literal, Optional, Sequence
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -25,6 +25,7 @@ from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, Identity, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_by, resize_like
+from mxnetseg.nn.tensor import Ops, Tensor
 
 FORMS = {
     "paper": {},
@@ -59,7 +60,7 @@ FORMS = {
 class CascadeFusion(HybridBlock):
     """`(low, high)` to (their sum at high's size, low's part of it)."""
 
-    def __init__(self, low, high, channels, corners, early_act):
+    def __init__(self, low: int, high: int, channels: int, corners: bool, early_act: bool) -> None:
         super().__init__()
         self._corners = corners
         act = "relu" if early_act else None
@@ -74,7 +75,7 @@ class CascadeFusion(HybridBlock):
 class TwiceHalved(Wrapper):
     """Image to (c2 of the halved image, c4 of that map halved again)."""
 
-    def __init__(self, net, corners):
+    def __init__(self, net: Backbone, corners: bool) -> None:
         in_two_parts = isinstance(net, TwoPartBackbone)
         again = 2 if in_two_parts else 1
         super().__init__(net, net.channels[1::2], (2 * net.strides[1], 2 * again * net.strides[3]))
@@ -93,7 +94,18 @@ class ThreeResolutions(Neck):
     """Image and the two lower branches to (fused map at stride 8; low part of the first fusion, at 16; of the
     second, at 8)."""
 
-    def __init__(self, channels, width, corners, ppm_act, ppm_first, ppm_kernel, early_act, dropout, dropped):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        width: int,
+        corners: bool,
+        ppm_act: Optional[Literal["relu"]],
+        ppm_first: bool,
+        ppm_kernel: int,
+        early_act: bool,
+        dropout: float,
+        dropped: Dropped,
+    ) -> None:
         super().__init__()
         half, quarter = channels
         deepest = 2 * width
@@ -118,7 +130,7 @@ class ThreeResolutions(Neck):
 class ICNetHead(Head):
     """The fused map to logits: bare classifier on the map brought to stride 4, or a plain head at 8."""
 
-    def __init__(self, channels, nclass, units):
+    def __init__(self, channels: int, nclass: int, units: int) -> None:
         super().__init__()
         self._at_quarter = units == 0
         self.classifier = _classifier(channels, nclass, units)
@@ -127,7 +139,7 @@ class ICNetHead(Head):
         return self.classifier(resize_by(F, fused, 2) if self._at_quarter else fused)
 
 
-def halve(F, x, corners):
+def halve(F: Ops, x: Tensor, corners: bool) -> Tensor:
     """Both sides halved and rounded down, bilinearly. Without corner alignment the four pixels of each
     2x2 square have equal weight, odd borders left out: an average pool."""
     if corners:

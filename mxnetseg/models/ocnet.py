@@ -10,7 +10,7 @@ but in the SFNet authors' repository.
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Sequence, Union
+from typing import Literal, Optional, Sequence
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
@@ -20,7 +20,7 @@ from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend
 from mxnetseg.nn.grid import side
 from mxnetseg.nn.initial import FAN_IN, draw, draw_as_pytorch
-from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import ConvUnit, Dropped, dropout_layer
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.surgery import layers
@@ -46,7 +46,6 @@ FORMS = {
     "sfsegnets_pyramid": {"context": "pyramid", **SFSEGNETS},
 }
 Context = Literal["base", "pyramid", "asp"]
-JPU = Union[bool, Literal["fine_first"]]
 
 
 class ObjectContext(HybridBlock):
@@ -155,7 +154,7 @@ class OCNetHead(Head):
         nclass: int,
         context: Context,
         rates: Sequence[int],
-        jpu: JPU,
+        jpu: JPUOrder,
         drawn: Literal["zero", "fan_in"],
     ) -> None:
         super().__init__()
@@ -206,7 +205,7 @@ def ocnet(
     context: Context = "asp",
     rates: Sequence[int] = (1, 12, 24, 36),
     aux_width: Optional[int] = 512,
-    jpu: JPU = False,
+    jpu: JPUOrder = False,
     dropped: Dropped = "channels",
     drawn: Literal["zero", "fan_in"] = "zero",
 ) -> Segmentor:

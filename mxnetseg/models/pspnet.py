@@ -11,14 +11,14 @@ MXNetSeg and AceCoooool.
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Sequence, Union
+from typing import Optional, Sequence
 
 from mxnet.gluon import nn
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.initial import FAN_IN, draw
-from mxnetseg.nn.jpu import jpu_neck
+from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 
@@ -52,7 +52,6 @@ FORMS = {
         "reduce": True,
     },
 }
-JPU = Union[bool, Literal["fine_first"]]
 
 
 class PSPHead(Head):
@@ -65,7 +64,7 @@ class PSPHead(Head):
         width: Optional[int],
         bins: Sequence[int],
         reduce: bool,
-        jpu: JPU,
+        jpu: JPUOrder,
         dropped: Dropped,
         align_corners: bool,
     ) -> None:
@@ -128,7 +127,7 @@ def pspnet(
     aux_width: Optional[int] = None,
     bins: Sequence[int] = (1, 2, 3, 6),
     reduce: bool = False,
-    jpu: JPU = False,
+    jpu: JPUOrder = False,
     dropped: Dropped = "channels",
     align_corners: bool = True,
 ) -> Segmentor:

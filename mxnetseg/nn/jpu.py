@@ -11,6 +11,8 @@ from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.separable import SeparableUnit
 
+# Whether a head has the module, and in which order its maps are joined (`jpu_neck`).
+JPUOrder = Union[bool, Literal["fine_first"]]
 WIDTH = 512
 DILATIONS = (1, 2, 4, 8)
 
@@ -45,9 +47,7 @@ class JPU(HybridBlock):
         return F.concat(*[branch(joined) for branch in self.branches], dim=1)
 
 
-def jpu_neck(
-    jpu: Union[bool, Literal["fine_first"]], channels: Sequence[int], align_corners: bool = True
-) -> Tuple[Optional[JPU], int]:
+def jpu_neck(jpu: JPUOrder, channels: Sequence[int], align_corners: bool = True) -> Tuple[Optional[JPU], int]:
     """The `jpu` keyword of dilated heads: (neck or None, channels of the deepest map after it).
 
     `jpu`: False, True, or `fine_first` (mmsegmentation's order of concatenation). `channels`: of the

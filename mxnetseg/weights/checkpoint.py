@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import mxnet as mx
 import numpy as np
+from mxnet.gluon import HybridBlock, Parameter
 
 from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError, ConfigError
-from mxnetseg.models.base import MODELS
+from mxnetseg.models.base import MODELS, Segmentor
 from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.recipe import Recipe, load_recipe
+from mxnetseg.recipe.fields import ModelGroup
 from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
 from mxnetseg.weights.imagenet import load_backbone
 
 
-def network_arrays(net) -> Dict[str, np.ndarray]:
+def network_arrays(net: HybridBlock) -> Dict[str, np.ndarray]:
     """Parameters by structural name. Running statistics that differ between contexts are averaged."""
     return {name: joined(p) for name, p in named_parameters(net).items()}
 
 
-def joined(parameter) -> np.ndarray:
+def joined(parameter: Parameter) -> np.ndarray:
     """The value of a Gluon parameter: the mean over its contexts where it is a running statistic."""
     arrays = parameter.list_data()
     if len(arrays) == 1 or parameter.grad_req != "null":
@@ -39,7 +41,7 @@ class Fit(NamedTuple):
     skipped: List[Tuple[str, str]]
 
 
-def read_params(path) -> Dict[str, np.ndarray]:
+def read_params(path: Union[str, Path]) -> Dict[str, np.ndarray]:
     """Tensors of a `.params` file by name. CheckpointError if missing, cut short or not one."""
     path = Path(path)
     if path.is_dir():
@@ -56,7 +58,9 @@ def read_params(path) -> Dict[str, np.ndarray]:
         ) from error
 
 
-def load_into(net, arrays: Mapping[str, np.ndarray], strict: bool = True, source: str = "checkpoint") -> Fit:
+def load_into(
+    net: HybridBlock, arrays: Mapping[str, np.ndarray], strict: bool = True, source: str = "checkpoint"
+) -> Fit:
     """Copy tensors into a network by structural name.
 
     strict: every tensor of both must match, or CheckpointError says what does not and nothing is
@@ -74,7 +78,7 @@ def load_into(net, arrays: Mapping[str, np.ndarray], strict: bool = True, source
             loaded.append(name)
     skipped += [(name, "not in the network") for name in arrays if name not in parameters]
     if strict and skipped:
-        raise CheckpointError(_misfit(source, net, arrays, parameters, loaded, skipped))
+        raise CheckpointError(_misfit(source, arrays, parameters, loaded, skipped))
     for name in loaded:
         value = arrays[name].astype(parameters[name].dtype, copy=False)
         parameters[name].set_data(mx.nd.array(value, dtype=value.dtype))
@@ -82,13 +86,13 @@ def load_into(net, arrays: Mapping[str, np.ndarray], strict: bool = True, source
 
 
 def load_network(
-    path, recipe: Optional[Recipe] = None, nclass: Optional[int] = None, norm: Optional[str] = None
-):
+    path: Union[str, Path], recipe: Optional[Recipe] = None, nclass: Optional[int] = None
+) -> Tuple[Segmentor, Recipe]:
     """(network, recipe) of a `.params` file or a run folder; on the CPU, auxiliary heads included.
 
-    `recipe` says what it is, by default the `recipe.yaml` beside the file. Synchronized batch norm becomes
-    plain; `norm` overrides that. Raises CheckpointError for a file that is missing, cut short, of another
-    network or another number of classes, or that nothing describes.
+    `recipe` describes the network, by default the `recipe.yaml` beside the file. Synchronized batch norm
+    becomes plain. Raises CheckpointError for a file that is missing, cut short, of another network or another
+    number of classes, or that nothing describes.
     """
     path = Path(path)
     if path.is_dir():
@@ -101,12 +105,11 @@ def load_network(
     group = recipe.model
     if nclass is None:
         nclass = group.nclass or _dataset_classes(recipe)
-    kind = norm or ("bn" if group.norm == "syncbn" else group.norm)
     net = build_network(
         group,
         nclass=nclass,
         aux=_aux_of(group.name, arrays),
-        norm=kind,
+        norm="bn" if group.norm == "syncbn" else group.norm,
         pretrained=False,
         init=mx.init.Zero(),
     )
@@ -114,7 +117,7 @@ def load_network(
     return net, recipe
 
 
-def build_network(group, **changes):
+def build_network(group: ModelGroup, **changes: Any) -> Segmentor:
     """The network of a recipe's `model` group, on the CPU, its backbone from ImageNet where the group says
     so. `changes` are arguments of `create_model`, or `pretrained`."""
     arguments = dict(
@@ -138,7 +141,7 @@ def build_network(group, **changes):
     return net
 
 
-def draw_network(group, seed: int, **changes):
+def draw_network(group: ModelGroup, seed: int, **changes: Any) -> Segmentor:
     """`build_network` with weights that are a function of `seed`."""
     mx.random.seed(seed)
     np.random.seed(seed)
@@ -163,7 +166,7 @@ def _dataset_classes(recipe: Recipe) -> int:
     return count
 
 
-def _misfit(source, net, arrays, parameters, loaded, skipped) -> str:
+def _misfit(source, arrays, parameters, loaded, skipped) -> str:
     shapes = [s for s in skipped if "in the file," in s[1]]
     missing = [n for n, why in skipped if why == "not in the file"]
     unknown = [n for n, why in skipped if why == "not in the network"]

@@ -12,6 +12,7 @@ import shutil
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any, Dict, Optional, Union
 
 import yaml
 
@@ -22,7 +23,7 @@ CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
 
 
-def read_index(path=None):
+def read_index(path: Optional[Union[str, Path]] = None) -> Dict[str, Dict[str, Any]]:
     """{name: entry} of the index: `reference` or `backbone`, `url` (one or a list of mirrors), and
     where known `sha256`, `sha1` (whole or a prefix), `bytes`, `nclass`, `data`, `options`, `miou`.
 
@@ -72,7 +73,7 @@ def _urls(entry):
     return urls if isinstance(urls, list) and urls else [urls]
 
 
-def entry_of(name, index=None):
+def entry_of(name: str, index: Optional[Union[str, Path]] = None) -> Dict[str, Any]:
     """The index entry of `name`; CheckpointError with the nearest names if there is none."""
     entries = read_index(index)
     if name not in entries:
@@ -81,7 +82,9 @@ def entry_of(name, index=None):
     return entries[name]
 
 
-def fetch(entry, folder, progress=True, force=False):
+def fetch(
+    entry: Dict[str, Any], folder: Union[str, Path], progress: bool = True, force: bool = False
+) -> Path:
     """Download the file of an index entry into `folder`; returns its path.
 
     Of a zip the one file inside is taken, and the checksum is that file's. A partial download is kept

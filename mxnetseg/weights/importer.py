@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
@@ -18,14 +19,22 @@ from mxnetseg.weights.checkpoint import network_arrays
 from mxnetseg.weights.loading import fill
 from mxnetseg.weights.published import USUAL_DATA, published_evaluation, published_input
 from mxnetseg.weights.reading import read_tensors
-from mxnetseg.weights.rename import BOOKKEEPING, reference_info, translate
+from mxnetseg.weights.rename import BOOKKEEPING, Reference, reference_info, translate
 
 # A class count no checkpoint has, to see which dimensions follow it.
 PROBE = 7
 BUILD_KEYS = ("form", "backbone", "aux", "output_stride", "backbone_options", "in_channels")
 
 
-def import_checkpoint(reference, file, out, nclass=None, data=None, options=None, force=False):
+def import_checkpoint(
+    reference: str,
+    file: Union[str, Path],
+    out: Union[str, Path],
+    nclass: Optional[int] = None,
+    data: Optional[str] = None,
+    options: Optional[Dict[str, Any]] = None,
+    force: bool = False,
+) -> Tuple[Path, int]:
     """Read `file` as published network `reference` and write `<out>/best.params` with its `recipe.yaml`.
 
     `nclass`: None reads it off the tensors. `data`: registered data set it is for (None: by class count).
@@ -61,7 +70,9 @@ def import_checkpoint(reference, file, out, nclass=None, data=None, options=None
     return out / BEST, nclass
 
 
-def class_count(entry, keywords, tensors, file):
+def class_count(
+    entry: Reference, keywords: Dict[str, Any], tensors: Mapping[str, Any], file: Union[str, Path]
+) -> int:
     """Number of classes of a checkpoint, read off the shapes that follow it."""
     probe = named_parameters(create_model(entry.model, PROBE, **keywords))
     tensors = entry.arranged(tensors)
@@ -77,7 +88,7 @@ def class_count(entry, keywords, tensors, file):
     return int(counts.pop())
 
 
-def check_target(out, force: bool) -> None:
+def check_target(out: Union[str, Path], force: bool) -> None:
     """CheckpointError unless an import may write to the folder `out`: it is new or empty, or with `force`
     what an import left there.
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Sequence
+from pathlib import Path
+from typing import Sequence, Union
 
 DIMENSIONS = 32  # NumPy's own limit, which `as_strided` does not check before it copies them
 TENSORS = 1 << 20
@@ -20,11 +21,11 @@ class Allowance:
     is paid from here.
     """
 
-    def __init__(self, file_size: int):
+    def __init__(self, file_size: int) -> None:
         self.left = min(_TIMES * file_size + _BESIDE, _MOST)
 
     @classmethod
-    def of(cls, path) -> Allowance:
+    def of(cls, path: Union[str, Path]) -> Allowance:
         """That of the file at `path`."""
         return cls(os.path.getsize(path))
 

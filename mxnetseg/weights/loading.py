@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Mapping
 
 import mxnet as mx
 import numpy as np
+from mxnet.gluon import Parameter
 
 from mxnetseg.errors import CheckpointError
+from mxnetseg.models.base import Segmentor
 from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
-from mxnetseg.weights.rename import REFERENCES, match
+from mxnetseg.weights.rename import REFERENCES, Reference, match
 
 
-def load(reference_id, tensors, nclass, **options):
+def load(reference_id: str, tensors: Mapping[str, Any], nclass: int, **options: Any) -> Segmentor:
     """Build the network of a reference and fill it; returns a `Segmentor`.
 
     `tensors`: the reference's name -> array (NumPy, or anything NumPy can read), batch counters allowed.
@@ -27,7 +30,7 @@ def load(reference_id, tensors, nclass, **options):
     return net
 
 
-def fill(net, entry, tensors, what):
+def fill(net: Segmentor, entry: Reference, tensors: Mapping[str, Any], what: str) -> None:
     """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
     tensors = entry.arranged(tensors)
     parameters = named_parameters(net)
@@ -43,7 +46,7 @@ def fill(net, entry, tensors, what):
     }
 
 
-def assign(parameters, values):
+def assign(parameters: Mapping[str, Parameter], values: Mapping[str, np.ndarray]) -> None:
     """Set each parameter of {name: Parameter} from {name: array}."""
     for name, array in values.items():
         parameters[name].set_data(mx.nd.array(array))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Union
 
 import numpy as np
 import safetensors
@@ -50,7 +50,7 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 _ADVICE = "save it again as a dense float32 tensor"
 
 
-def read_tensors(path) -> Dict[str, np.ndarray]:
+def read_tensors(path: Union[str, Path]) -> Dict[str, np.ndarray]:
     """{tensor name: array} of a weights file, wrappers and data-parallel prefixes taken off; floating point
     numbers are float32.
 

@@ -11,17 +11,24 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from mxnetseg.backbones.naming import rewrite
+from mxnetseg.backbones.naming import Rule, rewrite
 from mxnetseg.errors import CheckpointError, MxnetsegError
 from mxnetseg.registry import Registry
 
+if TYPE_CHECKING:
+    from mxnet.gluon import Parameter
+
+# `Reference.prepare` and `Reference.adapt`.
+Prepare = Callable[[Mapping[str, Any]], Dict[str, Any]]
+Adapt = Callable[[Dict[str, Any], Mapping[str, Any]], Dict[str, Any]]
 REFERENCES = Registry("reference", package="mxnetseg.weights.tables")
 # Counters of PyTorch's batch norm; they take no part in inference.
 BOOKKEEPING = re.compile(r"(^|\.)num_batches_tracked$")
+LISTED = 12  # names in an error
 
 
 @contextlib.contextmanager
@@ -51,12 +58,12 @@ class Reference:
     """
 
     model: str
-    rules: list
+    rules: List[Rule]
     form: str = "paper"
     options: dict = field(default_factory=dict)
     unused: tuple = ()
-    prepare: Optional[Callable] = None
-    adapt: Optional[Callable] = None
+    prepare: Optional[Prepare] = None
+    adapt: Optional[Adapt] = None
     constants: dict = field(default_factory=dict)
 
     @property
@@ -64,7 +71,7 @@ class Reference:
         """What `create_model` is called with, form included."""
         return {"form": self.form, **self.options}
 
-    def options_for(self, tensors, **options) -> Dict[str, Any]:
+    def options_for(self, tensors: Mapping[str, Any], **options: Any) -> Dict[str, Any]:
         """`create_model` keywords of a network that fits `tensors`; `options` override the reference's."""
         keywords = {**self.keywords, **options}
         if self.adapt is None:
@@ -72,7 +79,7 @@ class Reference:
         with fitting("the tensors are not those of this reference"):
             return self.adapt(keywords, tensors)
 
-    def arranged(self, tensors):
+    def arranged(self, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
         """`tensors` as the rules expect them; CheckpointError for those of another network."""
         if self.prepare is None:
             return tensors
@@ -80,20 +87,25 @@ class Reference:
             return self.prepare(tensors)
 
 
-def reference(name, **facts):
+def reference(name: str, **facts: Any) -> Reference:
     """Enter a published network under `name`."""
     entry = Reference(**facts)
     REFERENCES.register(name, **facts)(entry)
     return entry
 
 
-def reference_info(name):
+def reference_info(name: str) -> Reference:
     """The `Reference` of an id; RegistryError with the nearest ids if unknown."""
     return REFERENCES.get(name)
 
 
-def match(tensors, rules, parameters, unused=()):
-    """({our name: array}, problems): every tensor and every parameter accounted for, or a text that
+def match(
+    tensors: Mapping[str, Any],
+    rules: Sequence[Rule],
+    parameters: Mapping[str, Parameter],
+    unused: Sequence[str] = (),
+) -> Tuple[Dict[str, np.ndarray], str]:
+    """({our name: array}, problems): every tensor and every parameter accounted for, or a message that
     lists what is left over, missing, or of another shape ("" where nothing is)."""
     values, left_over, wrong = {}, [], []
     for name, tensor in tensors.items():
@@ -115,7 +127,7 @@ def match(tensors, rules, parameters, unused=()):
     return values, "; ".join(f"{title}: {_listed(names)}" for title, names in named if names)
 
 
-def translate(name, rules, parameters):
+def translate(name: str, rules: Sequence[Rule], parameters: Mapping[str, Parameter]) -> Optional[str]:
     """Our name for the reference's `name`, or None where the table leads to no parameter."""
     name = rewrite(name, rules)
     if name in parameters:
@@ -129,6 +141,6 @@ def _same_up_to_ones(a, b):
     return [n for n in a if n != 1] == [n for n in b if n != 1]
 
 
-def _listed(names, most=12):
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def _listed(names):
+    shown = ", ".join(names[:LISTED])
+    return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"

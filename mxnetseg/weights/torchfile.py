@@ -15,6 +15,8 @@ import struct
 import sys
 import zipfile
 import zlib
+from pathlib import Path
+from typing import Any, Callable, Optional, Sequence, Union
 
 import numpy as np
 
@@ -72,7 +74,7 @@ _STORAGES = {
 }
 
 
-def read(path, allowance=None):
+def read(path: Union[str, Path], allowance: Optional[Allowance] = None) -> Any:
     """What `torch.save` wrote to `path`, tensors as NumPy arrays (bfloat16 as float32), those of a kind that
     NumPy does not have as `UnknownTensor`, other objects inert.
 
@@ -112,7 +114,7 @@ def read(path, allowance=None):
         raise ValueError(f"its pickle makes no sense ({type(error).__name__}: {error})") from None
 
 
-def decoded(values, dtype):
+def decoded(values: np.ndarray, dtype: str) -> np.ndarray:
     """`values`, read as `DTYPES` says, as numbers: bfloat16 is the upper half of a float32."""
     if dtype != "bfloat16":
         return values
@@ -126,7 +128,7 @@ class UnknownTensor(Inert):
 
     __slots__ = ("kind",)
 
-    def __init__(self, kind):
+    def __init__(self, kind: str) -> None:
         self.kind = kind
 
 
@@ -135,7 +137,7 @@ class _Name(Inert):
 
     __slots__ = ("name",)
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.name = name
 
 
@@ -144,15 +146,15 @@ class _Storage:
 
     __slots__ = ("_fetch", "count", "data", "dtype")
 
-    def __init__(self, dtype, count, fetch=None):
+    def __init__(self, dtype: str, count: int, fetch: Optional[Callable[[int], bytes]] = None) -> None:
         self.dtype, self.count, self._fetch = dtype, count, fetch
         self.data = None
 
-    def size(self):
+    def size(self) -> int:
         """Its number of bytes."""
         return self.count * DTYPES[self.dtype].itemsize
 
-    def values(self, dtype):
+    def values(self, dtype: str) -> np.ndarray:
         """Its bytes as NumPy reads `dtype`."""
         if self.data is None:
             if self._fetch is None:
@@ -167,11 +169,13 @@ class _Tensor:
 
     __slots__ = ("dtype", "offset", "size", "storage", "stride")
 
-    def __init__(self, storage, dtype, offset, size, stride):
+    def __init__(
+        self, storage: _Storage, dtype: str, offset: int, size: Sequence[int], stride: Sequence[int]
+    ) -> None:
         self.storage, self.dtype = storage, dtype
         self.offset, self.size, self.stride = offset, size, stride
 
-    def array(self, allowance) -> np.ndarray:
+    def array(self, allowance: Allowance) -> np.ndarray:
         count = elements(self.size)
         whole = all(isinstance(n, int) and 0 <= n < 1 << 48 for n in (self.offset, *self.stride))
         if not whole or len(self.size) != len(self.stride):
@@ -272,7 +276,7 @@ def _no_storage(*_):
 
 
 def _unpickler(file, storage=_no_storage):
-    def persistent(saved):
+    def persistent(saved: Any) -> Any:
         if not isinstance(saved, tuple) or not saved:
             raise ValueError("it refers to something other than a storage")
         if saved[0] == "module":
@@ -301,7 +305,7 @@ def _read_archive(archive, allowance):
         raise ValueError("written on a machine of the other byte order")
     known = {}
 
-    def storage(dtype, key, count):
+    def storage(dtype: str, key: str, count: int) -> _Storage:
         # Storages may be shared by tensors, under one key.
         if key not in known:
             name = names.get(f"data/{key}")
@@ -345,7 +349,7 @@ def _content(archive, name, size, allowance):
 def _read_stream(file, allowance):
     known = {}
 
-    def storage(dtype, key, count):
+    def storage(dtype: str, key: str, count: int) -> _Storage:
         if dtype not in DTYPES:
             raise ValueError(f"a storage is of a kind that is not known ({dtype})")
         return known.setdefault(key, _Storage(dtype, count))
@@ -380,7 +384,7 @@ class _Arrays:
     that its identity tells it.
     """
 
-    def __init__(self, allowance):
+    def __init__(self, allowance: Allowance) -> None:
         self._allowance, self._done = allowance, {}
 
     def __call__(self, value, depth=0):

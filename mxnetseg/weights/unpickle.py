@@ -10,7 +10,7 @@ numbers have limits.
 from __future__ import annotations
 
 import struct
-from typing import Any, BinaryIO, Callable, Dict, List
+from typing import Any, BinaryIO, Callable, Dict, Iterable, List, Tuple
 
 PROGRAM_BYTES = 64 << 20
 INSTRUCTIONS = (
@@ -34,7 +34,7 @@ class Maker:
 
     __slots__ = ("function",)
 
-    def __init__(self, function: Callable[..., Any]):
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
 
@@ -50,7 +50,7 @@ class Unpickler:
         file: BinaryIO,
         resolve: Callable[[str, str], Any] = lambda module, name: Inert(),
         persistent: Callable[[Any], Any] = lambda saved: Inert(),
-    ):
+    ) -> None:
         self._file, self._resolve, self._persistent = file, resolve, persistent
         self._bytes_left, self._steps_left = PROGRAM_BYTES, INSTRUCTIONS
         self._stack: List[Any] = []
@@ -184,7 +184,7 @@ class Unpickler:
         self._push(self._resolve(module, name))
 
 
-def put_items(target: Dict[Any, Any], pairs) -> None:
+def put_items(target: Dict[Any, Any], pairs: Iterable[Tuple[Any, Any]]) -> None:
     """Put (key, value) pairs into a dictionary; those whose key is neither text nor number are left out.
 
     Names of tensors are text. A tuple's hash may take for ever, where it is nested and shares its parts.

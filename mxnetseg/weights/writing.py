@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from pathlib import Path
-from typing import BinaryIO, Callable, Dict, Mapping
+from typing import BinaryIO, Callable, Dict, Mapping, Union
 
 import numpy as np
 import safetensors.numpy
@@ -21,7 +21,7 @@ _STORAGES = {
 }
 
 
-def write_tensors(path, tensors: Mapping[str, np.ndarray]) -> None:
+def write_tensors(path: Union[str, Path], tensors: Mapping[str, np.ndarray]) -> None:
     """Write {name: array} in the format that the ending of `path` says, in this order: `.pth` or `.pt` (a
     dictionary of tensors, for `torch.load`), `.safetensors`, `.npz`. CheckpointError for other endings, and
     where the file cannot be written; it is there whole or not at all."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import List
+
+from mxnetseg.backbones.naming import Rule
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import GLUONCV_RESNET, MMSEG_AUX_HEADS, SFSEGNETS_RESNET, mxseg_fcn_head
 
 
-def sfsegnets_context(prefix=""):
+def sfsegnets_context(prefix: str = "") -> List[Rule]:
     """The context path of the SFNet repository, shared with its STDC networks."""
     return [
         (rf"^{prefix}conv_avg\.", "neck.context_path.pooled."),

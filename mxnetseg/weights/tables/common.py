@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Callable, Dict, List, Mapping, Match, Sequence, Tuple
+
 import numpy as np
 
-from mxnetseg.backbones.naming import HRNET, stdc, under
+from mxnetseg.backbones.naming import HRNET, Rule, stdc, under
 from mxnetseg.errors import CheckpointError
+from mxnetseg.weights.rename import Prepare
 
 # The SFNet repositories: ResNet stages without a prefix, stem in layer0.
 SFSEGNETS_RESNET = [
@@ -43,7 +46,7 @@ MMSEG_AUX_HEADS = [
 GLUONCV_RESNET = [(r"^(conv1|bn1|layer[1-4])\.", r"backbone.\1.")]
 
 
-def gluoncv_head(prefix, ours):
+def gluoncv_head(prefix: str, ours: str) -> List[Rule]:
     """GluonCV's and AceCoooool's `block.0, .1, .4` head (3x3, batch norm, classifier) under `prefix`."""
     return [
         (rf"^{prefix}\.block\.0\.", f"{ours}.units.0.conv."),
@@ -74,7 +77,7 @@ ACE_JPU = [
 ]
 
 
-def mxseg_fcn_head(prefix, ours):
+def mxseg_fcn_head(prefix: str, ours: str) -> List[Rule]:
     """MXNetSeg's head (3x3 unit `conv1`, classifier `conv2`) under `prefix`."""
     return [
         (rf"^{prefix}\.conv1\.", f"{ours}.units.0."),
@@ -82,18 +85,18 @@ def mxseg_fcn_head(prefix, ours):
     ]
 
 
-def stdc_backbone(version, prefix="backbone"):
+def stdc_backbone(version: int, prefix: str = "backbone") -> List[Rule]:
     """STDC as its authors and the SFNet repository store it under `prefix`."""
     return under(f"{prefix}.", stdc(version))
 
 
-def stdc_unused(prefix="backbone"):
+def stdc_unused(prefix: str = "backbone") -> Tuple[str, str]:
     """What an STDC file stores and a segmentation network never runs: every tensor a second time under
     `features`, and the ImageNet classifier."""
     return (rf"^{prefix}\.features\.", rf"^{prefix}\.(conv_last|fc|bn|linear)\.")
 
 
-def mxseg_fusions(names, ours):
+def mxseg_fusions(names: Sequence[str], ours: str) -> List[Rule]:
     """MXNetSeg's lateral fusions `names`, in running order, to the children of `ours`."""
     rules = []
     for index, name in enumerate(names):
@@ -111,7 +114,7 @@ MMSEG_JPU = [
 ]
 
 
-def numbered(pattern, first):
+def numbered(pattern: str, first: int) -> Callable[[Match], str]:
     """A replacement that writes the matched number into `pattern`, counted from `first` instead of 0."""
     return lambda match: pattern.format(int(match.group(1)) - first)
 
@@ -138,7 +141,7 @@ MMSEG_ASPP = [
 ]
 
 
-def sfsegnets_ppm(prefix, ours="head.ppm", fuse="head.ppm_fuse"):
+def sfsegnets_ppm(prefix: str, ours: str = "head.ppm", fuse: str = "head.ppm_fuse") -> List[Rule]:
     """Pyramid pooling of the SFNet repository, its 1x1 bottleneck included, under `prefix`."""
     return [
         (rf"^{prefix}\.stages\.(\d)\.1\.", rf"{ours}.stages.\1.conv."),
@@ -148,11 +151,11 @@ def sfsegnets_ppm(prefix, ours="head.ppm", fuse="head.ppm_fuse"):
     ]
 
 
-def without_twins(twin, original):
+def without_twins(twin: str, original: str) -> Prepare:
     """A `prepare` for files that hold one shared module under two names: drops those with `twin` in the name
     after checking that they equal their `original`."""
 
-    def prepare(tensors):
+    def prepare(tensors: Mapping[str, Any]) -> Dict[str, Any]:
         for name in tensors:
             first = name.replace(twin, original)
             if first != name and not np.array_equal(tensors[name], tensors.get(first)):
@@ -170,7 +173,7 @@ MMSEG_NON_LOCAL = [
 ]
 
 
-def mmseg_context_head(theirs, ours=()):
+def mmseg_context_head(theirs: str, ours: Sequence[Tuple[str, str]] = ()) -> List[Rule]:
     """mmsegmentation's FCN head with a context block called `theirs`; `ours` are (name there, name here) of
     what is inside the block."""
     return [

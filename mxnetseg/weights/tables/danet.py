@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import List
+
+from mxnetseg.backbones.naming import Rule
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
     ACE_JPU,
@@ -31,7 +34,7 @@ reference(
 )
 
 
-def dual_head(prefix):
+def dual_head(prefix: str) -> List[Rule]:
     """The head under the names of the DANet authors, which three repositories keep."""
     return [
         (rf"^{prefix}\.conv5a\.", "head.position_in."),

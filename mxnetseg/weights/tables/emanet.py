@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any, Dict, Mapping
+
 import numpy as np
 
-from mxnetseg.weights.rename import reference
+from mxnetseg.weights.rename import Prepare, reference
 from mxnetseg.weights.tables.common import MMSEG_AUX, MMSEG_RESNET, SFSEGNETS_RESNET
 
 
-def flat_bases(name, moving):
+def flat_bases(name: str, moving: bool) -> Prepare:
     """Bases `(1, channels, bases)` as the flat array we keep, with the spread that moving ones need."""
 
-    def prepare(tensors):
+    def prepare(tensors: Mapping[str, Any]) -> Dict[str, Any]:
         bases = np.asarray(tensors[name], dtype=np.float32).reshape(-1)
         extra = {"spread": np.ones_like(bases)} if moving else {}
         return {**tensors, name: bases, **extra}

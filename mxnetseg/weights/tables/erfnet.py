@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Match
+
 from mxnetseg.weights.rename import reference
 
 
-def encoder_place(match):
+def encoder_place(match: Match) -> str:
     """The flat encoder list: two downsamplers, five blocks, a downsampler, twice four blocks."""
     index = int(match.group(1))
     if index == 0:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import List
+
+from mxnetseg.backbones.naming import Rule
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
     GLUONCV_RESNET,
@@ -18,7 +21,7 @@ REDUCTIONS = [
 ]
 
 
-def fusions(prefix, coarse=0):
+def fusions(prefix: str, coarse: int = 0) -> List[Rule]:
     """The two cascade fusions below `prefix`; GluonCV misspells `high`. `coarse`: place of the coarser side
     classifier among the auxiliary heads."""
     return [
