@@ -63,10 +63,17 @@ class MLP(HybridBlock):
 
 
 class Block(HybridBlock):
-    """Pre-norm transformer block. `skip`: chance that a sample passes a residual branch by in training."""
+    """Pre-norm transformer block. `skip`: chance that a sample passes a residual branch by in training;
+    `skip_attention`: either branch, or the dense layers alone."""
 
     def __init__(
-        self, width: int, heads: int, epsilon: float = 1e-6, dropout: float = 0.0, skip: float = 0.0
+        self,
+        width: int,
+        heads: int,
+        epsilon: float = 1e-6,
+        dropout: float = 0.0,
+        skip: float = 0.0,
+        skip_attention: bool = True,
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
@@ -74,9 +81,11 @@ class Block(HybridBlock):
         self.norm2 = nn.LayerNorm(epsilon=epsilon, in_channels=width)
         self.mlp = MLP(width, 4 * width, dropout)
         self.skip = nn.Dropout(skip, axes=(1, 2))
+        self._skip_attention = skip_attention
 
     def hybrid_forward(self, F, x):
-        x = x + self.skip(self.attn(self.norm1(x)))
+        read = self.attn(self.norm1(x))
+        x = x + (self.skip(read) if self._skip_attention else read)
         return x + self.skip(self.mlp(self.norm2(x)))
 
 
@@ -87,7 +96,7 @@ class ViT(Backbone):
     takes part in attention (and is left out of the maps). `patch_bias`: bias of the patch projection.
     `final_norm`: layer norm on what the last block gives; maps are not normalized otherwise. `resizing`:
     how the position embedding is resized. `skip`: stochastic depth of the last block, growing linearly from 0
-    at the first.
+    at the first; `skip_attention`: of attention too.
     """
 
     patch = PATCH
@@ -105,6 +114,7 @@ class ViT(Backbone):
         final_norm: bool,
         resizing: Literal["bilinear", "bicubic"],
         skip: float,
+        skip_attention: bool,
     ) -> None:
         super().__init__(channels=(width,) * 4, strides=(PATCH,) * 4)
         self.depth = depth
@@ -118,7 +128,8 @@ class ViT(Backbone):
             self.cls_pos = self.params.get("cls_pos", shape=(1, 1, width), init=NARROW)
         self.blocks = nn.HybridSequential()
         for index in range(depth):
-            self.blocks.add(Block(width, heads, skip=skip * index / (depth - 1)))
+            rate = skip * index / (depth - 1)
+            self.blocks.add(Block(width, heads, skip=rate, skip_attention=skip_attention))
         self.norm = nn.LayerNorm(epsilon=1e-6, in_channels=width) if final_norm else None
 
     def parameter_depths(self) -> Dict[str, int]:
@@ -192,8 +203,19 @@ def _register(size):
         final_norm: bool = False,
         resizing: Literal["bilinear", "bicubic"] = "bilinear",
         skip: float = 0.0,
+        skip_attention: bool = True,
     ) -> ViT:
-        return ViT(*SIZES[size], tuple(grid), class_token, patch_bias, taps, final_norm, resizing, skip)
+        return ViT(
+            *SIZES[size],
+            tuple(grid),
+            class_token,
+            patch_bias,
+            taps,
+            final_norm,
+            resizing,
+            skip,
+            skip_attention,
+        )
 
 
 for _size in SIZES:

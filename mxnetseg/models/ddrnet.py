@@ -19,9 +19,9 @@ FORMS = {"paper": {}, "mmseg": {}}
 class DDRNetHead(Head):
     """Classifier on the last map."""
 
-    def __init__(self, in_channels: int, nclass: int, width: int) -> None:
+    def __init__(self, in_channels: int, nclass: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.classifier = PreActHead(in_channels, nclass, width)
+        self.classifier = PreActHead(in_channels, nclass, width, dropout)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         return self.classifier(c4)

@@ -26,8 +26,8 @@ from mxnetseg.nn.tensor import Ops, Tensor
 
 FORMS = {
     "paper": {},
-    "mmseg": {"backbone": "resnet101_v1c", "region_width": 256, "align_corners": False},
-    "mmseg_hrnet": {"backbone": "hrnet_w48", "align_corners": False},
+    "mmseg": {"backbone": "resnet101_v1c", "region_width": 256, "dropout": 0.1, "align_corners": False},
+    "mmseg_hrnet": {"backbone": "hrnet_w48", "dropout": 0.0, "align_corners": False},
     "sfsegnets": {
         "backbone": "resnet50_v1s",
         "backbone_options": {"dilation": "uniform"},
@@ -80,6 +80,7 @@ class OCRHead(Head):
         region_kernel: int,
         act: Optional[str],
         unit_bias: bool,
+        dropout: float,
         gather: bool,
         apart: bool,
         align_corners: bool,
@@ -89,12 +90,12 @@ class OCRHead(Head):
         self._gather, self._align_corners = gather, align_corners
         middle, deepest = (sum(channels),) * 2 if gather else channels[2:]
         self.region_unit = ConvUnit(middle, region_width, region_kernel, bias=unit_bias, act=act)
-        self.region_drop = dropout_layer(0.05)
+        self.region_drop = dropout_layer(dropout)
         self.region_classifier = nn.Conv2D(nclass, 1, in_channels=region_width)
         self.reduce = ConvUnit(deepest, width, bias=unit_bias, act=act)
         self.attention = ObjectAttention(width, inner, unit_bias)
         self.join = ConvUnit(2 * width, width, 1, bias=unit_bias, act=act)
-        self.drop = dropout_layer(0.05)
+        self.drop = dropout_layer(dropout)
         self.classifier = nn.Conv2D(nclass, 1, in_channels=width)
         # mmsegmentation gives the classifiers of a cascade no start of their own, SFSegNets the last alone.
         if unit_bias:
@@ -139,12 +140,14 @@ def ocrnet(
     region_kernel: Optional[int] = None,
     act: Optional[Literal["relu"]] = "relu",
     unit_bias: bool = False,
+    dropout: float = 0.05,
     gather: Optional[bool] = None,
     align_corners: bool = True,
 ) -> Segmentor:
     """`width`: channels of pixels and regions, `inner`: of the attention. `region_width`, `region_kernel`:
     the first classifier's unit; None is `width` and 3, on joined maps their channels and 1. `act`,
-    `unit_bias`: see the module. `gather`: None joins all maps on HRNet only. `aux`: the region logits."""
+    `unit_bias`: see the module. `dropout`: of channels, before either classifier. `gather`: None joins all
+    maps on HRNet only. `aux`: the region logits."""
     gather = backbone.parallel_branches if gather is None else gather
     region_width = region_width or (sum(backbone.channels) if gather else width)
     region_kernel = region_kernel or (1 if gather else 3)
@@ -158,6 +161,7 @@ def ocrnet(
         region_kernel,
         act,
         unit_bias,
+        dropout,
         gather,
         apart,
         align_corners,

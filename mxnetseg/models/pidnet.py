@@ -3,7 +3,7 @@ arXiv 2206.02066).
 
 The three branches are in `backbones/pidnet.py`; heads are DDRNet's. The auxiliary one reads the detail branch
 after its first fusion. A second one, for boundaries, is built on request only (`boundary`): its output is no
-map of classes and needs a loss of its own.
+map of classes and needs a loss of its own. mmsegmentation drops channels before the main classifier.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mxnetseg.models.base import MODELS, Aux, Segmentor
 from mxnetseg.models.ddrnet import DDRNetHead
 from mxnetseg.nn.preact import PreActHead
 
-FORMS = {"paper": {}, "mmseg": {"boundary": 1, "backbone_options": {"boundary": True}}}
+FORMS = {"paper": {}, "mmseg": {"boundary": 1, "dropout": 0.1, "backbone_options": {"boundary": True}}}
 
 
 @MODELS.register(
@@ -36,11 +36,12 @@ def pidnet(
     aux: bool = True,
     width: int = 128,
     boundary: int = 0,
+    dropout: float = 0.0,
     align_corners: bool = True,
 ) -> Segmentor:
     """`width`: channels of the heads' convolutions. `aux`: a head on c3. `boundary`: channels of a boundary
-    head on c1 (with the backbone's option of that name), 0 for none."""
-    head = DDRNetHead(backbone.channels[3], nclass, width)
+    head on c1 (with the backbone's option of that name), 0 for none. `dropout`: before the main one."""
+    head = DDRNetHead(backbone.channels[3], nclass, width, dropout)
     heads = [Aux(PreActHead(backbone.channels[2], nclass, width), "backbone", 2)]
     if boundary:
         edges = PreActHead(backbone.channels[0], boundary, backbone.channels[0] // 2)

@@ -6,7 +6,8 @@ patch and a class's embedding, normalized over the classes, is the class's score
 stride 16.
 
 The authors cut them to the image where its sides are no multiples of a patch; mmsegmentation squeezes the
-padding into it (`variant="mmseg"`), and draws the last projections more narrowly.
+padding into it (`variant="mmseg"`), and draws the last projections more narrowly. While training it skips the
+dense layers of blocks, the mask decoder's included; the authors skip attention too and drop in the decoder.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from mxnetseg.nn.tokens import NARROW, to_tokens, token_dense
 
 FORMS = {
     "paper": {},
-    "mmseg": {"variant": "mmseg", "dropout": 0.0, "backbone_options": {"patch_bias": False}},
+    "mmseg": {
+        "variant": "mmseg",
+        "dropout": 0.0,
+        "skip": 0.1,
+        "backbone_options": {"patch_bias": False, "skip_attention": False},
+    },
 }
 Variant = Literal["authors", "mmseg"]
 
@@ -32,14 +38,17 @@ Variant = Literal["authors", "mmseg"]
 class MaskDecoder(Head):
     """The last map `(N, C, h, w)` to logits `(N, nclass, h, w)`."""
 
-    def __init__(self, channels: int, nclass: int, layers: int, dropout: float, variant: Variant) -> None:
+    def __init__(
+        self, channels: int, nclass: int, layers: int, dropout: float, skip: float, variant: Variant
+    ) -> None:
         super().__init__()
         self._nclass = nclass
         self.reduce = token_dense(channels, channels)
         self.classes = self.params.get("classes", shape=(1, nclass, channels), init=NARROW)
         self.blocks = nn.HybridSequential()
-        for _ in range(layers):
-            self.blocks.add(Block(channels, channels // 64, 1e-5, dropout))
+        for index in range(layers):
+            rate = skip * index / max(layers - 1, 1)
+            self.blocks.add(Block(channels, channels // 64, 1e-5, dropout, rate, skip_attention=False))
         self.norm = nn.LayerNorm(in_channels=channels)
         weights = mx.init.Normal(channels**-0.5) if variant == "authors" else NARROW
         self.patch_proj = token_dense(channels, channels, bias=False, weights=weights)
@@ -84,14 +93,15 @@ def segmenter(
     backbone: Backbone,
     layers: int = 2,
     dropout: float = 0.1,
+    skip: float = 0.0,
     variant: Variant = "authors",
 ) -> Segmentor:
-    """`layers`, `dropout`: of the mask decoder. `variant`: see above. One class alone cannot be normalized
-    over classes: at least two."""
+    """`layers`, `dropout`: of the mask decoder. `skip`: chance that its last block's dense layers
+    are skipped. `variant`: see above. One class alone cannot be normalized over classes: at least two."""
     if len(set(backbone.strides)) > 1:
         raise ConfigError("segmenter needs a backbone whose maps all have one stride, such as vit_tiny")
     if nclass < 2:
         raise ConfigError("segmenter normalizes scores over the classes, so it needs at least two of them")
-    decoder = MaskDecoder(backbone.channels[-1], nclass, layers, dropout, variant)
+    decoder = MaskDecoder(backbone.channels[-1], nclass, layers, dropout, skip, variant)
     patch = backbone.patch if variant == "authors" else 1
     return Segmentor(backbone, decoder, align_corners=False, patch=patch)

@@ -20,7 +20,7 @@ from mxnetseg.nn.twopath import ContextPath, FeatureFusion
 
 FORMS = {
     "paper": {},
-    "mmseg": {"detail": 2, "context_corners": False, "drawn": "mmcv"},
+    "mmseg": {"detail": 2, "context_corners": False, "dropout": 0.1, "drawn": "mmcv"},
     "sfsegnets": {"classifier_bias": False, "drawn": "sfsegnets"},
 }
 Drawn = Literal["authors", "mmcv", "sfsegnets"]
@@ -46,9 +46,9 @@ class ContextOnDetail(Neck):
 class STDCSegHead(Head):
     """The fused map to logits at stride 8."""
 
-    def __init__(self, channels: int, nclass: int, bias: bool) -> None:
+    def __init__(self, channels: int, nclass: int, bias: bool, dropout: float) -> None:
         super().__init__()
-        self.classifier = FCNHead(channels, nclass, channels, dropout=0.0, classifier_bias=bias)
+        self.classifier = FCNHead(channels, nclass, channels, dropout=dropout, classifier_bias=bias)
 
     def hybrid_forward(self, F, fused, *context):
         return self.classifier(fused)
@@ -76,17 +76,18 @@ def stdcseg(
     detail: int = 0,
     classifier_bias: bool = True,
     context_corners: bool = True,
+    dropout: float = 0.0,
     drawn: Drawn = "authors",
 ) -> Segmentor:
     """`width`: channels of the context path. `aux`: heads on the context at strides 8 and 16. `detail`:
     channels of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier. `context_corners`:
-    whether the logits of the context are resized with aligned corners, as all others are. `drawn`: by whose
-    initializers."""
+    whether the logits of the context are resized with aligned corners, as all others are. `dropout`: of
+    channels, before every classifier. `drawn`: by whose initializers."""
     neck = ContextOnDetail(backbone.channels, backbone.strides, width)
-    head = STDCSegHead(2 * width, nclass, classifier_bias)
+    head = STDCSegHead(2 * width, nclass, classifier_bias, dropout)
     heads = [
         Aux(
-            FCNHead(width, nclass, 64, dropout=0.0, classifier_bias=classifier_bias),
+            FCNHead(width, nclass, 64, dropout=dropout, classifier_bias=classifier_bias),
             "neck",
             index,
             corners=context_corners,
@@ -94,7 +95,7 @@ def stdcseg(
         for index in (1, 2)
     ]
     if detail:
-        edges = FCNHead(backbone.channels[1], detail, 64, dropout=0.0)
+        edges = FCNHead(backbone.channels[1], detail, 64, dropout=dropout)
         heads.append(Aux(edges, "backbone", 1, "detail"))
     if drawn == "mmcv":
         # mmsegmentation gives the classifiers of several auxiliary heads no start of their own.
