@@ -192,7 +192,8 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
 
 def _outputs(recipe, classes):
     """Kinds of the outputs of a recipe's network, as far as its loss has to know, nclass, and channels."""
-    aux, options = recipe.loss.aux_weights, recipe.model.options
+    aux = recipe.loss.aux_weights
+    options = {**form_options(recipe.model.name, recipe.model.form), **recipe.model.options}
     count = len(aux) if isinstance(aux, list) else len(recipe.loss.outputs or [None] * 2) - 1
     kinds, channels = ["pixels"] * (1 + count), [classes] * (1 + count)
     for kind in ("boundary", "detail"):
