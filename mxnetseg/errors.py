@@ -45,8 +45,8 @@ class ExportError(MxnetsegError):
     """A network that cannot be exported, or an exported file that is damaged or of another program."""
 
 
-def nearest(name: Any, known: Iterable[str], count: int = 3) -> List[str]:
-    """`known` names closest to `name`, best first: what an error message offers instead."""
+def nearest(name: Any, known: Iterable[str]) -> List[str]:
+    """The up to three `known` names closest to `name`, best first: what an error message offers instead."""
     lowered = {k.lower(): k for k in known}
-    found = difflib.get_close_matches(str(name).lower(), lowered, n=count, cutoff=0.4)
+    found = difflib.get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.4)
     return [lowered[f] for f in found]

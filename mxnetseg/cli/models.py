@@ -45,7 +45,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     return run(_models, argv)
 
 
-def _models(argv: Optional[List[str]] = None) -> None:
+def _models(argv: Optional[List[str]]) -> None:
     options = parser().parse_args(argv)
     names = list_models(options.pattern)
     if not names:

@@ -45,14 +45,6 @@ def _normalization_tables(mean: tuple[float, ...], std: tuple[float, ...]) -> np
     return ((values - np.array(mean)[:, None]) / np.array(std)[:, None]).astype(np.float32)
 
 
-def denormalize(
-    image: np.ndarray, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
-) -> np.ndarray:
-    """The inverse of `normalize`: float32 (C, H, W) -> uint8 (H, W, C)."""
-    scaled = image.transpose(1, 2, 0) * np.float32(std) + np.float32(mean)
-    return np.clip(np.rint(scaled * 255.0), 0, 255).astype(np.uint8)
-
-
 def scaled_window(
     image: np.ndarray,
     size: Tuple[int, int],

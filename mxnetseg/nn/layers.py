@@ -65,12 +65,11 @@ def dropout_layer(rate: float, dropped: Dropped = "channels") -> nn.Dropout:
     return nn.Dropout(rate, axes=(2, 3) if dropped == "channels" else ())
 
 
-def classifier(in_channels: int, nclass: int, bias: bool = True, kernel: int = 1) -> nn.Conv2D:
-    """The convolution that gives logits; drawn narrowly, so that training starts with no preference."""
+def classifier(in_channels: int, nclass: int, bias: bool = True) -> nn.Conv2D:
+    """The 1x1 convolution that gives logits; drawn narrowly, so that training starts with no preference."""
     return nn.Conv2D(
         nclass,
-        kernel,
-        padding=kernel // 2,
+        1,
         use_bias=bias,
         in_channels=in_channels,
         weight_initializer=CLASSIFIER,

@@ -163,7 +163,8 @@ def _cubic_weights(F, x, like, axis):
     return shares
 
 
-def _cubic(F, distance, a=-0.75):
+def _cubic(F, distance):
+    a = -0.75  # PyTorch's and OpenCV's
     near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
     return F.where(distance <= 1, near, far)

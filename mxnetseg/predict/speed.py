@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from mxnetseg.compute.inference import Inference
 from mxnetseg.predict.predictor import Predictor
 from mxnetseg.recipe.protocol import Protocol
 
-_SECONDS = 10.0  # of measuring where the number of runs is not given
+_WARM_UP = 3  # runs that do not count
+_SECONDS = 10.0  # of measuring, as far as the bounds on the number of runs allow
 _RUNS = (5, 200)
 
 
@@ -26,13 +27,11 @@ def measure_speed(
     inference: Inference,
     size: Tuple[int, int],
     batch: int = 1,
-    warm_up: int = 3,
-    runs: Optional[int] = None,
     in_channels: int = 3,
 ) -> Dict[str, Any]:
     """Time the forward pass on random input (batch, in_channels, *size), and the prediction of a picture.
 
-    The first device is measured. `runs` None takes as many as fit into about ten seconds. Returns plain
+    The first device is measured. As many runs as fit into about ten seconds are timed. Returns plain
     values, times in milliseconds: `forward` and `predict` with `median_ms`, `p95_ms`, `runs`;
     `images_per_second` of the forward pass; `parameters` and `multiply_adds` of one image (None where the
     engine cannot tell), and what the numbers depend on.
@@ -40,7 +39,7 @@ def measure_speed(
     cost = inference.cost(size, in_channels)
     data = np.random.default_rng(0).normal(0, 1, (batch, in_channels, *size)).astype(np.float32)
     x = inference.put(data)
-    timed = _time(lambda: inference.forward(x).wait(), warm_up, runs)
+    timed = _time(lambda: inference.forward(x).wait())
     picture = np.random.default_rng(0).integers(0, 256, (*size, in_channels)).astype(np.uint8)
     half = [0.5] * in_channels
     predictor = Predictor(inference, Protocol(mode="whole"), mean=half, std=half)
@@ -51,12 +50,12 @@ def measure_speed(
         "device": str(inference.devices[0]),
         "threads": int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count(),
         "engine": inference.engine,
-        "warm_up": warm_up,
+        "warm_up": _WARM_UP,
         "parameters": cost.parameters if cost else None,
         "multiply_adds": cost.multiply_adds if cost else None,
         "forward": timed,
         "images_per_second": 1e3 * batch / timed["median_ms"],
-        "predict": _time(lambda: predictor.predict(picture), warm_up, runs),
+        "predict": _time(lambda: predictor.predict(picture)),
     }
 
 
@@ -87,13 +86,12 @@ def _shown(timed: Dict[str, Any]) -> str:
     return f"median {timed['median_ms']:.1f} ms, 95th percentile {timed['p95_ms']:.1f} ms"
 
 
-def _time(work: Callable[[], Any], warm_up: int, runs: Optional[int]) -> Dict[str, Any]:
-    for _ in range(max(warm_up, 1)):
+def _time(work: Callable[[], Any]) -> Dict[str, Any]:
+    for _ in range(_WARM_UP):
         started = time.perf_counter()
         work()
         latest = time.perf_counter() - started
-    if runs is None:
-        runs = int(min(max(_SECONDS / max(latest, 1e-9), _RUNS[0]), _RUNS[1]))
+    runs = int(min(max(_SECONDS / max(latest, 1e-9), _RUNS[0]), _RUNS[1]))
     times = []
     for _ in range(runs):
         started = time.perf_counter()

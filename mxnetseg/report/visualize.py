@@ -66,8 +66,9 @@ def error_map(
     return np.where(wrong[..., None], strong, np.where(valid[..., None], faint, grey // 4))
 
 
-def legend(classes: Sequence[str], palette: np.ndarray, width: int, size: int = 14) -> np.ndarray:
+def legend(classes: Sequence[str], palette: np.ndarray, width: int) -> np.ndarray:
     """A strip `width` pixels wide: one colour patch and name for each class, in as many rows as it takes."""
+    size = 14
     font = _font(size)
     row, patch, gap = int(size * 1.75), int(size * 1.15), int(size * 1.1)
     places, x, y = [], 0, 0

@@ -170,11 +170,11 @@ class Canvas:
 class Sprite:
     """A flat upright thing at depth z: local metres (u to the right, v up) -> pixels."""
 
-    def __init__(self, canvas: Canvas, x: float, z: float, mirror: bool = False, y: float = 0.0):
+    def __init__(self, canvas: Canvas, x: float, z: float, mirror: bool = False):
         self.canvas = canvas
         self.z = z
         self.scale = canvas.scale(z)
-        self.origin = canvas.project(x, y, z)
+        self.origin = canvas.project(x, 0.0, z)
         self.sign = -1.0 if mirror else 1.0
         # Below this the details of a thing are not worth drawing.
         self.fine = self.scale > 7.0

@@ -64,12 +64,11 @@ def strip(
     label: int,
     near: float = c.NEAR,
     far: float = FAR,
-    height: float = 0.0,
 ) -> None:
     """A band of ground from x `left` to `right`, following the bend of the road."""
     depths = [near, *(z for z in _DEPTHS if near < z < far), far]
-    points = [canvas.project(left, height, z) for z in depths]
-    points += [canvas.project(right, height, z) for z in reversed(depths)]
+    points = [canvas.project(left, 0.0, z) for z in depths]
+    points += [canvas.project(right, 0.0, z) for z in reversed(depths)]
     canvas.paint(points, canvas.light(colour, 0.0), label)
 
 
@@ -97,9 +96,9 @@ def dashes(canvas: c.Canvas, x: float, width: float, length: float, gap: float, 
     canvas.paint_quads(quads, canvas.light(colour, 0.0))
 
 
-def line(canvas: c.Canvas, x: float, width: float, colour: c.Colour, far: float = 90.0) -> None:
+def line(canvas: c.Canvas, x: float, width: float, colour: c.Colour) -> None:
     """An unbroken line along the road."""
-    depths = [z for z in _DEPTHS if z < far]
+    depths = [z for z in _DEPTHS if z < 90.0]
     quads = [
         _ground_quad(canvas, x - width / 2, x + width / 2, near, end) for near, end in zip(depths, depths[1:])
     ]
@@ -145,12 +144,12 @@ class Front:
         far_head = far_foot - rise / max(far, c.NEAR)
         return [(x0, foot), (x0, head), (x1, far_head), (x1, far_foot)]
 
-    def fill(self, bottom: float, top: float, colour: c.Colour, label, shade: float = 1.0) -> None:
+    def fill(self, bottom: float, top: float, colour: c.Colour, label: int) -> None:
         # In pieces along the depth, so that haze and bend act along it.
         near = self.near
         while near < self.far - 0.01:
             far = min(self.far, near + max(4.0, 0.5 * near))
-            tone = self.canvas.light(colour, 0.5 * (near + far), self.shade * shade)
+            tone = self.canvas.light(colour, 0.5 * (near + far), self.shade)
             self.canvas.paint(self.quad(near, far, bottom, top), tone, label)
             near = far
 

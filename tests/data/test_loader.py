@@ -148,19 +148,6 @@ def test_the_last_incomplete_batch_is_dropped():
         assert len(made) == len(list(made.epoch(0))) == 2
 
 
-def test_shards_of_several_processes_make_up_the_whole():
-    with loader(loading.Numbers(), "none", 0, batch_size=4) as whole:
-        expected = copies(whole.epoch(0))
-    halves = []
-    for rank in range(2):
-        with loader(loading.Numbers(), "none", 0, batch_size=2, shard=(rank, 2)) as part:
-            assert len(part) == 5
-            halves.append(copies(part.epoch(0)))
-    for whole_batch, left, right in zip(expected, *halves):
-        assert np.array_equal(whole_batch[0], np.concatenate([left[0], right[0]]))
-        assert whole_batch[2] == left[2] + right[2]
-
-
 def test_workers_never_see_mxnet_and_compute_in_one_thread():
     import mxnet
 
@@ -335,7 +322,6 @@ def test_large_batches_do_not_fill_the_sockets():
         ({"workers": -1}, "workers"),
         ({"prefetch": 0}, "prefetch"),
         ({"seed": -1}, "seed"),
-        ({"shard": (2, 2)}, "shard"),
     ],
 )
 def test_senseless_settings_are_named(options, word):

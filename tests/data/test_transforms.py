@@ -11,7 +11,6 @@ from mxnetseg.data.transforms import (
     ColorJitter,
     GaussianBlur,
     TrainTransform,
-    denormalize,
     normalize,
     scaled_label_window,
     scaled_window,
@@ -156,7 +155,7 @@ def test_the_generator_decides_everything():
     assert not np.array_equal(first[0], other[0])
 
 
-def test_normalization_is_exact_and_can_be_undone():
+def test_normalization_is_exact():
     image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     out = np.empty((3, 16, 16), np.float32)
@@ -164,7 +163,6 @@ def test_normalization_is_exact_and_can_be_undone():
     assert given is out
     expected = ((image / 255.0 - mean) / std).transpose(2, 0, 1)
     assert np.abs(out - expected).max() < 1e-6
-    assert np.array_equal(denormalize(out, mean, std), image)
 
 
 def test_color_jitter_of_zero_changes_nothing():

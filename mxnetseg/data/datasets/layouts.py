@@ -121,9 +121,9 @@ class FolderPairsDataset(UnpackedDataset):
         return images, labels, end[0] if end else self.label_end
 
 
-def shifted_table(nclass: int, ignore_index: int = 255) -> Dict[int, int]:
-    """Files that count classes from 1, with 0 for unlabelled: 0 -> ignore, k -> k - 1."""
-    return {0: ignore_index, **{k + 1: k for k in range(nclass)}}
+def shifted_table(nclass: int) -> Dict[int, int]:
+    """Files that count classes from 1, with 0 for unlabelled: 0 -> 255 (ignored), k -> k - 1."""
+    return {0: 255, **{k + 1: k for k in range(nclass)}}
 
 
 def bit_palette(count: int, first: int = 0) -> np.ndarray:

@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 class TrainLoader:
     """Epochs of batches from a data set and a transform (`TrainTransform` or one with its interface).
 
-    batch_size  samples per batch of this process.
+    batch_size  samples per batch.
     seed        whole number >= 0; with the epoch and the position it decides everything random.
     workers     processes or threads; 0 means mode `none`.
     mode        `process` (default), `thread`, or `none` (in line, for debugging).
@@ -44,8 +44,6 @@ class TrainLoader:
                 `bad_samples` maps the indices met so far to what was wrong with them.
     timeout     seconds to wait for the next answer of a worker before DatasetError says who keeps silent;
                 None waits for ever. Mode `none` cannot be timed.
-    shard       (rank, count): this process's part when several train together. Each batch of the whole has
-                `count * batch_size` samples, of which this process makes its own.
 
     The last incomplete batch of an epoch is dropped. Memory for `prefetch + 2` batches is shared with the
     workers; arrays handed out may be kept for as long as wanted. Use as a context manager or call `close()`.
@@ -63,7 +61,6 @@ class TrainLoader:
         prefetch: int = 2,
         skip_bad_samples: bool = False,
         timeout: Optional[float] = 300.0,
-        shard: Tuple[int, int] = (0, 1),
     ):
         if mode not in MODES:
             raise ConfigError(f"worker mode {mode!r}: expected one of {', '.join(MODES)}")
@@ -72,19 +69,16 @@ class TrainLoader:
                 f"loader: batch_size ({batch_size}) and prefetch ({prefetch}) must be at least 1, "
                 f"workers ({workers}) and seed ({seed}) at least 0"
             )
-        if not 0 <= shard[0] < shard[1]:
-            raise ConfigError(f"loader: shard {shard} must be (rank, count) with 0 <= rank < count")
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
         self.sampler = sampler if sampler is not None else default_sampler(dataset)
-        self.shard = shard
         self.bad_samples: Dict[int, str] = {}
         self._visits = len(self.sampler) if hasattr(self.sampler, "__len__") else None
         if len(self) == 0:
             raise DatasetError(
                 f"data set {getattr(dataset, 'name', dataset)!r} gives {self._visits} samples per epoch, "
-                f"fewer than one batch of {batch_size * shard[1]}; choose a smaller batch_size"
+                f"fewer than one batch of {batch_size}; choose a smaller batch_size"
             )
         job = work.Job(
             dataset,
@@ -108,18 +102,17 @@ class TrainLoader:
         """Batches per epoch."""
         if self._visits is None:
             self._visits = len(self.sampler(0, self.seed))
-        return self._visits // (self.batch_size * self.shard[1])
+        return self._visits // self.batch_size
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from batch `start` on. Starting another epoch ends this one."""
         self._generation += 1
         generation = self._generation
         order = self.sampler(epoch, self.seed)
-        rank, count = self.shard
 
         def plans() -> Iterator[List[work.Task]]:
-            for batch in range(start, len(order) // (self.batch_size * count)):
-                first = (batch * count + rank) * self.batch_size
+            for batch in range(start, len(order) // self.batch_size):
+                first = batch * self.batch_size
                 yield [
                     work.Task(0, 0, row, self.seed, epoch, first + row, *order[first + row])
                     for row in range(self.batch_size)

@@ -215,6 +215,7 @@ PREPARATIONS: Dict[str, Preparation] = {
     ),
 }
 _UDS = "uds"
+_READ = 8  # samples of each split that `verify` reads
 
 
 def list_preparations() -> List[str]:
@@ -319,7 +320,7 @@ def _prepare_uds(root: str, sources: Sequence[str], workers: int, say: Callable[
     verify(_UDS, root, say)
 
 
-def verify(name: str, root: str, say: Callable[[str], None] = print, samples: int = 8) -> None:
+def verify(name: str, root: str, say: Callable[[str], None] = print) -> None:
     """Open every split with its loader, compare its size with the publication, read a few samples of it.
 
     Splits that this copy does not hold are named and left; none at all is a DatasetError.
@@ -337,7 +338,7 @@ def verify(name: str, root: str, say: Callable[[str], None] = print, samples: in
             say(f"{split:>9}: not there ({error})")
             continue
         opened += 1
-        for i in sorted({k * len(dataset) // samples for k in range(samples)} - {len(dataset)}):
+        for i in sorted({k * len(dataset) // _READ for k in range(_READ)} - {len(dataset)}):
             dataset[i]
         published = expected.get(split)
         remark = ""

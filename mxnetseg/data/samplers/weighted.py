@@ -49,17 +49,17 @@ class WeightedSampler:
     lengths  samples of each part, which lie one after the other.
     weights  part i gets weights[i] / sum(weights) of the visits; its samples are visited in random order, all
              once before any twice. None: by size, each sample once.
-    length   visits of an epoch; default: as many as there are samples.
+
+    An epoch has as many visits as there are samples.
     """
 
     def __init__(
         self,
         lengths: Sequence[int],
         weights: Optional[Sequence[float]] = None,
-        length: Optional[int] = None,
     ):
         self.lengths = [int(n) for n in lengths]
-        self.total = sum(self.lengths) if length is None else int(length)
+        self.total = sum(self.lengths)
         shares = np.asarray(self.lengths if weights is None else weights, float)
         if len(shares) != len(self.lengths) or shares.min() < 0 or shares.sum() == 0:
             raise ConfigError(
