@@ -27,7 +27,7 @@ from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError
 
 LAST, BEST, STATE, RECIPE = "last.params", "best.params", "last.state", "recipe.yaml"
-REPORT, LOCK = "report.html", ".lock"
+METRICS, REPORT, LOCK = "metrics.jsonl", "report.html", ".lock"
 TEMPORARY = ".part"
 _EPOCH = re.compile(r"epoch_(\d+)\.params")
 

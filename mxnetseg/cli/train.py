@@ -138,6 +138,7 @@ def _train(argv: Optional[List[str]]) -> int:
     # MXNet reads its environment when it is loaded, which the next imports do.
     joined = recipe.model.norm == "syncbn"
     prepare(options.ctx, joined=joined, deterministic=recipe.deterministic)
+    from mxnetseg.run_files import REPORT
     from mxnetseg.train.run import train
     from mxnetseg.train.signals import Interrupted
 
@@ -153,7 +154,7 @@ def _train(argv: Optional[List[str]]) -> int:
         else "no validation"
     )
     # A run shorter than its logging interval has no numbers.
-    written = "weights, numbers and report.html" if (folder / "report.html").exists() else "weights"
+    written = f"weights, numbers and {REPORT}" if (folder / REPORT).exists() else "weights"
     print(f"{score}; {written} are in {folder}")
     return 0
 

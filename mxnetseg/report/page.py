@@ -17,8 +17,8 @@ from typing import Any, Dict, List, Optional
 
 from mxnetseg.errors import MxnetsegError
 from mxnetseg.report.charts import Line, bar_chart, heat_map, line_chart, smooth
-from mxnetseg.report.tracking import CONFUSION, EXAMPLES, METRICS, read_metrics
-from mxnetseg.run_files import RECIPE, REPORT, atomic_file
+from mxnetseg.report.tracking import CONFUSION, EXAMPLES, read_metrics
+from mxnetseg.run_files import METRICS, RECIPE, REPORT, atomic_file
 
 SCORES = "scores.json"
 

@@ -27,9 +27,8 @@ from mxnetseg.report.visualize import (
     save_picture,
     visible,
 )
-from mxnetseg.run_files import atomic_file
+from mxnetseg.run_files import METRICS, atomic_file
 
-METRICS = "metrics.jsonl"
 CONFUSION = "confusion.json"
 EXAMPLES = "examples.jpg"
 WANDB_ID = "wandb_run.json"

@@ -19,7 +19,7 @@ from typing import Any, Deque, Dict, Optional, Tuple
 from mxnetseg import run_files as files
 from mxnetseg.errors import MxnetsegError
 from mxnetseg.report.page import write_report
-from mxnetseg.report.tracking import METRICS, Tracker
+from mxnetseg.report.tracking import Tracker
 from mxnetseg.train import state
 from mxnetseg.train.progress import ProgressBar, log
 from mxnetseg.train.setup import Setup, describe
@@ -244,6 +244,6 @@ class Trainer:
 
     def _write_report(self) -> None:
         # A run shorter than its logging interval has no numbers to show, and that is no error.
-        numbers = self.run_dir / METRICS
+        numbers = self.run_dir / files.METRICS
         if numbers.exists() and numbers.stat().st_size:
             write_report(str(self.run_dir))

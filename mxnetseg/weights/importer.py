@@ -13,8 +13,7 @@ from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError, ConfigError
 from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
-from mxnetseg.report.tracking import METRICS
-from mxnetseg.run_files import BEST, LAST, RECIPE, STATE, TEMPORARY, atomic_file, make_folder
+from mxnetseg.run_files import BEST, LAST, METRICS, RECIPE, STATE, TEMPORARY, atomic_file, make_folder
 from mxnetseg.weights.checkpoint import network_arrays
 from mxnetseg.weights.loading import fill
 from mxnetseg.weights.published import USUAL_DATA, published_evaluation, published_input

@@ -24,8 +24,8 @@ from mxnet.gluon import nn
 
 from mxnetseg import run_files as files
 from mxnetseg.cli.train import main
-from mxnetseg.report.page import REPORT
-from mxnetseg.report.tracking import CONFUSION, EXAMPLES, METRICS, read_metrics
+from mxnetseg.report.tracking import CONFUSION, EXAMPLES, read_metrics
+from mxnetseg.run_files import METRICS, REPORT
 from mxnetseg.train import setup, state
 from tests.train.tiny import TinyNet, tiny
 
