@@ -92,13 +92,14 @@ def _values(
 
 def same_family(one: str, other: str) -> bool:
     """Whether two backbones have one name but for depth and variant: resnet18 and resnet101_v1s."""
-    return re.match(r"[a-z]+", one)[0] == re.match(r"[a-z]+", other)[0]
+    # A name that is none (`ResNet50`, `50`) is of no family; the registry refuses it, with the nearest ones.
+    return re.match(r"[a-z]*", one)[0] == re.match(r"[a-z]*", other)[0]
 
 
 def _pick(found: List[Found], backbone: Optional[str]) -> Optional[Found]:
     """The recipe with that backbone, else the nearest: of its family, the default one before others."""
     ordered = sorted(found, key=lambda one: (not one.is_default, one.file.name))
-    if backbone and re.match(r"[a-z]+", backbone):
+    if backbone:
         for fits in (lambda one: one.backbone == backbone, lambda one: same_family(one.backbone, backbone)):
             near = [one for one in ordered if fits(one)]
             if near:

@@ -65,6 +65,12 @@ def test_a_name_that_nothing_has_offers_the_nearest(arguments, expected):
         find_recipe(*arguments)
 
 
+@pytest.mark.parametrize("backbone", ["ResNet50", "50", "../x"])
+@pytest.mark.parametrize("dataset", ["camvid", "nyuv2"])
+def test_a_backbone_that_looks_like_no_name_is_left_to_the_registry(backbone, dataset):
+    assert find_recipe("fcn", backbone, dataset).model.backbone == backbone
+
+
 # ----- composed
 
 
