@@ -63,23 +63,22 @@ class UnitPyramid(HybridBlock):
 
 
 class SemanticFPNHead(Head):
-    """Four levels to logits at the size of c1."""
+    """Four levels to logits at the size of c1. `fpn`: the four maps to four of `width` channels."""
 
     def __init__(
         self,
-        channels: Sequence[int],
+        fpn: HybridBlock,
         strides: Sequence[int],
         nclass: int,
         width: int,
         branch_width: int,
-        fpn: Pyramid,
         dropout: float,
         align_corners: bool,
     ) -> None:
         super().__init__()
         self._align_corners = align_corners
         self._doublings = [(stride // strides[0]).bit_length() - 1 for stride in strides]
-        self.fpn = (PlainPyramid if fpn == "plain" else UnitPyramid)(channels, width)
+        self.fpn = fpn
         self.branches = nn.HybridSequential()
         for doublings in self._doublings:
             units = nn.HybridSequential()
@@ -127,14 +126,6 @@ def semanticfpn(
 ) -> Segmentor:
     """`width`, `branch_width`: channels of the pyramid and of the summed maps. `fpn`: see the module. The
     paper normalizes the branches by groups: `norm="gn"` of `create_model`."""
-    head = SemanticFPNHead(
-        backbone.channels,
-        backbone.strides,
-        nclass,
-        width,
-        branch_width,
-        fpn,
-        dropout,
-        align_corners,
-    )
+    pyramid = (PlainPyramid if fpn == "plain" else UnitPyramid)(backbone.channels, width)
+    head = SemanticFPNHead(pyramid, backbone.strides, nclass, width, branch_width, dropout, align_corners)
     return Segmentor(backbone, head, align_corners=align_corners)
