@@ -130,7 +130,7 @@ class Desk:
             begun = time.monotonic()
             try:
                 future.set_result(answer(self._segment, decode(data, self._long_side)))
-            except Exception as error:  # whatever it is, the one who waits for it is told
+            except Exception as error:  # of any kind: it belongs to the caller who waits
                 future.set_exception(error)
             self._seconds += 0.2 * (time.monotonic() - begun - self._seconds)
             del job, future, data

@@ -116,7 +116,7 @@ _WORDS = {
 def allows(hint: Any, value: Any) -> bool:
     """Whether an annotation allows a value that came from YAML, where tuples are lists and 1 serves as 1.0.
 
-    Annotations that say nothing about such values (classes, Any) allow everything, and any annotation what
+    Annotations that do not describe such values (classes, Any) allow everything, and any annotation what
     YAML cannot hold (a path, an array, an initializer): Python's callers know what they pass.
     """
     if not isinstance(value, (str, int, float, type(None), list, tuple, typing.Mapping)):

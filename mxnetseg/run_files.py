@@ -64,7 +64,7 @@ def atomic_file(path, durable: bool = True) -> Iterator[io.BufferedWriter]:
 
 
 def _sync_folder(folder: Path) -> None:
-    # The new name itself must survive a power cut; file systems that cannot do that say so with OSError.
+    # The new name itself must survive a power cut; file systems that cannot do that raise OSError.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -182,7 +182,7 @@ def locked(run_dir) -> Iterator[None]:
 
 
 def remove_leftovers(run_dir) -> None:
-    """Take away files that a kill left half written. For whoever holds the lock."""
+    """Take away files that a kill left half written. For the process that holds the lock."""
     for path in Path(run_dir).glob("*" + TEMPORARY):
         name = path.name[: -len(TEMPORARY)]
         if name in (LAST, BEST, STATE, RECIPE) or _EPOCH.fullmatch(name):

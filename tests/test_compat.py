@@ -174,7 +174,7 @@ def test_where_the_system_does_not_tell_mxnet_decides(tmp_path):
     assert compat.available_cores(tmp_path) is None
 
 
-def test_mxnet_computes_on_every_core_unless_told_otherwise(repository, monkeypatch):
+def test_mxnet_computes_on_every_core_unless_set_otherwise(repository, monkeypatch):
     code = "import os, mxnetseg, mxnet; print(os.environ.get('OMP_NUM_THREADS'))"
 
     def threads():

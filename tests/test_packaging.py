@@ -206,7 +206,7 @@ def test_without_a_suitable_python_it_says_which_are_needed_and_which_were_found
     assert not (workshop.folder / ".venv").exists()
 
 
-def test_a_python_without_ensurepip_is_told_which_package_it_lacks(workshop):
+def test_a_python_without_ensurepip_gets_the_name_of_the_package_it_lacks(workshop):
     workshop.add("python3.11", "3.11", ensurepip=1)
     done = workshop.run()
     assert done.returncode == 1

@@ -213,7 +213,7 @@ def _evaluate(argv: Optional[List[str]]) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """What the options say of themselves, before anything slow is done."""
+    """What can be checked of the options alone, before anything slow is done."""
     if options.mode not in MODES:
         close = nearest(options.mode, MODES)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -275,7 +275,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 
 def _protocol(options: argparse.Namespace, recipe: Recipe, dataset: Any) -> Any:
-    """The recipe's protocol with what the options say otherwise."""
+    """The recipe's protocol, changed by the options."""
     from mxnetseg.predict.session import changed, multi_scale
 
     protocol = recipe.evaluation

@@ -19,7 +19,7 @@ def parser() -> Parser:
     """Arguments of `python -m mxnetseg.models`."""
     p = Parser(
         "python -m mxnetseg.models",
-        description="List the architectures of the zoo; a name tells all that is known of one and how its "
+        description="List the architectures of the zoo; a name shows all that is known of one and how its "
         "published forms differ. --table counts trainable parameters without auxiliary heads and "
         "multiply-adds (10^9), operator by operator in the traced graph.",
     )

@@ -51,7 +51,7 @@ def _speed(argv: Optional[List[str]]) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Measure what `parser`'s options say, and print it. `eval.py` has options of the same names."""
+    """Measure what `parser`'s options ask for, and print it. `eval.py` has options of the same names."""
     if options.size and min(options.size) < 32:
         raise ConfigError("--size takes height and width of at least 32 pixels")
     if options.batch is not None and options.batch < 1:

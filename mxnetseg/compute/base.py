@@ -53,7 +53,7 @@ class Engine(Protocol):
         """Inside, `inference` sees the parameters that `network_arrays` gives. No steps inside."""
 
     def state_arrays(self) -> Dict[str, np.ndarray]:
-        """Everything that `step` depends on besides its arguments: `net:<device>:<name>` for parameters (of
+        """Everything but its arguments that `step` depends on: `net:<device>:<name>` for parameters (of
         device 0 alone where all are equal) and running statistics (of each device), `opt:<name>:<k>` for the
         optimizer's k-th moment, `ema:<name>` for moving averages, `ema:` for their number of steps, and what
         else the engine needs under `opt:`."""

@@ -1,4 +1,4 @@
-"""The seam of prediction: what computes the class scores of a batch of views, whoever computes it.
+"""The interface of prediction: the class scores of a batch of views, by any engine.
 
 Prediction (`mxnetseg.predict`) hands over NumPy arrays and gets a handle on the scores. An engine that only
 knows `read` is complete; one on an accelerator also has the operations of `DeviceScores`, so that whole maps

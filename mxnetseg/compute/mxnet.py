@@ -26,8 +26,8 @@ def training_devices(names: Optional[Sequence[str]] = None, norm: str = "bn") ->
     """The contexts that `names` mean; the first alone where `norm` is syncbn and all are of the CPU.
 
     Synchronized norm makes several contexts compute what one computes with the whole batch, and CPU
-    contexts share their cores: one is the same, and faster. MXNet's layer besides waits for its twin inside
-    a worker of the engine, which on whole networks waits for ever.
+    contexts share their cores: one is the same, and faster. MXNet's layer also waits for its twin inside
+    a worker of the engine, which on whole networks never ends.
     """
     found = contexts(names)
     if norm == "syncbn" and all(context.device_type == "cpu" for context in found):

@@ -51,7 +51,7 @@ class SplitReport:
         self.values.update(examined.values or {})
 
     def as_dict(self) -> Dict[str, Any]:
-        """Everything as plain numbers and texts, for JSON."""
+        """Everything as plain numbers and strings, for JSON."""
         return {
             "dataset": self.name,
             "split": self.split,

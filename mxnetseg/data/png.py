@@ -1,4 +1,4 @@
-"""What the blocks of a PNG say, and the quick way to the pixels of a plain one.
+"""What the chunks of a PNG state, and the quick way to the pixels of a plain one.
 
 Nearly all the time of reading a PNG is inflating it. ISA-L inflates a photograph in 40 % of zlib's time,
 which OpenCV, Pillow and libspng use; libspng is the quickest at undoing the filters of the lines. So the

@@ -52,7 +52,7 @@ def gibibytes(count: int) -> str:
     return f"{count / 2**30:.1f} GiB"
 
 
-def python_says(code: str, *arguments: str) -> Tuple[str, Optional[str]]:
+def run_python(code: str, *arguments: str) -> Tuple[str, Optional[str]]:
     """Run code in this interpreter: (what it printed, the last line of its failure or None)."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mxnetseg import compat
 from mxnetseg.doctor.gpus import gpu_section
-from mxnetseg.doctor.report import NOTE, OK, PROBLEM, Report, gibibytes, python_says, version_of
+from mxnetseg.doctor.report import NOTE, OK, PROBLEM, Report, gibibytes, run_python, version_of
 from mxnetseg.packages import PACKAGES, PYTHONS, PYTHONS_IN_WORDS
 
 # What is run on each device: convolution, normalization, resizing, backward.
@@ -91,7 +91,7 @@ def mxnet_section(report: Report) -> None:
         "    names = [f.name for f in mx.runtime.feature_list() if f.enabled]\n"
         "    print(json.dumps({'version': mx.__version__, 'features': names}))\n"
     )
-    answer, failure = python_says(code)
+    answer, failure = run_python(code)
     try:
         answer = json.loads(answer.strip().splitlines()[-1])
     except (ValueError, IndexError):
@@ -103,8 +103,8 @@ def mxnet_section(report: Report) -> None:
     report.line(OK, "MXNet", f"{answer['version']} ({found['distribution'] or 'not from pip'})")
     if answer["version"] != "1.9.1":
         report.line(NOTE, "version", "this library is written and tested for MXNet 1.9.1")
-    telling = ("CUDA", "CUDNN", "NCCL", "MKLDNN", "DIST_KVSTORE", "OPENMP", "BLAS_OPEN")
-    have = [name for name in telling if name in answer["features"]]
+    shown = ("CUDA", "CUDNN", "NCCL", "MKLDNN", "DIST_KVSTORE", "OPENMP", "BLAS_OPEN")
+    have = [name for name in shown if name in answer["features"]]
     report.line(OK, "features", ", ".join(have))
 
 
@@ -121,7 +121,7 @@ def packages_section(report: Report) -> None:
             if module == "gluoncv" and not report.data["mxnet"]["imports"]:
                 problem = "it needs MXNet, see above"
             else:
-                _, problem = python_says(f"import mxnetseg\nimport {module}")
+                _, problem = run_python(f"import mxnetseg\nimport {module}")
         packages[module] = {"version": version, "needed": needed, "problem": problem}
         if version is None:
             state = PROBLEM if needed else NOTE
@@ -246,7 +246,7 @@ def trial_section(report: Report) -> None:
         if "CUDA" in report.data["mxnet"]["features"]:
             devices += [str(gpu["index"]) for gpu in report.data["gpus"]]
         for device in devices:
-            _, problem = python_says(_TRIAL, device)
+            _, problem = run_python(_TRIAL, device)
             name = device if device == "cpu" else f"gpu({device})"
             trials[name] = problem is None
             report.line(PROBLEM if problem else OK, name, problem or "works")

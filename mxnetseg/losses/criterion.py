@@ -212,7 +212,7 @@ def _join_maps(term, pieces, shape):
     else:
         masks = hard_pixels(maps, term.mining, shape[0], pixels)
     counted = masks
-    # Weights of classes do not say which pixels are hard, only what those that are count.
+    # Class weights do not decide which pixels are hard, only how much each counts.
     if term.class_weights is not None:
         masks = [mask * piece[1] for mask, piece in zip(masks, pieces)]
     if term.normalizer == "all":

@@ -37,8 +37,8 @@ class ClassFeature(HybridBlock):
         scores = F.reshape(coarse, (0, 0, -1))
         if self._attention == "classes":
             belongs = F.softmax(scores, axis=1)
-            mass = F.sum(belongs, axis=2, keepdims=True)
-            centres = F.broadcast_div(F.batch_dot(belongs, pixels, transpose_b=True), mass)
+            sums = F.sum(belongs, axis=2, keepdims=True)
+            centres = F.broadcast_div(F.batch_dot(belongs, pixels, transpose_b=True), sums)
             read = F.batch_dot(centres, belongs, transpose_a=True)
         else:
             energy = F.batch_dot(scores, pixels, transpose_b=True)

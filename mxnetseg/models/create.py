@@ -89,7 +89,7 @@ def create_model(
 
 def _initialize(net, init):
     if init is not True:
-        # In place of what the layers say, but for norms and biases.
+        # In place of the layers' own, but for norms and biases.
         for parameter in net.collect_params().values():
             if parameter.grad_req != "null" and len(parameter.shape) > 1:
                 parameter.initialize(init=init)

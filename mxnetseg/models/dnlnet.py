@@ -1,7 +1,7 @@
 """DNLNet: Disentangled Non-Local Neural Networks (Yin et al., ECCV 2020, arXiv 2006.06668).
 
 A non-local block whose attention is split in two: a pairwise part on whitened queries and keys (their
-means over positions taken away) and a unary part, one weight a position whoever asks.
+means over positions taken away) and a unary part, one weight a position, the same for every query.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class Encoding(HybridBlock):
         distance = F.broadcast_add(length, code_length) - 2 * product
         weights = F.softmax(F.broadcast_mul(distance, F.reshape(scale, (1, 1, -1))), axis=2)
         gathered = F.batch_dot(weights, x, transpose_a=True, transpose_b=True)
-        mass = F.expand_dims(F.sum(weights, axis=1), axis=2)
-        return gathered - F.broadcast_mul(mass, F.expand_dims(codewords, axis=0))
+        sums = F.expand_dims(F.sum(weights, axis=1), axis=2)
+        return gathered - F.broadcast_mul(sums, F.expand_dims(codewords, axis=0))
 
 
 @mx.init.register

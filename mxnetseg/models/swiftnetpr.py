@@ -90,7 +90,7 @@ class ResolutionPyramidHead(Head):
         return self.classifier(x)
 
     def _project(self, F, index, maps):
-        """What the maps of a rung say together, at the size of the largest scale's map.
+        """The combined maps of a rung, at the size of the largest scale's map.
 
         Sizes agree already unless the image's sides are no multiples of the coarsest stride.
         """

@@ -1,7 +1,7 @@
 """Where training starts from: the initializers that published implementations give their layers.
 
-What no layer says of itself is drawn by `FAN_OUT`, and biases are zero. A layer with an initializer of its
-own keeps it, whatever is said of the block around it; only a classifier's is overruled.
+Layers without an initializer of their own are drawn by `FAN_OUT`, and biases are zero. A layer that has one
+keeps it, whatever the block around it asks for; only a classifier's is overruled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Residual blocks of units, for networks whose last blocks leave the ReLU to whoever reads them."""
+"""Residual blocks of units, for networks whose last blocks leave the ReLU to the layers that read them."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ def exchange(parent: HybridBlock, name: str, new: Block) -> None:
 
 
 def forget_symbol(parameter: Parameter) -> None:
-    """Let the next trace make the symbol of a parameter anew: one made before the shape was known says so
-    for ever, and only some operators find a parameter's shape themselves."""
+    """Let the next trace make a new symbol of a parameter: one made before the shape was known keeps the
+    unknown shape, and only some operators find a parameter's shape themselves."""
     parameter._var = None
 
 

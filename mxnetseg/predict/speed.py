@@ -1,6 +1,6 @@
 """How fast a network predicts, measured so that two people get the same number.
 
-What is measured is said with the number: auxiliary heads are dropped, the first runs do not count (memory is
+The number comes with what was measured: auxiliary heads are dropped, the first runs do not count (memory is
 planned and kernels are chosen in them), and every run ends when the device has finished, not when the work
 has been queued.
 """

@@ -1,7 +1,7 @@
 """The recipe: everything a run depends on.
 
 A recipe is a YAML file under configs/ (`load`) of typed fields (`fields`), found by model and data set
-(`find`) or composed for them (`compose`); what is wrong with one is said in one line (`explain`). The
+(`find`) or composed for them (`compose`); what is wrong with one is reported in one line (`explain`). The
 resolved recipe is saved beside every checkpoint, so that a checkpoint describes itself. Nothing here imports
 MXNet.
 """

@@ -3,7 +3,7 @@
 The model's part is what its authors published of it: network, loss, optimizer, shape of the schedule. The
 data set's part, configs/_base_/<data>.yaml, is data, augmentation, length and protocol. An `optimizer` in the
 latter that has a name replaces the model's, schedule included (short runs from scratch); one without holds
-for networks that SGD trains. What was published for other data and does not carry over is left out, and said.
+for networks that SGD trains. What was published for other data and does not carry over is left out and noted.
 """
 
 from __future__ import annotations

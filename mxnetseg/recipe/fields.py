@@ -28,7 +28,7 @@ class ModelGroup(Group):
     )
     aux: Optional[bool] = Field(None, description="auxiliary heads; none: the form's default")
     pretrained: Union[bool, str] = Field(
-        False, description="start the backbone from ImageNet weights; a text: the file that has them"
+        False, description="start the backbone from ImageNet weights; a path: the file that has them"
     )
     norm: Literal["bn", "syncbn", "gn"] = Field(
         "bn", description="normalization: per device, over all devices of this process, or group norm"
@@ -81,7 +81,9 @@ class DataGroup(Group):
     worker_mode: Literal["process", "thread", "none"] = Field("process", description="what workers are")
     prefetch: int = Field(2, ge=1, description="batches made ahead")
     timeout: Optional[float] = Field(
-        300.0, gt=0, description="seconds to wait for a loader worker that gives no answer; none: for ever"
+        300.0,
+        gt=0,
+        description="seconds to wait for a loader worker that gives no answer; none: no limit",
     )
     skip_bad_samples: bool = Field(
         False, description="put a neighbour in place of a damaged sample instead of stopping"
@@ -288,7 +290,7 @@ class EvaluationGroup(Protocol):
 
 
 class CheckpointGroup(Group):
-    """What is written while training besides the checkpoint after every epoch."""
+    """What is written in training, apart from the checkpoint after every epoch."""
 
     every_minutes: Optional[float] = Field(
         10.0, gt=0, description="also in the middle of an epoch, so often at most"

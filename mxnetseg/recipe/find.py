@@ -41,7 +41,7 @@ class Found(NamedTuple):
 def find_recipe(
     model: str, backbone: Optional[str] = None, dataset: str = "cityscapes", overrides: Overrides = None
 ) -> Recipe:
-    """The recipe for a model on a data set, with `overrides` on top; its `notes` say how it came about.
+    """The recipe for a model on a data set, with `overrides` on top; its `notes` explain how it came about.
 
     There is one for every registered model and data set: the file of that name; else the model's recipe on
     that data set with the backbone replaced; else the model's part of its usual recipe with the data set's
@@ -117,7 +117,7 @@ def _usual(found: List[Found]) -> List[Found]:
 
 
 def _recipes_of(model: str) -> List[Found]:
-    """The recipes of a model whose names say data set and backbone; variants, which `train.py` takes by
+    """The recipes of a model whose names state data set and backbone; variants, which `train.py` takes by
     their file's name only, are left out."""
     files: Dict[str, Path] = {}
     for folder in configs_folders():

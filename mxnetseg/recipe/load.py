@@ -19,13 +19,13 @@ from mxnetseg.recipe.explain import explain
 from mxnetseg.recipe.fields import Recipe
 from mxnetseg.recipe.values import parse_settings, plain
 
-# Mapping of dotted keys to values (`{"data.batch_size": 8}`), or texts `data.batch_size=8`, values in YAML.
+# Mapping of dotted keys to values (`{"data.batch_size": 8}`), or strings `data.batch_size=8`, values in YAML.
 Overrides = Union[None, Mapping[str, Any], Iterable[str]]
 # What errors call them.
 OVERRIDES = "command line:"
 
 
-# Keys that say one thing in two ways: the length of a run, the size of an image at scale 1.
+# Keys that state one thing in two ways: the length of a run, the size of an image at scale 1.
 _EITHER = {"epochs": "iterations", "iterations": "epochs", "base": "resize", "resize": "base"}
 
 
@@ -48,7 +48,7 @@ def make_recipe(values: Mapping[str, Any], overrides: Overrides = None, source: 
 
 
 def parse_overrides(overrides: Overrides) -> Dict[str, Any]:
-    """Dotted keys to values, from a mapping or from texts `key=value` (value in YAML)."""
+    """Dotted keys to values, from a mapping or from strings `key=value` (value in YAML)."""
     if overrides is None:
         return {}
     if isinstance(overrides, Mapping):
@@ -137,7 +137,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def merge(base: Dict[str, Any], top: Dict[str, Any]) -> Dict[str, Any]:
-    """`top` over `base`; mappings merge key by key. What can be said in two ways (see `_EITHER`) replaces
+    """`top` over `base`; mappings merge key by key. What can be stated in two ways (see `_EITHER`) replaces
     the other way."""
     merged = dict(base)
     for key, value in top.items():

@@ -12,10 +12,10 @@ from mxnetseg.errors import ConfigError
 MAX_DEPTH, MAX_VALUES = 32, 100_000
 
 
-def parse_settings(texts: Iterable[str], source: str = "setting") -> Dict[str, Any]:
-    """{key: value} of texts `key=value`, the value in YAML. `source` is what errors call a text."""
+def parse_settings(settings: Iterable[str], source: str = "setting") -> Dict[str, Any]:
+    """{key: value} of strings `key=value`, the value in YAML. `source` is what errors call one."""
     result = {}
-    for text in texts:
+    for text in settings:
         key, separator, value = text.partition("=")
         key = key.strip()
         if not separator or not key:

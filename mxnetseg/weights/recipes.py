@@ -1,7 +1,7 @@
 """How published networks were trained: a recipe fragment for each reference.
 
-So whoever imports a checkpoint can go on training it as its authors did. Losses carry the names that the
-reference's own logs give them.
+So an imported checkpoint can be trained on as its authors did. Losses carry the names that the reference's
+own logs give them.
 """
 
 from __future__ import annotations

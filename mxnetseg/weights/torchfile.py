@@ -212,7 +212,7 @@ def _tensor(storage, dtype, offset, size, stride, metadata):
     if dtype not in DTYPES:
         return UnknownTensor(dtype)
     if metadata:
-        # The bits say what PyTorch has yet to do to the values.
+        # The bits state what PyTorch has yet to do to the values.
         return UnknownTensor("lazily negated or conjugated")
     return _Tensor(storage, dtype, offset, tuple(size), tuple(stride[: len(size) + 1]))
 
@@ -380,8 +380,8 @@ def _read_stream(file, allowance):
 class _Arrays:
     """Containers copied with every tensor in them as an array.
 
-    What the file shares, a list of lists of one list, say, stays shared; all of it stays alive meanwhile, so
-    that its identity tells it.
+    What the file shares, such as a list of lists of one list, stays shared. All of it is kept alive
+    meanwhile, so that `id` identifies it.
     """
 
     def __init__(self, allowance: Allowance) -> None:

@@ -1,7 +1,7 @@
 """Pickle programs run here instead of by `pickle`, so that nothing in them is called and nothing gets large.
 
 A pickle is a program for a stack machine: it can import and call anything, ask for tables of any size with
-five bytes, nest without end, and use as a key what takes for ever to hash. This machine knows the same
+five bytes, nest without end, and use as a key what never ends to hash. This machine knows the same
 instructions (they are explained in Python's `pickletools`) and does less: names become what the caller's
 `resolve` gives for them, only a `Maker` is ever called, objects are `Inert`, and instructions, bytes and
 numbers have limits.
@@ -187,7 +187,7 @@ class Unpickler:
 def put_items(target: Dict[Any, Any], pairs: Iterable[Tuple[Any, Any]]) -> None:
     """Put (key, value) pairs into a dictionary; those whose key is neither text nor number are left out.
 
-    Names of tensors are text. A tuple's hash may take for ever, where it is nested and shares its parts.
+    Names of tensors are text. A tuple's hash may never end, where it is nested and shares its parts.
     """
     for key, value in pairs:
         if isinstance(key, _PLAIN_KEYS):
@@ -204,7 +204,7 @@ def _integer(text: str) -> int:
 
 
 _STEPS: Dict[bytes, Callable[[Unpickler], None]] = {
-    # Protocol and framing. Frames only say how much to read at once.
+    # Protocol and framing. Frames only state how much to read at once.
     b"\x80": lambda m: _check_protocol(m._number("B")),
     b"\x95": lambda m: m._read(8) and None,
     # Stack and memory.

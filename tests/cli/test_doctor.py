@@ -11,7 +11,7 @@ import pytest
 
 from mxnetseg import compat
 from mxnetseg.doctor import gpus
-from mxnetseg.doctor.report import Report, python_says
+from mxnetseg.doctor.report import Report, run_python
 
 
 def run_doctor(repository, *flags, path=None, interpreter_flags=()):
@@ -96,7 +96,7 @@ def test_a_gpu_that_no_wheel_supports_is_named_with_the_reason(tmp_path, monkeyp
     assert "no MXNet wheel has code for it" in report.text()
 
 
-def test_a_supported_gpu_with_the_cpu_build_is_told_how_to_change(tmp_path, monkeypatch):
+def test_a_supported_gpu_with_the_cpu_build_gets_advice_to_change(tmp_path, monkeypatch):
     fake_nvidia_smi(tmp_path, "echo '0, NVIDIA A10, 23028 MiB, 535.1, 8.6'")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     report = Report()
@@ -131,5 +131,5 @@ def test_the_cuda_build_without_its_libraries_lists_each_of_them(monkeypatch):
 
 
 def test_code_that_crashes_the_interpreter_is_reported_as_a_problem():
-    _, problem = python_says("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    _, problem = run_python("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     assert problem == "the process was ended by signal 11"

@@ -24,7 +24,7 @@ FOLDER = (
 
 def prepared(name, folder):
     mini = miniatures.write(name, folder / "archives")
-    prepare(name, str(folder / "root"), mini.sources, say=lambda text: None)
+    prepare(name, str(folder / "root"), mini.sources, log=lambda text: None)
     return str(folder / "root")
 
 

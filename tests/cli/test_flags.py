@@ -55,7 +55,7 @@ def strings_of(path):
 
 
 def named_in(text):
-    """(command or None, flag) of each flag in a text: None where no command line stands before it."""
+    """(command or None, flag) of each flag in a string: None where no command line stands before it."""
     commands = [(match.start(), match[1] or match[2]) for match in COMMAND.finditer(text)]
     for match in FLAG.finditer(text):
         before = [name for start, name in commands if start < match.start()]

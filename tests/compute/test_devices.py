@@ -1,4 +1,4 @@
-"""Names of devices, and what is said about those that are not there."""
+"""Names of devices, and the errors for those that are not there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_cpu_named_twice_is_two_contexts():
         (["0", "0"], 1, "named twice"),
     ],
 )
-def test_a_device_that_cannot_be_had_is_told(monkeypatch, names, gpus, expected):
+def test_a_device_that_cannot_be_had_is_reported(monkeypatch, names, gpus, expected):
     monkeypatch.setattr(devices, "gpu_count", lambda: gpus)
     with pytest.raises(DeviceError, match=expected):
         devices.contexts(names)

@@ -32,7 +32,7 @@ def roots(tmp_path_factory):
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
             mini = miniatures.write(name, folder / "archives")
-            prepare(name, str(folder / "root"), mini.sources, say=lambda text: None)
+            prepare(name, str(folder / "root"), mini.sources, log=lambda text: None)
             made[name] = (str(folder / "root"), mini.expected)
         return made[name]
 
@@ -43,7 +43,7 @@ def roots(tmp_path_factory):
 def copy(tmp_path):
     def prepared(name):
         mini = miniatures.write(name, tmp_path / "archives")
-        prepare(name, str(tmp_path / "root"), mini.sources, say=lambda text: None)
+        prepare(name, str(tmp_path / "root"), mini.sources, log=lambda text: None)
         return tmp_path / "root"
 
     return prepared

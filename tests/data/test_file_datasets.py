@@ -150,7 +150,7 @@ def test_root_default_is_taken_from_the_environment(tmp_path, monkeypatch):
     assert len(create_dataset("camvid")) == 3
 
 
-def test_wrong_layout_is_told_with_the_right_one(tmp_path):
+def test_wrong_layout_is_reported_with_the_right_one(tmp_path):
     (tmp_path / "stuff").mkdir()
     line = refused("cityscapes", str(tmp_path))
     assert "leftImg8bit/train" in line
@@ -174,7 +174,7 @@ def test_image_without_label_is_named_with_how_many_more(tmp_path):
     assert "1 of the 3" in line
 
 
-def test_sizes_that_differ_are_told_in_pixels(tmp_path):
+def test_sizes_that_differ_are_reported_in_pixels(tmp_path):
     disk.camvid(tmp_path)
     disk.write(tmp_path / "trainannot" / "f0.png", disk.labels([0, 1], size=(12, 16)))
     line = refused("camvid", str(tmp_path))

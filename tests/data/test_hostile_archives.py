@@ -32,7 +32,7 @@ def _silent(text):
 
 @pytest.fixture
 def workspace(tmp_path):
-    one = Workspace(str(tmp_path / "root"), say=_silent)
+    one = Workspace(str(tmp_path / "root"), log=_silent)
     with one.locked():
         yield one
 
@@ -118,7 +118,7 @@ def test_a_link_that_lies_in_the_root_already_is_not_followed(workspace, tmp_pat
 def test_files_that_the_data_set_does_not_need_are_left_out(tmp_path):
     made = miniatures.write("ade20k", tmp_path / "archives")
     root = tmp_path / "root"
-    prepare("ade20k", str(root), made.sources, say=_silent)
+    prepare("ade20k", str(root), made.sources, log=_silent)
     assert {f.split("/")[0] for f in _files(root)} == {"images", "annotations", "release_test"}
 
 
@@ -132,14 +132,14 @@ def test_a_truncated_archive_is_named_and_the_whole_one_continues(name, keep, tm
         keep *= len(whole.rstrip(b"\0")) / len(whole)  # a tar ends in zeros that nobody misses
     miniatures.truncated(made.sources[0], keep)
     with pytest.raises(DatasetError) as caught:
-        prepare(name, root, made.sources, say=_silent)
+        prepare(name, root, made.sources, log=_silent)
     assert (
         made.sources[0] in str(caught.value) or "not there" in str(caught.value) or root in str(caught.value)
     )
     assert "\n" not in str(caught.value)
     with open(made.sources[0], "wb") as out:
         out.write(whole)
-    prepare(name, root, made.sources, say=_silent)
+    prepare(name, root, made.sources, log=_silent)
     for split, expected in made.expected.items():
         assert len(create_dataset(name, root, split)) == len(expected)
 
@@ -156,7 +156,7 @@ def test_an_archive_whose_checksum_differs_is_refused(tmp_path):
     made = miniatures.write("aeroscapes", tmp_path / "archives")
     miniatures.regzip(made.sources[0])
     with pytest.raises(DatasetError, match=r"aeroscapes\.tar\.gz: archive is truncated or damaged"):
-        prepare("aeroscapes", str(tmp_path / "root"), made.sources, say=_silent)
+        prepare("aeroscapes", str(tmp_path / "root"), made.sources, log=_silent)
 
 
 def test_fuzzed_archives_end_in_one_line_or_in_a_whole_data_set(tmp_path):
@@ -171,7 +171,7 @@ def test_fuzzed_archives_end_in_one_line_or_in_a_whole_data_set(tmp_path):
             with open(made.sources[0], "wb") as out:
                 out.write(data)
             try:
-                prepare(name, str(tmp_path / f"{name}{trial}"), made.sources, say=_silent)
+                prepare(name, str(tmp_path / f"{name}{trial}"), made.sources, log=_silent)
             except DatasetError as error:
                 assert "\n" not in str(error)
 
@@ -189,7 +189,7 @@ def test_fuzzed_annotations_end_in_one_line(name, tmp_path):
     for trial in range(12):
         root = tmp_path / f"root{trial}"
         # Unpacked whole, spoilt on disk, then converted in place.
-        workspace = Workspace(str(root), made.sources, say=_silent)
+        workspace = Workspace(str(root), made.sources, log=_silent)
         from mxnetseg.data.prepare import PREPARATIONS, is_archive
 
         with workspace.locked():
@@ -211,7 +211,7 @@ def test_fuzzed_annotations_end_in_one_line(name, tmp_path):
         with open(victim, "wb") as out:
             out.write(data)
         try:
-            prepare(name, str(root), say=_silent)
+            prepare(name, str(root), log=_silent)
         except DatasetError as error:
             spoilt += 1
             assert "\n" not in str(error) and "Traceback" not in str(error)
@@ -223,14 +223,14 @@ def test_fuzzed_annotations_end_in_one_line(name, tmp_path):
 def test_names_in_annotations_cannot_lead_out_of_the_root(name, outside, tmp_path):
     made = miniatures.write(name, tmp_path / "archives")
     root = tmp_path / "a" / "b" / "root"
-    prepare(name, str(root), made.sources, say=_silent)
+    prepare(name, str(root), made.sources, log=_silent)
     path = {"coco": "annotations/instances_train2017.json"}.get(name, "trainval_merged.json")
     source = root / path if name == "coco" else tmp_path / "archives" / path
     data = json.loads(source.read_text())
     data["images"][0]["file_name"] = outside
     (root / path).write_text(json.dumps(data))
     with pytest.raises(DatasetError):
-        prepare(name, str(root), say=_silent)
+        prepare(name, str(root), log=_silent)
     beside = {f for f in _files(tmp_path) if not f.startswith(("a/b/root", "archives"))}
     assert not beside and not os.path.exists("/tmp/outside.png")
 
@@ -238,13 +238,13 @@ def test_names_in_annotations_cannot_lead_out_of_the_root(name, outside, tmp_pat
 def test_names_in_lists_cannot_lead_out_of_the_root(tmp_path):
     made = miniatures.write("voc_aug", tmp_path / "archives")
     root = tmp_path / "deep" / "root"
-    prepare("voc_aug", str(root), made.sources, say=_silent)
+    prepare("voc_aug", str(root), made.sources, log=_silent)
     outside = tmp_path / "secret.jpg"
     outside.write_bytes(b"abc")
     (root / "SBD" / "train.txt").write_text("../../../secret\n")
     before = _files(tmp_path)
     with pytest.raises(DatasetError):
-        prepare("voc_aug", str(root), say=_silent)
+        prepare("voc_aug", str(root), log=_silent)
     assert _files(tmp_path) == before
 
 
@@ -258,7 +258,7 @@ def test_annotations_of_another_shape_are_one_line(name, images, tmp_path):
     for path in ("trainval_merged.json", "annotations/instances_train2017.json"):
         (tmp_path / path).write_text(data)
     with pytest.raises(DatasetError, match=r"\.json: "):
-        prepare(name, str(tmp_path), say=_silent)
+        prepare(name, str(tmp_path), log=_silent)
 
 
 def test_an_encrypted_zip_says_so(tmp_path):
@@ -273,30 +273,30 @@ def test_an_encrypted_zip_says_so(tmp_path):
     with open(made.sources[0], "wb") as out:
         out.write(data)
     with pytest.raises(DatasetError, match="encrypted"):
-        prepare("kitti", str(tmp_path / "root"), made.sources, say=_silent)
+        prepare("kitti", str(tmp_path / "root"), made.sources, log=_silent)
 
 
 def test_an_archive_of_another_data_set_says_what_is_expected(tmp_path):
     made = miniatures.write("aeroscapes", tmp_path / "archives")
     with pytest.raises(DatasetError, match=r"nothing that data set 'kitti'.*data_semantics\.zip"):
-        prepare("kitti", str(tmp_path / "root"), made.sources, say=_silent)
+        prepare("kitti", str(tmp_path / "root"), made.sources, log=_silent)
 
 
 def test_what_was_asked_for_and_is_not_there_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"missing\.zip: is not there.*data_semantics\.zip"):
-        prepare("kitti", str(tmp_path / "root"), [str(tmp_path / "missing.zip")], say=_silent)
+        prepare("kitti", str(tmp_path / "root"), [str(tmp_path / "missing.zip")], log=_silent)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty: holds no archive"):
-        prepare("kitti", str(tmp_path / "root"), [str(tmp_path / "empty")], say=_silent)
+        prepare("kitti", str(tmp_path / "root"), [str(tmp_path / "empty")], log=_silent)
     (tmp_path / "x.rar").write_bytes(b"Rar!")
     with pytest.raises(DatasetError, match="is no archive that can be read"):
-        prepare("kitti", str(tmp_path / "root"), [str(tmp_path / "x.rar")], say=_silent)
+        prepare("kitti", str(tmp_path / "root"), [str(tmp_path / "x.rar")], log=_silent)
     with pytest.raises(DatasetError, match="no archives were given"):
-        prepare("kitti", str(tmp_path / "root"), say=_silent)
+        prepare("kitti", str(tmp_path / "root"), log=_silent)
     with pytest.raises(RegistryError, match="nearest: kitti"):
-        prepare("kiti", str(tmp_path / "root"), say=_silent)
+        prepare("kiti", str(tmp_path / "root"), log=_silent)
     with pytest.raises(DatasetError, match="one folder with the folders mapillary"):
-        prepare("uds", str(tmp_path / "root"), [str(tmp_path / "x.rar")], say=_silent)
+        prepare("uds", str(tmp_path / "root"), [str(tmp_path / "x.rar")], log=_silent)
 
 
 @pytest.mark.parametrize(
@@ -312,14 +312,14 @@ def test_a_source_that_conversion_lacks_is_named(name, lacking, tmp_path):
     made = miniatures.write(name, tmp_path / "archives")
     root = tmp_path / "root"
     if name == "siftflow":
-        prepare(name, str(root), made.sources, say=_silent)
+        prepare(name, str(root), made.sources, log=_silent)
         os.unlink(root / lacking)
         sources = []
     else:
         part = {"coco": "annotations_trainval"}.get(name, lacking)
         sources = [s for s in made.sources if part not in s]
     with pytest.raises(DatasetError, match=lacking):
-        prepare(name, str(root), sources, say=_silent)
+        prepare(name, str(root), sources, log=_silent)
 
 
 def test_too_little_room_is_said_before_unpacking(tmp_path, monkeypatch):
@@ -329,7 +329,7 @@ def test_too_little_room_is_said_before_unpacking(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=100))
     with pytest.raises(DatasetError, match="GB free"):
-        prepare("kitti", str(tmp_path / "root"), made.sources, say=_silent)
+        prepare("kitti", str(tmp_path / "root"), made.sources, log=_silent)
     assert not _files(tmp_path / "root")
 
 
@@ -426,7 +426,7 @@ def test_a_preparation_killed_at_any_moment_is_continued(tmp_path):
         # No file of the data set is ever seen half-written.
         for name in _files(root) & _files(tmp_path / "whole"):
             assert os.path.getsize(root / name) == os.path.getsize(tmp_path / "whole" / name)
-    prepare("voc_aug", str(root), made.sources, say=_silent)
+    prepare("voc_aug", str(root), made.sources, log=_silent)
     assert _files(root) == _files(tmp_path / "whole")
     assert not os.listdir(root / ".prepare") or "tmp" not in os.listdir(root / ".prepare")
 
@@ -444,13 +444,13 @@ def test_conversion_in_several_processes_gives_the_same_files(tmp_path):
 def test_every_file_that_cannot_be_converted_is_counted_and_the_rest_is_done(tmp_path):
     made = miniatures.write("stanford_background", tmp_path / "archives")
     root = tmp_path / "root"
-    prepare("stanford_background", str(root), made.sources, say=_silent)
+    prepare("stanford_background", str(root), made.sources, log=_silent)
     for i in (0, 3):
         os.unlink(root / "labels" / f"{i:07d}.png")
         (root / "regions" / f"{i:07d}.regions.txt").write_text("0 0 x\n")
     os.unlink(root / "labels" / "0000001.png")
     with pytest.raises(DatasetError, match=r"2 of 3 failed.*0000000\.regions\.txt.*0000003"):
-        prepare("stanford_background", str(root), say=_silent)
+        prepare("stanford_background", str(root), log=_silent)
     assert (root / "labels" / "0000001.png").exists()
 
 
@@ -458,7 +458,7 @@ def test_without_h5py_the_message_says_what_to_install(tmp_path, monkeypatch):
     made = miniatures.write("nyuv2", tmp_path / "archives")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(DatasetError, match="pip install h5py"):
-        prepare("nyuv2", str(tmp_path / "root"), made.sources, say=_silent)
+        prepare("nyuv2", str(tmp_path / "root"), made.sources, log=_silent)
 
 
 def test_rooms_without_labels40_take_the_mapping_from_894_classes(tmp_path):
@@ -468,7 +468,7 @@ def test_rooms_without_labels40_take_the_mapping_from_894_classes(tmp_path):
     with open(tmp_path / "archives" / "classMapping40.mat", "wb") as out:
         out.write(miniatures.mat(mapClass=table[None]))
     sources = [s.replace("labels40.mat", "classMapping40.mat") for s in made.sources]
-    prepare("nyuv2", str(tmp_path / "root"), sources, say=_silent)
+    prepare("nyuv2", str(tmp_path / "root"), sources, log=_silent)
     with h5py.File(made.sources[0]) as opened:
         raw = opened["labels"][0].T.astype(int)
     want = np.where(raw == 0, 255, table[np.maximum(raw, 1) - 1].astype(int) - 1)
@@ -485,7 +485,7 @@ def test_rooms_whose_labels_are_hdf5_are_read_too(tmp_path):
     labels = loadmat(path)["labels40"]
     with h5py.File(path, "w") as out:
         out["labels40"] = labels.transpose(2, 1, 0)
-    prepare("nyuv2", str(tmp_path / "root"), made.sources, say=_silent)
+    prepare("nyuv2", str(tmp_path / "root"), made.sources, log=_silent)
     for split, expected in made.expected.items():
         dataset = create_dataset("nyuv2", str(tmp_path / "root"), split)
         for i in range(len(dataset)):
@@ -500,7 +500,7 @@ def _many(path, count=450):
 
 def test_a_zip_of_many_files_is_unpacked_by_several_processes(tmp_path):
     path, files = _many(str(tmp_path / "a.zip"))
-    workspace = Workspace(str(tmp_path / "root"), workers=2, say=_silent)
+    workspace = Workspace(str(tmp_path / "root"), workers=2, log=_silent)
     with workspace.locked():
         assert unpack(workspace, path, EVERYTHING) == len(files)
     assert _files(workspace.root) == set(files)
@@ -516,7 +516,7 @@ def test_damage_that_one_of_several_processes_meets_is_one_line(tmp_path):
     with open(path, "r+b") as handle:
         handle.seek(place)
         handle.write(b"\xff\x00\xff\x00")
-    workspace = Workspace(str(tmp_path / "root"), workers=2, say=_silent)
+    workspace = Workspace(str(tmp_path / "root"), workers=2, log=_silent)
     with workspace.locked(), pytest.raises(DatasetError, match=r"a\.zip: archive is truncated or damaged"):
         unpack(workspace, path, EVERYTHING)
 
@@ -579,12 +579,12 @@ def test_an_interrupted_command_says_so_in_one_line(tmp_path):
     _, errors = one.communicate(timeout=30)
     assert one.returncode == 130 and "Traceback" not in errors
     # The lock is free again.
-    prepare("voc_aug", str(tmp_path / "root"), made.sources, say=_silent)
+    prepare("voc_aug", str(tmp_path / "root"), made.sources, log=_silent)
 
 
 def test_a_pipe_among_the_archives_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "archive.zip")
     with pytest.raises(DatasetError, match="holds no archive"):
-        prepare("camvid", str(tmp_path / "root"), [str(tmp_path)], say=_silent)
+        prepare("camvid", str(tmp_path / "root"), [str(tmp_path)], log=_silent)
     with pytest.raises(DatasetError, match=r"archive\.zip: is not there or no file"):
-        prepare("camvid", str(tmp_path / "root"), [str(tmp_path / "archive.zip")], say=_silent)
+        prepare("camvid", str(tmp_path / "root"), [str(tmp_path / "archive.zip")], log=_silent)

@@ -37,7 +37,7 @@ PAYLOADS = [
 def camvid(tmp_path_factory):
     folder = tmp_path_factory.mktemp("camvid")
     made = miniatures.write("camvid", folder / "archives")
-    prepare("camvid", str(folder / "root"), made.sources, say=lambda text: None)
+    prepare("camvid", str(folder / "root"), made.sources, log=lambda text: None)
     return str(folder / "root")
 
 
@@ -114,7 +114,7 @@ def test_a_jpeg_pack_is_close_to_what_was_packed(camvid, tmp_path):
 
 def test_a_split_without_labels_is_packed_too(tmp_path):
     made = miniatures.write("kitti", tmp_path / "archives")
-    prepare("kitti", str(tmp_path / "root"), made.sources, say=lambda text: None)
+    prepare("kitti", str(tmp_path / "root"), made.sources, log=lambda text: None)
     pack(create_dataset("kitti", str(tmp_path / "root"), "test"), str(tmp_path / "pack"))
     packed = create_dataset("recordio", str(tmp_path / "pack"), "test")
     assert packed[0].label is None and not packed.has_labels
@@ -139,7 +139,7 @@ def test_packing_in_several_processes_gives_the_same_files(camvid, tmp_path):
 def test_a_damaged_sample_stops_packing_and_leaves_nothing(camvid, tmp_path):
     made = miniatures.write("camvid", tmp_path / "archives")
     root = tmp_path / "root"
-    prepare("camvid", str(root), made.sources, say=lambda text: None)
+    prepare("camvid", str(root), made.sources, log=lambda text: None)
     miniatures.truncated(str(root / "trainannot" / "0001TP_000001.png"))
     with pytest.raises(DatasetError, match=r"0001TP_000001\.png"):
         pack(create_dataset("camvid", str(root), "train"), str(tmp_path / "pack"), shards=1)
@@ -271,7 +271,7 @@ def test_a_stream_stays_near_the_front_of_its_shard():
 def test_train_ids_are_written_under_the_names_of_the_samples(tmp_path):
     made = miniatures.write("idd19", tmp_path / "archives")
     root = str(tmp_path / "root")
-    prepare("idd19", root, made.sources, say=lambda text: None)
+    prepare("idd19", root, made.sources, log=lambda text: None)
     dataset = create_dataset("idd19", root, "train")
     assert write_train_ids(dataset, str(tmp_path / "ids")) == 2
     for name, label in made.expected["train"].items():

@@ -16,8 +16,8 @@ NAMES = sorted(miniatures.BUILDERS)
 
 @pytest.fixture
 def quiet():
-    said = []
-    return said
+    logged = []
+    return logged
 
 
 def test_every_registered_data_set_of_files_has_a_preparation_and_a_miniature():
@@ -30,8 +30,8 @@ def test_every_registered_data_set_of_files_has_a_preparation_and_a_miniature():
 def test_archives_become_what_the_loader_reads(name, tmp_path):
     made = miniatures.write(name, tmp_path / "archives")
     root = str(tmp_path / "root")
-    said = []
-    prepare(name, root, made.sources, workers=1, say=said.append)
+    logged = []
+    prepare(name, root, made.sources, workers=1, log=logged.append)
     assert dataset_info(name)["splits"] == create_dataset(name, root, "train").splits
     assert set(made.expected) == set(create_dataset(name, root, "train").splits)
     for split, expected in made.expected.items():
@@ -51,9 +51,9 @@ def test_archives_become_what_the_loader_reads(name, tmp_path):
 def test_preparing_again_does_nothing(name, tmp_path):
     made = miniatures.write(name, tmp_path / "archives")
     root = tmp_path / "root"
-    prepare(name, str(root), made.sources, say=lambda text: None)
+    prepare(name, str(root), made.sources, log=lambda text: None)
     before = _times(root)
-    prepare(name, str(root), made.sources, say=lambda text: None)
+    prepare(name, str(root), made.sources, log=lambda text: None)
     after = _times(root)
     changed = {path for path in before if after.get(path) != before[path]}
     lists = {path for path in changed if path.endswith((".txt", "state.json", "lock"))}

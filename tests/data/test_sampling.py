@@ -110,7 +110,7 @@ def test_a_loader_visits_the_samples_that_the_sampler_names(tmp_path):
 def test_centroids_are_computed_once_and_again_when_labels_change(tmp_path):
     made = miniatures.write("kitti", tmp_path / "archives")
     root, cache = str(tmp_path / "root"), str(tmp_path / "cache")
-    prepare("kitti", root, made.sources, say=lambda text: None)
+    prepare("kitti", root, made.sources, log=lambda text: None)
     dataset = create_dataset("kitti", root, "train")
     first = cached_centroids(dataset, 8, cache)
     assert len(os.listdir(cache)) == 1
@@ -222,7 +222,7 @@ def test_a_recipe_names_the_parts_of_a_concatenation(tmp_path):
     parts = []
     for name in ("kitti", "bdd100k"):
         made = miniatures.write(name, tmp_path / name)
-        prepare(name, str(tmp_path / f"{name}_root"), made.sources, say=lambda text: None)
+        prepare(name, str(tmp_path / f"{name}_root"), made.sources, log=lambda text: None)
         parts.append({"name": name, "root": str(tmp_path / f"{name}_root"), "weight": 1})
     joined = create_dataset("concat", split="train", parts=parts)
     assert len(joined) == 13 and len(joined.items) == 13

@@ -59,7 +59,7 @@ def test_the_page_is_served_and_loads_nothing_from_elsewhere(web):
     assert b"http://" not in page and b"https://" not in page
 
 
-def test_the_page_is_told_classes_colours_and_samples(web):
+def test_the_page_gets_classes_colours_and_samples(web):
     facts = json.loads(ask(web[1], "GET", "/model")[1])
     assert len(facts["classes"]) == len(facts["palette"]) == 19
     for name in facts["samples"]:
@@ -129,7 +129,7 @@ def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(web, mon
 
 
 class Gate:
-    """In the place of a network: begins when it is told to, and counts."""
+    """In the place of a network: begins when the test lets it, and counts."""
 
     classes, palette, model, backbone, data = ["one"], np.zeros((1, 3), np.uint8), "gate", "none", "none"
 

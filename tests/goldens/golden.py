@@ -147,7 +147,7 @@ def tolerance(meta, name, expected):
     absolute = meta.get("float32_minus_float64_absmax", {}).get(name)
     if absolute is not None:
         noise = max(noise, absolute / float(expected.std()))
-    # A text where the reference could not be run in float64 (AlignSeg).
+    # A message where the reference could not be run in float64 (AlignSeg).
     of_arrays = meta.get("f32_error", {}).get("max_abs_vs_float64_over_std")
     if isinstance(of_arrays, dict):
         noise = max(noise, of_arrays.get(name) or 0.0)

@@ -188,7 +188,7 @@ def test_every_recipe_is_valid_and_opens_with_what_it_is(path):
     # <data>, or <backbone>_<data> with the form of the network between them where there are several.
     backbone = recipe.model.backbone or model_info(recipe.model.name)["backbone"]
     assert re.fullmatch(rf"({re.escape(backbone)}_(\w+_)?)?{re.escape(recipe.data.name)}", path.stem)
-    # What the loss refuses (focal loss of hard pixels, say) would be said only when training starts.
+    # What the loss refuses (such as focal loss of hard pixels) would be reported only when training starts.
     classes = len(recipe.loss.class_weights) if isinstance(recipe.loss.class_weights, list) else 19
     set_class_weights(recipe.loss, [1.0] * classes)
     plan(recipe.loss, *_outputs(recipe, classes))

@@ -76,12 +76,12 @@ def test_a_bare_file_is_read_with_the_recipe_that_is_given(run, tmp_path):
     assert net(mx.nd.ones((1, 3, 64, 64)))[0].shape == (1, 5, 64, 64)
 
 
-def test_another_class_count_is_told_in_numbers(run):
+def test_another_class_count_is_reported_in_numbers(run):
     with pytest.raises(CheckpointError, match="is for 5 classes, the network has 19"):
         checkpoint.load_network(run / files.BEST, nclass=19)
 
 
-def test_another_model_is_told(run):
+def test_another_model_is_reported(run):
     other = create_model("fcn", 5, backbone="resnet34", aux=False)
     with pytest.raises(CheckpointError, match=r"of another network: .* fit, .* missing \(first: backbone"):
         checkpoint.load_into(other, checkpoint.read_params(run / files.BEST))
@@ -93,14 +93,14 @@ def test_a_missing_checkpoint_names_what_is_there(run):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
-def test_a_file_cut_short_is_told_and_nothing_crashes(run, share):
+def test_a_file_cut_short_is_reported_and_nothing_crashes(run, share):
     data = (run / files.BEST).read_bytes()
     (run / files.BEST).write_bytes(data[: int(len(data) * share)])
     with pytest.raises(CheckpointError, match="not an MXNet parameter file, or cut short"):
         checkpoint.load_network(run / files.BEST)
 
 
-def test_a_file_of_something_else_is_told(tmp_path):
+def test_a_file_of_something_else_is_reported(tmp_path):
     (tmp_path / "x.params").write_text("hello " * 100)
     with pytest.raises(CheckpointError, match="not an MXNet parameter file"):
         checkpoint.read_params(tmp_path / "x.params")
@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch, k
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="give another"):
         files.make_folder(tmp_path / "file" / "run")

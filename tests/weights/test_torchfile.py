@@ -103,7 +103,7 @@ def test_nothing_in_a_file_is_called(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_other_archives_are_told_apart(tmp_path):
+def test_other_archives_are_recognized(tmp_path):
     path = tmp_path / "net.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "x")

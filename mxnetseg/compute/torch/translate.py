@@ -22,7 +22,7 @@ from mxnetseg.errors import ConfigError
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.symbols import VARIABLE, Entry, Graph, Node, trace
 
-# What attributes say about MXNet's own ways of computing.
+# Attributes that choose between MXNet's own ways of computing.
 IGNORED = {"workspace", "cudnn_tune", "cudnn_off", "num_args", "key", "ndev", "output_mean_var"}
 STATISTICS = ("running_mean", "running_var")
 

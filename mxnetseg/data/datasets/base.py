@@ -309,7 +309,7 @@ class FileDataset(Dataset):
             f"known are {known}: correct the file{self.unknown_value_advice}"
         )
 
-    # What to do besides correcting the file; completes the sentence of the error.
+    # What else to do than correct the file; completes the sentence of the error.
     unknown_value_advice = " or check that these are this data set's labels"
 
     def _sizes_differ(self, item: Item, image: np.ndarray, raw: np.ndarray) -> DatasetError:

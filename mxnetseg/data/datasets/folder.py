@@ -98,7 +98,7 @@ class Folder(FileDataset):
             )
         self.label_format = label_format
         if ignore is None:
-            # Of two classes 255 is as often the object as it is nothing: that has to be said.
+            # With two classes 255 is the object as often as it is ignored: the user has to state which.
             ignore = [] if label_format != "ids" or len(self.classes) <= 2 else [_IGNORE]
         self.ignored = [*ignore]
         self.label_table = self._read_table(id_map, reduce_zero_label)

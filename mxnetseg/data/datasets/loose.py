@@ -21,7 +21,7 @@ class LoosePictures(Dataset):
     paths : sequence of str
     trained_on : str
         Data set whose classes, colours, mean and std these are; `options` its keyword arguments, for
-        those whose classes are told by the recipe.
+        those whose classes the recipe states.
     """
 
     def __init__(self, paths: Sequence[str], trained_on: str, options: Optional[Mapping[str, Any]] = None):

@@ -42,8 +42,8 @@ class TrainLoader:
     prefetch    batches being made ahead of the one handed out.
     skip_bad_samples  put a neighbour in place of a sample that raises DatasetError instead of stopping;
                 `bad_samples` maps the indices met so far to what was wrong with them.
-    timeout     seconds to wait for the next answer of a worker before DatasetError says who keeps silent;
-                None waits for ever. Mode `none` cannot be timed.
+    timeout     seconds to wait for the next answer of a worker before a DatasetError names it;
+                None waits without limit. Mode `none` cannot be timed.
 
     The last incomplete batch of an epoch is dropped. Memory for `prefetch + 2` batches is shared with the
     workers; arrays handed out may be kept for as long as wanted. Use as a context manager or call `close()`.

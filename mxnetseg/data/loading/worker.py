@@ -59,7 +59,7 @@ class Failed(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """What a worker says once it has its job."""
+    """What a worker sends once it has its job."""
 
     pid: int
 

@@ -228,7 +228,7 @@ def prepare(
     root: str,
     sources: Sequence[str] = (),
     workers: int = 1,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> None:
     """Unpack, convert and check the data set `name` in `root`.
 
@@ -237,7 +237,7 @@ def prepare(
     Raises DatasetError; what was done by then is whole and is not done again.
     """
     if name == _UDS:
-        _prepare_uds(root, sources, workers, say)
+        _prepare_uds(root, sources, workers, log)
         return
     preparation = _preparation(name)
     found = _collect(name, preparation, sources)
@@ -246,7 +246,7 @@ def prepare(
             f"{root}: does not exist and no archives were given; download {preparation.archives} and "
             f"name the archives"
         )
-    workspace = Workspace(root, found, workers, say)
+    workspace = Workspace(root, found, workers, log)
     try:
         os.makedirs(workspace.root, exist_ok=True)
         with workspace.locked():
@@ -257,7 +257,7 @@ def prepare(
                 preparation.convert(workspace)
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror or error}") from error
-    verify(name, root, say)
+    verify(name, root, log)
 
 
 def _unpack_one(workspace: Workspace, name: str, path: str, preparation: Preparation) -> None:
@@ -304,7 +304,7 @@ def _collect(name: str, preparation: Preparation, sources: Sequence[str]) -> Lis
     return found
 
 
-def _prepare_uds(root: str, sources: Sequence[str], workers: int, say: Callable[[str], None]) -> None:
+def _prepare_uds(root: str, sources: Sequence[str], workers: int, log: Callable[[str], None]) -> None:
     """Each part in its folder, from the folder of the same name in the one given."""
     from mxnetseg.data.datasets.uds import PARTS
 
@@ -315,12 +315,12 @@ def _prepare_uds(root: str, sources: Sequence[str], workers: int, say: Callable[
         )
     for folder, kind in PARTS.items():
         archives = [os.path.join(sources[0], folder)] if sources else []
-        say(f"--- {folder}")
-        prepare(kind.name, os.path.join(root, folder), archives, workers, say)
-    verify(_UDS, root, say)
+        log(f"--- {folder}")
+        prepare(kind.name, os.path.join(root, folder), archives, workers, log)
+    verify(_UDS, root, log)
 
 
-def verify(name: str, root: str, say: Callable[[str], None] = print) -> None:
+def verify(name: str, root: str, log: Callable[[str], None] = print) -> None:
     """Open every split with its loader, compare its size with the publication, read a few samples of it.
 
     Splits that this copy does not hold are named and left; none at all is a DatasetError.
@@ -335,7 +335,7 @@ def verify(name: str, root: str, say: Callable[[str], None] = print) -> None:
             dataset = create_dataset(name, root, split)
         except DatasetError as error:
             problems.append(str(error))
-            say(f"{split:>9}: not there ({error})")
+            log(f"{split:>9}: not there ({error})")
             continue
         opened += 1
         for i in sorted({k * len(dataset) // _READ for k in range(_READ)} - {len(dataset)}):
@@ -344,6 +344,6 @@ def verify(name: str, root: str, say: Callable[[str], None] = print) -> None:
         remark = ""
         if published is not None and published != len(dataset):
             remark = f", published are {published}: incomplete or another edition"
-        say(f"{split:>9}: {len(dataset)} samples{remark}")
+        log(f"{split:>9}: {len(dataset)} samples{remark}")
     if not opened:
         raise DatasetError(problems[0])

@@ -82,7 +82,7 @@ def unpack(workspace: Workspace, archive: str, routes: Sequence[Route]) -> int:
     mark = [found.st_size, int(found.st_mtime), _fingerprint(routes)]
     previous = workspace._state.get(step)
     if previous and previous[:3] == mark:
-        workspace.say(f"{os.path.basename(archive)}: unpacked before")
+        workspace.log(f"{os.path.basename(archive)}: unpacked before")
         return previous[3]
     try:
         if archive.lower().endswith(".zip"):
@@ -274,7 +274,7 @@ def _report(workspace, archive, members, written, left_out) -> None:
         parts.append(f"{len(members) - len(written)} were there")
     if left_out:
         parts.append(f"{left_out} entries not needed")
-    workspace.say(f"{os.path.basename(archive)}: {', '.join(parts)}")
+    workspace.log(f"{os.path.basename(archive)}: {', '.join(parts)}")
 
 
 def _damaged(archive: str, error: Exception) -> DatasetError:

@@ -137,7 +137,7 @@ def convert_coco(workspace: Workspace) -> None:
         workspace.convert(f"COCO {part} labels", _coco_label, tasks)
         # What was left out has an empty file in its place, so that it is not drawn again.
         usable = [n for n in names if os.path.getsize(workspace.path("labels21", n + ".png"))]
-        workspace.say(f"COCO {part}: {len(usable)} of {len(data['images'])} images are used")
+        workspace.log(f"COCO {part}: {len(usable)} of {len(data['images'])} images are used")
         workspace.write_list(workspace.path("labels21", part + ".txt"), usable)
     if not found:
         workspace.need(["instances_train2017.json"], "for the labels of COCO")

@@ -34,7 +34,7 @@ class Workspace:
     root      the folder being filled; created if need be.
     sources   archives and files that the user gave, by file name.
     workers   processes; 1 works in this one.
-    say       function of one line of text for the user.
+    log       function of one line of text for the user.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Workspace:
         root: str,
         sources: Sequence[str] = (),
         workers: int = 1,
-        say: Callable[[str], None] = print,
+        log: Callable[[str], None] = print,
     ):
         self.root = os.path.abspath(root)
         self.sources = {os.path.basename(path): path for path in sources}
         self.workers = max(1, workers)
-        self.say = say
+        self.log = log
         self._state: Dict[str, Any] = {}
 
     def path(self, *parts: str) -> str:
@@ -78,7 +78,7 @@ class Workspace:
         os.makedirs(self.path(PRIVATE), exist_ok=True)
         with open(self.path(PRIVATE, "lock"), "a+b") as handle:
             if not _try_lock(handle):
-                self.say(f"another preparation of {self.root} is running; waiting for it to end")
+                self.log(f"another preparation of {self.root} is running; waiting for it to end")
                 while not _try_lock(handle):
                     time.sleep(0.2)
             # Whoever held the lock before left these; the kernel releases it with a killed process.
@@ -172,11 +172,11 @@ class Workspace:
         """Make each missing target: `function(self, target, *arguments)` for `(target, arguments)`.
 
         Targets that exist are left alone, for they were moved into place whole. Every task is tried;
-        what failed is told together at the end. `function` must be at the top of a module.
+        what failed is reported together at the end. `function` must be at the top of a module.
         """
         waiting = [task for task in tasks if not os.path.exists(task[0])]
         if len(waiting) < len(tasks):
-            self.say(f"{what}: {len(tasks) - len(waiting)} of {len(tasks)} are there already")
+            self.log(f"{what}: {len(tasks) - len(waiting)} of {len(tasks)} are there already")
         errors: List[str] = []
         started = time.monotonic()
         for error in self._run(what, function, waiting):
@@ -189,7 +189,7 @@ class Workspace:
                 + ". The others are done; running the same command again continues with these"
             )
         if waiting:
-            self.say(f"{what}: {len(waiting)} done in {time.monotonic() - started:.1f} s")
+            self.log(f"{what}: {len(waiting)} done in {time.monotonic() - started:.1f} s")
 
     def _run(self, what: str, function: Callable, tasks: Sequence[Tuple[str, Tuple]]):
         bar = progress_bar(len(tasks), what)
