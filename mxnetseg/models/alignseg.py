@@ -147,6 +147,7 @@ class AlignSegHead(Head):
     backbone="resnet101_v1s",
     output_stride=32,
     scores=[
+        ("Cityscapes val", "resnet101, 872x872, 120k", 81.4, "the authors"),
         ("Cityscapes", "split not named in the abstract", 82.6, "the paper"),
         ("ADE20K", "split not named in the abstract", 45.95, "the paper"),
     ],

@@ -117,6 +117,7 @@ class CCNetHead(Head):
     backbone="resnet101_v1s",
     output_stride=8,
     scores=[
+        ("Cityscapes val", "resnet101, 769x769, 60k", 80.0, "the authors"),
         ("Cityscapes val", "resnet101, 512x1024, 80k", 78.87, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 79.03, "mmsegmentation"),
         ("ADE20K val", "resnet101, 512x512, 160k", 43.71, "mmsegmentation"),
