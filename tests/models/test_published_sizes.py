@@ -6,11 +6,14 @@ MXNetSeg's tables count every stored value, running statistics included, without
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
 from mxnetseg.complexity import complexity
 from mxnetseg.models import create_model
+from mxnetseg.places import CHECKOUT
+from mxnetseg.recipe.load import load_recipe
 from mxnetseg.weights import reference_info
 
 STORED = [
@@ -52,3 +55,31 @@ def test_counts_of_the_golden_table_are_ours(golden_dir):
             assert (found.parameters, found.stored) == (row["no_aux_trainable"], row["no_aux_stored"])
             seen += 1
     assert seen >= len(wanted)
+
+
+# mmsegmentation's network -> the recipe that is headed as its own.
+MMSEG_RECIPES = {
+    "mmseg_fast_scnn": "fastscnn/cityscapes",
+    "mmseg_fastfcn_r50-d32_jpu_psp": "pspnet/resnet50_v1c_jpu_cityscapes",
+    "mmseg_icnet_r50-d8": "icnet/cityscapes",
+    "mmseg_pidnet-s": "pidnet/cityscapes",
+    "mmseg_pspnet_r101-d8": "pspnet/cityscapes",
+    "mmseg_pspnet_r18-d8": "pspnet/resnet18_v1c_cityscapes",
+    "mmseg_sem_fpn_r101": "semanticfpn/cityscapes",
+    "mmseg_sem_fpn_r50": "semanticfpn/resnet50_v1c_cityscapes",
+    "mmseg_stdc1": "stdcseg/cityscapes",
+    "mmseg_stdc2": "stdcseg/stdc2_cityscapes",
+}
+
+
+@pytest.mark.parametrize("reference", MMSEG_RECIPES)
+def test_a_recipe_of_mmsegmentation_builds_its_network(golden_dir, reference):
+    published = json.loads((golden_dir / f"{reference}.json").read_text())
+    model = load_recipe(CHECKOUT / "configs" / f"{MMSEG_RECIPES[reference]}.yaml").model
+    given = {"backbone_options": model.backbone_options, "output_stride": model.output_stride}
+    net = create_model(
+        model.name, 19, model.form, model.backbone, aux=model.aux, init=False, **given, **model.options
+    )
+    trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
+    assert sum(math.prod(p.shape) for p in trained) == published["trainable_params"]
+    assert model.form == reference_info(reference).form
