@@ -39,6 +39,9 @@ def atomic_file(path, durable: bool = True) -> Iterator[io.BufferedWriter]:
     `durable`: it is on the disk by then, power cut or not; pictures by the thousand need not be.
     """
     path = Path(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        # Moving a file into its place would take away /dev/null or a pipe that someone reads.
+        raise CheckpointError(f"{path}: is no regular file and would be replaced: give the name of a file")
     temporary = path.with_name(path.name + TEMPORARY)
     try:
         with open(temporary, "wb") as handle:
@@ -52,7 +55,7 @@ def atomic_file(path, durable: bool = True) -> Iterator[io.BufferedWriter]:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        before = "; what was there before is untouched" if path.exists() else ""
+        before = "; what was there before is untouched" if os.path.exists(path) else ""
         raise CheckpointError(
             f"{path}: cannot be written ({error.strerror or error}){before}: "
             f"make room or give another output folder"

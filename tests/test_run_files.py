@@ -78,3 +78,15 @@ def test_a_run_is_taken_away_without_what_others_put_beside_it(tmp_path):
         (tmp_path / name).write_text("")
     files.remove_run(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_pipe_or_device_is_refused_and_stays_what_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(CheckpointError, match="is no regular file"), files.atomic_file(path) as out:
+            out.write(b"numbers")
+    assert pipe.is_fifo() and link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]

@@ -244,14 +244,21 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"--base {options.base} must be a number of pixels, or 0 for the image's own size")
     if options.image and (options.mode != "val" or options.split or options.submission):
         raise ConfigError("--image predicts pictures of no split: leave --mode, --split and --submission out")
-    parent = os.path.dirname(options.json or "") or "."
-    if not os.path.isdir(parent):
-        raise ConfigError(f"--json {options.json}: the folder {parent} does not exist")
+    if options.json:
+        _check_json(options.json)
     from mxnetseg.report.pictures import KINDS
 
     for kind in _kinds(options):
         if kind not in KINDS:
             raise ConfigError(f"--save {kind}: not one of {', '.join(KINDS)}")
+
+
+def _check_json(path: str) -> None:
+    parent = os.path.dirname(path) or "."
+    if not os.path.isdir(parent):
+        raise ConfigError(f"--json {path}: the folder {parent} does not exist")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ConfigError(f"--json {path}: is no regular file: give the name of a file")
 
 
 def _check_speed(options: argparse.Namespace) -> None:

@@ -357,6 +357,10 @@ MISTAKES = {
         "--checkpoint {run} --json /nowhere/s.json",
         r"/nowhere does not exist",
     ),
+    "json is a folder": (
+        "--checkpoint {run} --json {run}",
+        r"is no regular file",
+    ),
 }
 
 
