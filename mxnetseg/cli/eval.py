@@ -242,8 +242,10 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"--limit {options.limit} must be at least 1")
     if options.base is not None and options.base < 0:
         raise ConfigError(f"--base {options.base} must be a number of pixels, or 0 for the image's own size")
-    if options.image and (options.mode != "val" or options.split or options.submission):
-        raise ConfigError("--image predicts pictures of no split: leave --mode, --split and --submission out")
+    if options.image and (options.mode != "val" or options.split or options.root or options.submission):
+        raise ConfigError(
+            "--image predicts pictures of no split: leave --mode, --split, --root and --submission out"
+        )
     if options.json:
         _check_json(options.json)
     from mxnetseg.report.pictures import KINDS
@@ -285,6 +287,12 @@ def _protocol(options: argparse.Namespace, recipe: Recipe, dataset: Any) -> Any:
     """The recipe's protocol, changed by the options."""
     from mxnetseg.predict.session import changed, multi_scale
 
+    nclass = recipe.model.nclass or len(dataset.classes)
+    if options.threshold is not None and nclass > 1:
+        raise ConfigError(
+            f"--threshold is for networks of one sigmoid logit and has no effect on {nclass} classes: "
+            "leave it out"
+        )
     protocol = recipe.evaluation
     if options.protocol and options.protocol != protocol.protocol:
         protocol = protocol.under(options.protocol)

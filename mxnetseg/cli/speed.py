@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import List, Optional
 
 from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, run
@@ -70,7 +71,7 @@ def measure(options: argparse.Namespace) -> None:
 
     choice = choose_engine(options.engine, options.ctx, options.checkpoint)
     if choice.note:
-        print(f"note: {choice.note}")
+        print(f"note: {choice.note}", file=sys.stderr)
     if options.checkpoint:
         recipe = recipe_of(options.checkpoint, options.model, options.backbone, options.data)
         name, channels = recipe.model.name, recipe.model.in_channels

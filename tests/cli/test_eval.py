@@ -353,6 +353,14 @@ MISTAKES = {
         "--checkpoint {run} --size 64 64",
         r"--size is the input of --mode speed",
     ),
+    "threshold without effect": (
+        "--checkpoint {run} --threshold 0.3",
+        r"--threshold is for networks of one sigmoid logit.*leave it out",
+    ),
+    "root of pictures": (
+        "--checkpoint {run} --image {cut} --root x",
+        r"leave --mode, --split, --root and --submission out",
+    ),
     "json in no folder": (
         "--checkpoint {run} --json /nowhere/s.json",
         r"/nowhere does not exist",
