@@ -16,7 +16,6 @@ from mxnetseg import packages
 # Import name -> name in the requirements, where they differ.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "mx": "mxnet"}
 # Imported only where the user asks for it, with a message where it is absent.
-OPTIONAL = {"torch"}
 
 
 def requirement_lines(path):
@@ -81,7 +80,8 @@ def test_the_gpu_set_up_brings_its_cuda_libraries(repository):
 
 
 def test_whatever_the_package_imports_is_in_the_requirements(repository):
-    pins = included(repository, "requirements.txt")
+    files = ("requirements.txt", "requirements-torch.txt", "requirements-export.txt")
+    pins = set().union(*(included(repository, name) for name in files))
     standard = sys.stdlib_module_names if sys.version_info >= (3, 10) else None
     if standard is None:
         pytest.skip("Python 3.9 does not list its standard library")
@@ -93,7 +93,7 @@ def test_whatever_the_package_imports_is_in_the_requirements(repository):
                 names = [node.module]
             else:
                 continue
-            for name in {name.split(".")[0] for name in names} - OPTIONAL - {"mxnetseg"}:
+            for name in {name.split(".")[0] for name in names} - {"mxnetseg"}:
                 known = name in standard or DISTRIBUTIONS.get(name, name).lower() in pins
                 assert known, f"{path} imports {name}, which no requirements file has"
 

@@ -82,12 +82,20 @@ class ChannelGroupNorm(HybridBlock):
     """Group norm with a scale and a shift for each channel, as its paper (arXiv 1803.08494) has it; the
     layer of MXNet 1.9.1 has one for each group only. `(N, C, ...)` to the same."""
 
-    def __init__(self, channels: int, groups: int, epsilon: float, **keywords: Any) -> None:
+    def __init__(
+        self,
+        channels: int,
+        groups: int,
+        epsilon: float,
+        gamma_initializer: Any = "ones",
+        beta_initializer: Any = "zeros",
+        **keywords: Any,
+    ) -> None:
         super().__init__(**keywords)
         self._groups = groups
         self._epsilon = epsilon
-        self.gamma = self.params.get("gamma", shape=(channels,), init="ones")
-        self.beta = self.params.get("beta", shape=(channels,), init="zeros")
+        self.gamma = self.params.get("gamma", shape=(channels,), init=gamma_initializer)
+        self.beta = self.params.get("beta", shape=(channels,), init=beta_initializer)
 
     def hybrid_forward(self, F, x, gamma, beta):
         # One for each group, of the parameters' own type.
@@ -105,19 +113,23 @@ def _replacement(layer, kind, num_devices, groups):
     if kind == "bn" and not synced:
         return layer
     old, channels = settings(layer), layer.gamma.shape[0]
-    # `params` makes the twin look its parameters up among the layer's: the same objects.
+    # `params` makes the twin look its parameters up among the layer's: the same objects, which Gluon gives
+    # out only to who names the initializers that they have.
+    own = dict(
+        gamma_initializer=layer.gamma.init, beta_initializer=layer.beta.init, params=layer.params
+    )
     if kind == "gn":
         count = _groups(channels, groups)
         for parameter in (layer.gamma, layer.beta):
             forget_symbol(parameter)
-        return ChannelGroupNorm(channels, count, old["eps"], prefix=layer.prefix, params=layer.params)
+        return ChannelGroupNorm(channels, count, old["eps"], prefix=layer.prefix, **own)
     shared = dict(
         momentum=old["momentum"],
         epsilon=old["eps"],
         scale=not old["fix_gamma"],
         use_global_stats=old["use_global_stats"],
         in_channels=channels,
-        params=layer.params,
+        **own,
     )
     if kind == "bn":
         return nn.BatchNorm(prefix=layer.prefix, **shared)

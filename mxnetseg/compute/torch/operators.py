@@ -387,6 +387,11 @@ def transpose(x: Tensor, axes: Sequence[int] = ()) -> Tensor:
     return x.permute(*(axes or range(x.dim() - 1, -1, -1)))
 
 
+@_is("SwapAxis")
+def swap_axes(x: Tensor, dim1: int = 0, dim2: int = 0) -> Tensor:
+    return x.transpose(dim1, dim2)
+
+
 @_is("expand_dims")
 def expand_dims(x: Tensor, axis: int) -> Tensor:
     return x.unsqueeze(axis)

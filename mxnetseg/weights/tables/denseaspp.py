@@ -12,7 +12,7 @@ reference(
     + [
         (r"^head\.dense_aspp\.dilate(\d)\.", lambda m: f"head.dense_aspp.atrous.{int(m.group(1)) - 1}."),
         (r"^head\.dense_aspp\.trans(\d)\.", lambda m: f"head.dense_aspp.reduce.{int(m.group(1)) - 1}."),
-        (r"^head\.dense_aspp\.projection\.", "head.project."),
+        (r"^head\.dense_aspp\.projection\.", "head.project.0."),
     ]
     + mxseg_fcn_head(r"head\.head", "head.classifier")
     + mxseg_fcn_head("aux_head", "aux_heads.0"),
