@@ -15,7 +15,6 @@ from mxnetseg import packages
 
 # Import name -> name in the requirements, where they differ.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "mx": "mxnet"}
-# Imported only where the user asks for it, with a message where it is absent.
 
 
 def requirement_lines(path):

@@ -282,6 +282,14 @@ def transpose(w: Writer, node: Node, inputs: List[str]) -> Result:
     return w.emit("Transpose", inputs, perm=node.attributes.get("axes") or None)
 
 
+@_is("SwapAxis")
+def swap_axes(w: Writer, node: Node, inputs: List[str]) -> Result:
+    order = list(range(w.rank(node.inputs[0])))
+    one, other = node.attributes.get("dim1", 0), node.attributes.get("dim2", 0)
+    order[one], order[other] = order[other], order[one]
+    return w.emit("Transpose", inputs, perm=order)
+
+
 @_is("expand_dims")
 def expand_dims(w: Writer, node: Node, inputs: List[str]) -> Result:
     return w.emit("Unsqueeze", [*inputs, w.integers(node.attributes["axis"])])

@@ -115,9 +115,7 @@ def _replacement(layer, kind, num_devices, groups):
     old, channels = settings(layer), layer.gamma.shape[0]
     # `params` makes the twin look its parameters up among the layer's: the same objects, which Gluon gives
     # out only to who names the initializers that they have.
-    own = dict(
-        gamma_initializer=layer.gamma.init, beta_initializer=layer.beta.init, params=layer.params
-    )
+    own = dict(gamma_initializer=layer.gamma.init, beta_initializer=layer.beta.init, params=layer.params)
     if kind == "gn":
         count = _groups(channels, groups)
         for parameter in (layer.gamma, layer.beta):

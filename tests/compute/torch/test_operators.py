@@ -110,6 +110,7 @@ CASES = {
         case((6, 7), (7, 6)),
     ],
     "transpose": [case(MAP, axes=(0, 2, 3, 1)), case(TOKENS)],
+    "SwapAxis": [case(MAP, dim1=1, dim2=2), case(TOKENS, dim1=2, dim2=0)],
     "expand_dims": [case(TOKENS, axis=1), case(TOKENS, axis=-1)],
     "squeeze": [case((2, 1, 3, 1), axis=1), case((2, 1, 3, 1))],
     "slice": [
