@@ -30,6 +30,9 @@ class Loss:
     outputs: Tuple[str, ...] = ("pixels", "detail", "boundary")
     minable = False
     channels = 0  # logits of the output that it is for; set before a formula is used
+    # `host_weights(labels, ignore_index)`: an `(N, H, W)` NumPy map that the loss needs and no graph
+    # can compute.
+    host_weights: Optional[object] = None
 
 
 class PixelLoss(Loss):
@@ -41,10 +44,6 @@ class PixelLoss(Loss):
         `weights` is what `host_weights` made of the same labels, given to losses that have it.
         """
         raise NotImplementedError
-
-    # `host_weights(labels, ignore_index)`: an `(N, H, W)` NumPy map that the loss needs and no graph
-    # can compute.
-    host_weights: Optional[object] = None
 
 
 class MapLoss(Loss):

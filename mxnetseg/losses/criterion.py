@@ -17,7 +17,7 @@ from mxnet.gluon import HybridBlock
 
 from mxnetseg.losses.base import MapLoss
 from mxnetseg.losses.mining import hard_pixels
-from mxnetseg.losses.plan import Term, plan
+from mxnetseg.losses.plan import Term, join_maps, plan
 from mxnetseg.nn.resize import for_training
 
 
@@ -109,7 +109,7 @@ class Criterion:
     def _parts(self, images, labels, contexts, accumulate, dtype):
         """For each part, for each device: the arguments of the graph."""
         arrays = [images, labels] + [
-            term.loss.host_weights(labels, self.ignore_index) for term in self.terms if _has_weights(term)
+            term.loss.host_weights(labels, self.ignore_index) for term in self.terms if term.weighs_pixels
         ]
         size = len(images) // accumulate
         parts = []
@@ -134,8 +134,10 @@ class Criterion:
         for k, places in self.graph.joined.items():
             term = self.terms[k]
             pieces = [[device[place].detach() for place in places] for device in outputs]
-            join = _join_statistics if isinstance(term.loss, MapLoss) else _join_maps
-            gradients, values = join(term, pieces, shape)
+            if isinstance(term.loss, MapLoss):
+                gradients, values = _join_statistics(term, pieces, shape)
+            else:
+                gradients, values = join_maps(term, pieces, shape, hard_pixels, _total)
             reported += [Reported((k,), value) for value in values]
             for head, gradient, piece in zip(heads, gradients, pieces):
                 head += [gradient, *[mx.nd.zeros_like(other) for other in piece[1:]]]
@@ -187,7 +189,7 @@ class _LossGraph(HybridBlock):
             if isinstance(term.loss, MapLoss):
                 arrays += term.loss.statistics(F, logits, target, valid)
                 continue
-            extra = [next(given)] if _has_weights(term) else []
+            extra = [next(given)] if term.weighs_pixels else []
             loss = term.loss.pixels(F, logits, target, *extra)
             table = None
             if term.class_weights is not None:
@@ -201,27 +203,6 @@ class _LossGraph(HybridBlock):
         if sums:
             arrays.insert(0, F.concat(*[F.reshape(s, shape=(1,)) for s in sums], dim=0))
         return arrays
-
-
-def _join_maps(term, pieces, shape):
-    """Gradients and values of a term of marked pixel maps, with or without a choice of hard ones."""
-    maps = [piece[0] for piece in pieces]
-    pixels = int(np.prod(shape))
-    if term.mining is None:
-        masks = [m >= 0 for m in maps]
-    else:
-        masks = hard_pixels(maps, term.mining, shape[0], pixels)
-    counted = masks
-    # Class weights do not decide which pixels are hard, only how much each counts.
-    if term.class_weights is not None:
-        masks = [mask * piece[1] for mask, piece in zip(masks, pieces)]
-    if term.normalizer == "all":
-        divisor = pixels
-    else:
-        divisor = sum(float(m.sum().asscalar()) for m in (counted if term.normalizer == "pixels" else masks))
-    factor = term.weight / divisor if divisor else 0.0
-    gradients = [mask * factor for mask in masks]
-    return gradients, [(m * g).sum() for m, g in zip(maps, gradients)]
 
 
 def _join_statistics(term, pieces, shape):
@@ -244,8 +225,8 @@ def _table(target, weights):
     return sum(float(w) * (target == c) for c, w in enumerate(weights))
 
 
-def _has_weights(term):
-    return getattr(term.loss, "host_weights", None) is not None
+def _total(mask) -> float:
+    return float(mask.sum().asscalar())
 
 
 def output_channels(net, k, kind, nclass):

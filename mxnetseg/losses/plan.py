@@ -82,6 +82,11 @@ class Term:
         """Whether what one pixel gives depends on the other pixels of the batch and not on labels alone."""
         return isinstance(self.loss, MapLoss) or self.mining is not None or self.where is not None
 
+    @property
+    def weighs_pixels(self) -> bool:
+        """Whether the loss has weights of pixels that are counted from the labels."""
+        return self.loss.host_weights is not None
+
     def divisor(self, labels: np.ndarray, ignore_index: int) -> float:
         """What the sum of a term that is not `joined` is divided by, from the labels of the global batch."""
         if self.normalizer == "all" or self.target[0] != "classes":
@@ -91,6 +96,34 @@ class Term:
         count = len(self.class_weights)
         inside = (labels >= 0) & (labels < count) & (labels != ignore_index)
         return float(np.bincount(labels[inside].astype(np.int64), minlength=count) @ self.class_weights)
+
+
+def join_maps(
+    term: Term, pieces: Sequence[list], shape: Tuple[int, ...], hard_pixels: Callable, total: Callable
+):
+    """(gradients, values), one of each for every piece of a batch of labels of `shape`, of a term of pixel
+    maps in which pixels that do not count are negative.
+
+    A piece is [map] or [map, class weights]. `hard_pixels(maps, mining, images, pixels)` gives the masks of
+    the pixels kept, `total(mask)` its sum as a number: what each engine does its own way.
+    """
+    maps = [piece[0] for piece in pieces]
+    pixels = int(np.prod(shape))
+    if term.mining is None:
+        masks = [m >= 0 for m in maps]
+    else:
+        masks = hard_pixels(maps, term.mining, shape[0], pixels)
+    counted = masks
+    # Class weights do not decide which pixels are hard, only how much each counts.
+    if term.class_weights is not None:
+        masks = [mask * piece[1] for mask, piece in zip(masks, pieces)]
+    if term.normalizer == "all":
+        divisor = float(pixels)
+    else:
+        divisor = sum(total(m) for m in (counted if term.normalizer == "pixels" else masks))
+    factor = term.weight / divisor if divisor else 0.0
+    gradients = [mask * factor for mask in masks]
+    return gradients, [(m * g).sum() for m, g in zip(maps, gradients)]
 
 
 def plan(

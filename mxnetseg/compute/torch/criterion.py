@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mxnetseg.compute.torch import arrays
 from mxnetseg.losses.base import MapLoss
-from mxnetseg.losses.plan import Mining, Term
+from mxnetseg.losses.plan import Mining, Term, join_maps
 
 # What one part of the batch gives: the sums of the summed terms, and each joined term's arrays.
 Found = Tuple[Optional[Tensor], Dict[int, List[Tensor]]]
@@ -65,7 +65,7 @@ class Criterion:
     def _parts(self, images, labels, device, accumulate) -> List[tuple]:
         """For each part: images, labels, and the maps that losses compute on the host."""
         given = [labels] + [
-            term.loss.host_weights(labels, self._ignore) for term in self._terms if _has_weights(term)
+            term.loss.host_weights(labels, self._ignore) for term in self._terms if term.weighs_pixels
         ]
         tensors = [torch.as_tensor(np.asarray(x, np.float32)).to(device) for x in (images, *given)]
         return list(zip(*(x.chunk(accumulate) for x in tensors)))
@@ -98,7 +98,7 @@ class Criterion:
             if isinstance(term.loss, MapLoss):
                 pieces[k] = list(term.loss.statistics(arrays, logits, target, valid))
                 continue
-            extra = [arrays.array(next(given).to(logits.dtype))] if _has_weights(term) else []
+            extra = [arrays.array(next(given).to(logits.dtype))] if term.weighs_pixels else []
             loss = term.loss.pixels(arrays, logits, target, *extra)
             table = None if term.class_weights is None else _table(target, term.class_weights)
             if term.joined:
@@ -115,8 +115,13 @@ class Criterion:
             if not term.joined:
                 continue
             pieces = [[x.detach() for x in part[k]] for _, part in found]
-            join = _join_statistics if isinstance(term.loss, MapLoss) else _join_maps
-            gradients, value = join(term, pieces, shape)
+            if isinstance(term.loss, MapLoss):
+                gradients, value = _join_statistics(term, pieces, shape)
+            else:
+                gradients, values = join_maps(
+                    term, pieces, shape, hard_pixels, lambda mask: float(mask.sum())
+                )
+                value = sum(values)
             losses[k] += value.double().reshape(())
             for head, gradient in zip(heads, gradients):
                 head[k] = gradient
@@ -151,24 +156,6 @@ def _order_statistic(values: Tensor, place: int, otherwise: Optional[float]) -> 
     return float(torch.kthvalue(values, count - place).values)
 
 
-def _join_maps(term: Term, pieces, shape):
-    maps = [piece[0] for piece in pieces]
-    pixels = int(np.prod(shape))
-    if term.mining is None:
-        masks = [m >= 0 for m in maps]
-    else:
-        masks = hard_pixels(maps, term.mining, shape[0], pixels)
-    counted = masks
-    if term.class_weights is not None:
-        masks = [mask * piece[1] for mask, piece in zip(masks, pieces)]
-    if term.normalizer == "all":
-        divisor = float(pixels)
-    else:
-        divisor = sum(float(m.sum()) for m in (counted if term.normalizer == "pixels" else masks))
-    gradients = [mask * (term.weight / divisor if divisor else 0.0) for mask in masks]
-    return gradients, sum((m * g).sum() for m, g in zip(maps, gradients))
-
-
 def _join_statistics(term: Term, pieces, shape):
     together = [torch.cat(list(xs)) for xs in zip(*pieces)]
     together[0].requires_grad_(True)
@@ -182,7 +169,3 @@ def _table(target: Tensor, weights: np.ndarray) -> Tensor:
     index = target.long()
     known = torch.lt(index, len(table)).to(target.dtype)
     return arrays.array(table[index.clamp(0, len(table) - 1)]) * known
-
-
-def _has_weights(term: Term) -> bool:
-    return getattr(term.loss, "host_weights", None) is not None
