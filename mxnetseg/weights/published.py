@@ -32,6 +32,10 @@ _PUBLISHERS = (
     ("gluoncv_", "gluoncv"),
     ("mxseg_", "mxnetseg"),
     ("ace_", "own"),
+    # torchvision and transformers score whole pictures; segmentation_models.pytorch leaves it to its users.
+    ("smp_", "own"),
+    ("tv_", "own"),
+    ("hf_", "own"),
     ("", "sfsegnets"),
 )
 # Architectures of mmsegmentation that are scored with sliding windows: crop -> stride.

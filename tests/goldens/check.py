@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mxnetseg.weights
 from mxnetseg.errors import MxnetsegError
-from tests.goldens.golden import differences
+from tests.goldens.golden import description, differences
 
 
 def main(argv=None):
@@ -26,7 +26,7 @@ def table(folder, pattern, engine):
     bad = 0
     for name in mxnetseg.weights.references(pattern):
         for scaled in (False, True):
-            if not ((folder / "scaled" if scaled else folder) / f"{name}.json").exists():
+            if not description(folder, name, scaled).exists():
                 continue
             try:
                 found = differences(folder, name, scaled, engine)

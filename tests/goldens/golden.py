@@ -27,9 +27,26 @@ HEAD_MAPS = {
 }
 
 
+# What only the network in MXNet shows: a part of it, or a map before it is resized.
+INSIDE = {"headonly", "raw", "class_queries", "masks_queries"}
+# Where a head that predicts masks gives what the reference calls so.
+QUERIES = {"class_queries": 1, "masks_queries": 2}
+
+
+def description(golden_dir, reference_id, scaled=False):
+    """The JSON file of a reference: in the folder, in its `third` for the newer ones, or in its `scaled`."""
+    if scaled:
+        return golden_dir / "scaled" / f"{reference_id}.json"
+    here, newer = (folder / f"{reference_id}.json" for folder in (golden_dir, golden_dir / "third"))
+    return newer if newer.exists() else here
+
+
 def recipe(golden_dir):
-    """The module that draws the tensors and images."""
-    spec = importlib.util.spec_from_file_location("golden_recipe", golden_dir / "recipe.py")
+    """The module that draws the tensors and images: the folder's or that of the one above."""
+    file = golden_dir / "recipe.py"
+    if not file.exists():
+        file = golden_dir.resolve().parent / file.name
+    spec = importlib.util.spec_from_file_location("golden_recipe", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -38,41 +55,49 @@ def recipe(golden_dir):
 def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
     """{array name: (worst |difference| / std, tolerance)} of one golden file, everything it saved.
 
-    `engine`: mxnet, or torch, which computes whole networks and leaves `headonly` out.
+    `engine`: mxnet, or torch, which computes whole networks and leaves out what is inside (`raw`).
     """
     forward = _outputs if engine == "mxnet" else _torch_outputs
-    folder = golden_dir / "scaled" if scaled else golden_dir
-    meta = json.loads((folder / f"{reference_id}.json").read_text())
+    file = description(golden_dir, reference_id, scaled)
+    meta = json.loads(file.read_text())
     drawn = recipe(golden_dir)
     net = load(reference_id, drawn.tensors(meta), meta["nclass"])
-    saved_file = folder / f"{reference_id}.npz"
+    saved_file = file.with_suffix(".npz")
     images = [mx.nd.array(drawn.image(i["shape"], i["seed"])) for i in meta["inputs"]]
     outputs = forward(net, images, "float64" if reference_id in DOUBLE else "float32")
     assert all(np.isfinite(y).all() for ys in outputs for y in ys)
     if not saved_file.exists():
         return {}
     saved = np.load(saved_file)
+    strides = {name: every or 1 for name, every in meta.get("saved_stride", {}).items()}
+    of_logits = meta.get("stride_of_saved_outputs", 4)
     found = {}
     for name in saved.files:
         expected = saved[name]
         if name == "logits_calm":
             calm = load(reference_id, drawn.tensors(meta, meta["variant"]["scale"]), meta["nclass"])
             image = images[meta["variant"].get("input", 0)]
-            ours = forward(calm.deploy(), [image], "float32")[0][0][:, :, ::8, ::8]
+            ours = _strided(forward(calm.deploy(), [image], "float32")[0][0], 8)
+        elif name in INSIDE and engine != "mxnet":
+            continue
+        elif name == "raw" or name in QUERIES:
+            ours = _maps(net, images[0])["head"][QUERIES.get(name, 0)]
+            ours = _strided(ours, strides.get(name, 1)) if ours.ndim == 4 else ours
         elif name == "headonly":
-            if engine != "mxnet":
-                continue
             features = [
                 mx.nd.array(drawn.image(shape, 100 + q)) for q, shape in enumerate(meta["headonly_features"])
             ]
-            every = meta.get("saved_stride", {}).get(name, 1)
             features = [features[i] for i in HEAD_MAPS.get(reference_id, ())] or features
             if net.neck is None:
                 features = _four(features)
-            ours = _after_the_neck(net.head)(*features)[0].asnumpy()[:, :, ::every, ::every]
+            ours = _strided(_after_the_neck(net.head)(*features)[0].asnumpy(), strides.get(name, 1))
         elif name.startswith("aux") or name.startswith("head"):
             # Further outputs of the decode head (head1, head2) come before those of auxiliary heads.
             index = int(name.lstrip("auxhed"))
+            if strides.get(name, 1) == 2:  # a raw map of which not all was saved
+                ours = _strided(_maps(net, images[0])["aux"][index], 2)
+                found[name] = _difference(meta, name, ours, expected)
+                continue
             of_head = sum(f"head{k}" in saved.files for k in (1, 2, 3))
             ours = outputs[0][1 + of_head + index] if name.startswith("aux") else outputs[0][index]
             # GluonCV's ICNet returns its side outputs at their own sizes.
@@ -81,11 +106,29 @@ def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
             place = 1 + of_head + index if name.startswith("aux") else index
             ours, expected = _comparable(ours, expected, meta, net.corners[place], raw)
         else:
-            ours = outputs[int(name[6:] or 1) - 1][0][:, :, ::4, ::4]
-        assert ours.shape == expected.shape, (name, ours.shape, expected.shape)
-        worst = float(np.abs(ours.astype(np.float64) - expected).max() / expected.std())
-        found[name] = (worst, tolerance(meta, name, expected))
+            ours = _strided(outputs[int(name[6:] or 1) - 1][0], of_logits)
+        found[name] = _difference(meta, name, ours, expected)
     return found
+
+
+def _difference(meta, name, ours, expected):
+    assert ours.shape == expected.shape, (name, ours.shape, expected.shape)
+    worst = float(np.abs(ours.astype(np.float64) - expected).max() / expected.std())
+    return worst, tolerance(meta, name, expected)
+
+
+def _strided(maps, every):
+    return maps[:, :, ::every, ::every]
+
+
+def _maps(net, image):
+    """What `head` returns and the `aux` heads give, at their own resolutions: {part: arrays}."""
+    maps = {"backbone": net.backbone(image)}
+    maps["neck"] = maps["backbone"] if net.neck is None else net.neck(image, *maps["backbone"])
+    maps["head"] = net.head(*maps["neck"])
+    sources = zip(net.aux_heads, net._sources)
+    aux = [block(maps[of][index]).asnumpy() for block, (of, index) in sources]
+    return {"head": [y.asnumpy() for y in maps["head"]], "aux": aux}
 
 
 def _outputs(net, images, dtype):

@@ -11,7 +11,7 @@ import pytest
 from mxnetseg.models import create_model
 from mxnetseg.weights import reference_info, references
 from tests.conftest import shared_folder
-from tests.goldens.golden import differences
+from tests.goldens.golden import description, differences
 
 # EMANet's first 1x1 convolution gets no gradient in the reference and is frozen here.
 FROZEN = {"emanet": 512 * 512 + 512}
@@ -23,7 +23,7 @@ OUTPUTS = [(name, False) for name in references()] + [(name, True) for name in r
 @pytest.mark.golden
 @pytest.mark.parametrize("name, scaled", OUTPUTS, ids=[n + ("-scaled" if s else "") for n, s in OUTPUTS])
 def test_outputs_agree_with_the_published_network(golden_dir, name, scaled):
-    if not scaled and not (golden_dir / f"{name}.json").exists():
+    if not description(golden_dir, name, scaled).exists():
         pytest.skip(f"no golden file for {name}")
     found = differences(golden_dir, name, scaled)
     assert {k: d for k, (d, limit) in found.items() if not d <= limit} == {}
@@ -53,7 +53,7 @@ def _stored_extra(entry, meta):
 @pytest.mark.golden
 @pytest.mark.parametrize("name", references())
 def test_trainable_parameters_equal_the_published_count(golden_dir, name):
-    file = golden_dir / f"{name}.json"
+    file = description(golden_dir, name)
     if not file.exists():
         pytest.skip(f"no golden file for {name}")
     meta = json.loads(file.read_text())

@@ -13,7 +13,7 @@ from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.symbols import image_shape, trace
 from mxnetseg.weights import reference_info, references
 from mxnetseg.weights.checkpoint import network_arrays
-from tests.goldens.golden import differences
+from tests.goldens.golden import description, differences
 from tests.models.test_every_model import smallest_backbone
 
 torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
@@ -153,7 +153,7 @@ def test_keys_of_the_state_are_the_names_of_a_params_file_in_both_directions():
     "reference_id", ["sfnet_resnet18_dsn", "mmseg_segformer_mit-b0", "mmseg_emanet_r50-d8"]
 )
 def test_outputs_agree_with_the_published_network(reference_id, golden_dir):
-    if not (golden_dir / f"{reference_id}.json").exists():
+    if not description(golden_dir, reference_id).exists():
         pytest.skip(f"no golden file for {reference_id}")
     found = differences(golden_dir, reference_id, engine="torch")
     assert {k: d for k, (d, limit) in found.items() if not d <= limit} == {}
