@@ -36,6 +36,11 @@ class Backbone(HybridBlock):
     in_channels = 3
     # The name whose ImageNet weights fit, where it is not the registered one.
     imagenet_name = ""
+    # Channels of c0, the map one halving before c1, where the family has one.
+    finest_channels = 0
+    gives_finest = False
+    # Whether a side is halved by rounding down, so that a map may have a pixel more than twice the next one.
+    rounds_down = False
     # Side of an image that every level can be computed of.
     trace_size = 64
     # Names in files of ImageNet weights, and {GluonCV's prefix: ours} where its layers were numbered anew.
@@ -59,10 +64,22 @@ class Backbone(HybridBlock):
     def parameter_depths(self) -> Dict[str, int]:
         """{Gluon's name of a parameter: the number of the shallowest map that depends on it, from 1}."""
         depths: Dict[str, int] = {}
-        for number, level in enumerate(self(mx.sym.var("data")), 1):
+        for number, level in enumerate(self(mx.sym.var("data")), 0 if self.gives_finest else 1):
             for name in level.list_inputs():
-                depths.setdefault(name, number)
+                depths.setdefault(name, max(1, number))
         return {name: depths[name] for name in self.collect_params() if name in depths}
+
+    def give_finest(self) -> None:
+        """Return c0 before the other maps from now on, for decoders that go back to the size of the image;
+        nothing changes for a family that has none."""
+        if self.finest_channels and not self.gives_finest:
+            self.gives_finest = True
+            self.channels = (self.finest_channels, *self.channels)
+            self.strides = (self.strides[0] // 2, *self.strides)
+
+    def _levels(self, c0, *maps):
+        """What `hybrid_forward` returns: the maps, and c0 in front where it is asked for."""
+        return (c0, *maps) if self.gives_finest else maps
 
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """Tensors of a file of ImageNet weights, {name: array}, brought to the parts that parameters hold."""
@@ -77,17 +94,26 @@ class TwoPartBackbone(Backbone):
     """A backbone that can be run in two parts, so that a network may change the map between them (ICNet
     halves it). Its maps are those of the first part and of the second, run on the first's last."""
 
+    def begin(self, F, x):
+        """Image to c0, at stride 2."""
+        raise NotImplementedError
+
+    def proceed(self, F, c0):
+        """c0 to `(c1, c2)`."""
+        raise NotImplementedError
+
     def first_part(self, F, x):
         """Image to `(c1, c2)`."""
-        raise NotImplementedError
+        return self.proceed(F, self.begin(F, x))
 
     def second_part(self, F, c2):
         """c2 to `(c3, c4)`."""
         raise NotImplementedError
 
     def hybrid_forward(self, F, x):
-        c1, c2 = self.first_part(F, x)
-        return (c1, c2, *self.second_part(F, c2))
+        c0 = self.begin(F, x)
+        c1, c2 = self.proceed(F, c0)
+        return self._levels(c0, c1, c2, *self.second_part(F, c2))
 
 
 class Wrapper(Transparent, Backbone):
@@ -100,7 +126,7 @@ class Wrapper(Transparent, Backbone):
         strides: Optional[Sequence[int]] = None,
     ) -> None:
         super().__init__(channels or net.channels, strides or net.strides)
-        for fact in ("family", "parallel_branches", "runs_twice", "patch", "trace_size"):
+        for fact in ("family", "parallel_branches", "runs_twice", "patch", "rounds_down", "trace_size"):
             setattr(self, fact, getattr(net, fact))
         self.registered_name = net.registered_name
         self.in_channels = net.in_channels
@@ -134,14 +160,17 @@ def create_backbone(
     norm: str = "bn",
     in_channels: int = 3,
     num_devices: int = 1,
+    finest: bool = False,
     **options: Any,
 ) -> Backbone:
     """A registered backbone with parameter shapes known and nothing initialized yet.
 
     `output_stride`: stride of the deepest map. `norm`: `bn`, `syncbn` (over `num_devices`) or `gn`.
-    `in_channels`: channels of the image. `options` are the keywords of that backbone's own constructor.
-    ImageNet weights are loaded afterwards, by `mxnetseg.weights.imagenet.load_backbone`. Raises RegistryError
-    for an unknown name or option and ConfigError for an output stride that the family does not have.
+    `in_channels`: channels of the image. `finest`: whether c0, the map at stride 2, comes before the others;
+    a family that has none gives the others alone. `options` are the keywords of that backbone's own
+    constructor. ImageNet weights are loaded afterwards, by `mxnetseg.weights.imagenet.load_backbone`. Raises
+    RegistryError for an unknown name or option and ConfigError for an output stride that the family does not
+    have.
     """
     offered = output_strides(name)
     if output_stride not in offered:
@@ -152,6 +181,8 @@ def create_backbone(
     if len(offered) > 1:
         options["output_stride"] = output_stride
     backbone = BACKBONES.build(name, **options)
+    if finest:
+        backbone.give_finest()
     # GluonCV leaves most input channels to be inferred; doing it here makes parameter shapes
     # known without a forward pass and lets the first convolution take any number of channels.
     backbone.infer_shape(mx.nd.zeros((1, in_channels, backbone.trace_size, backbone.trace_size)))

@@ -24,6 +24,7 @@ class DenseNet(Backbone):
     """`(N, 3, H, W)` to the ends of the four dense blocks."""
 
     imagenet = DENSENET
+    rounds_down = True  # its poolings between dense blocks
 
     def __init__(self, depth: int, output_stride: int = 32) -> None:
         width, growth, blocks = densenet.densenet_spec[depth]
@@ -33,6 +34,7 @@ class DenseNet(Backbone):
             channels.append(width)
             width //= 2
         super().__init__(channels, [min(s, output_stride) for s in (4, 8, 16, 32)])
+        self.finest_channels = densenet.densenet_spec[depth][0]
         cut(self, densenet.DenseNet(*densenet.densenet_spec[depth]).features, LEVELS)
         if output_stride < 32:
             _hold(self.layer4, 32 // output_stride)
@@ -40,11 +42,13 @@ class DenseNet(Backbone):
             _hold(self.layer3, 2)
 
     def hybrid_forward(self, F, x):
-        c1 = self.layer1(self.stem(x))
+        convolution, norm, activation, pool = self.stem
+        c0 = activation(norm(convolution(x)))
+        c1 = self.layer1(pool(c0))
         c2 = self.layer2(c1)
         c3 = self.layer3(c2)
         c4 = self.layer4(c3)
-        return c1, c2, c3, c4
+        return self._levels(c0, c1, c2, c3, c4)
 
 
 def _hold(level, rate):

@@ -35,6 +35,7 @@ class DFNet(Backbone):
     """
 
     family = "dfnet"
+    finest_channels = 32
 
     def __init__(self, version: int, taps: Sequence[str]) -> None:
         facts, stride = {}, 4
@@ -61,13 +62,16 @@ class DFNet(Backbone):
         draw_as_pytorch(self)
 
     def hybrid_forward(self, F, x):
-        x = self.stage1(x)
+        convolution, norm, activation, *rest = self.stage1
+        c0 = x = activation(norm(convolution(x)))
+        for layer in rest:
+            x = layer(x)
         maps = [x]
         for name in self._names:
             x = getattr(self, name)(x)
             if name in self._taps:
                 maps.append(x)
-        return tuple(maps)
+        return self._levels(c0, *maps)
 
 
 def _stage(before, width, blocks, step):

@@ -31,14 +31,14 @@ SIZES = {
 WIDTHS, HEADS, REDUCTIONS = (1, 2, 5, 8), (1, 2, 5, 8), (8, 4, 2, 1)
 
 
-def _norm(width: int) -> nn.LayerNorm:
-    return nn.LayerNorm(epsilon=1e-6, in_channels=width)
+def _norm(width: int, epsilon: float) -> nn.LayerNorm:
+    return nn.LayerNorm(epsilon=epsilon, in_channels=width)
 
 
 class ReducedAttention(HybridBlock):
     """Multi-head attention of tokens `(N, L, C)`; keys and values from a map `reduction` times smaller."""
 
-    def __init__(self, width: int, heads: int, reduction: int) -> None:
+    def __init__(self, width: int, heads: int, reduction: int, epsilon: float) -> None:
         super().__init__()
         self._heads = heads
         self._scale = (width // heads) ** -0.5
@@ -50,7 +50,7 @@ class ReducedAttention(HybridBlock):
         self.proj = token_dense(width, width)
         if self._reduced:
             self.sr = nn.Conv2D(width, reduction, reduction, in_channels=width, weight_initializer=FAN_OUT)
-            self.norm = _norm(width)
+            self.norm = _norm(width, epsilon)
 
     def hybrid_forward(self, F, x, like):
         query = F.transpose(F.reshape(self.q(x), (0, 0, -4, self._heads, -1)), (0, 2, 1, 3))
@@ -85,11 +85,13 @@ class MixFFN(HybridBlock):
 class MixBlock(HybridBlock):
     """Pre-norm block; `skip` is the chance that a sample passes a residual branch by while training."""
 
-    def __init__(self, width: int, heads: int, reduction: int, skip: float) -> None:
+    def __init__(
+        self, width: int, heads: int, reduction: int, skip: float, epsilon: float, inner_epsilon: float
+    ) -> None:
         super().__init__()
-        self.norm1 = _norm(width)
-        self.attn = ReducedAttention(width, heads, reduction)
-        self.norm2 = _norm(width)
+        self.norm1 = _norm(width, epsilon)
+        self.attn = ReducedAttention(width, heads, reduction, inner_epsilon)
+        self.norm2 = _norm(width, epsilon)
         self.mlp = MixFFN(width, 4 * width)
         self.skip = nn.Dropout(skip, axes=(1, 2))
 
@@ -110,16 +112,18 @@ class Stage(HybridBlock):
         skips: Sequence[float],
         kernel: int,
         stride: int,
+        epsilon: float,
+        inner_epsilon: float,
     ) -> None:
         super().__init__()
         self.patch = nn.Conv2D(
             width, kernel, stride, kernel // 2, in_channels=in_channels, weight_initializer=FAN_OUT
         )
-        self.patch_norm = _norm(width)
+        self.patch_norm = _norm(width, inner_epsilon)
         self.blocks = nn.HybridSequential()
         for skip in skips:
-            self.blocks.add(MixBlock(width, heads, reduction, skip))
-        self.norm = _norm(width)
+            self.blocks.add(MixBlock(width, heads, reduction, skip, epsilon, inner_epsilon))
+        self.norm = _norm(width, epsilon)
 
     def hybrid_forward(self, F, x):
         x = self.patch(x)
@@ -130,11 +134,14 @@ class Stage(HybridBlock):
 
 
 class MiT(Backbone):
-    """`skip`: stochastic depth of the last block; it grows linearly from 0 at the first."""
+    """`skip`: stochastic depth of the last block; it grows linearly from 0 at the first. `epsilon`: of the
+    layer norms of blocks and stages, `inner_epsilon`: of those after convolutions (patches, reduced keys)."""
 
     imagenet = ImageNetNames(MIT)
 
-    def __init__(self, width: int, depths: Sequence[int], skip: float) -> None:
+    def __init__(
+        self, width: int, depths: Sequence[int], skip: float, epsilon: float, inner_epsilon: float
+    ) -> None:
         channels = [width * n for n in WIDTHS]
         super().__init__(channels, (4, 8, 16, 32))
         total, done, before = sum(depths), 0, 0
@@ -142,7 +149,19 @@ class MiT(Backbone):
         for i, depth in enumerate(depths):
             skips = [skip * block / (total - 1) for block in range(done, done + depth)]
             kernel, stride = (3, 2) if i else (7, 4)
-            self.stages.add(Stage(before, channels[i], HEADS[i], REDUCTIONS[i], skips, kernel, stride))
+            self.stages.add(
+                Stage(
+                    before,
+                    channels[i],
+                    HEADS[i],
+                    REDUCTIONS[i],
+                    skips,
+                    kernel,
+                    stride,
+                    epsilon,
+                    inner_epsilon,
+                )
+            )
             done, before = done + depth, channels[i]
 
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
@@ -160,8 +179,8 @@ def _register(size):
     name = f"mit_{size}"
 
     @BACKBONES.register(name, output_strides=(32,))
-    def build(skip: float = 0.1) -> MiT:
-        return MiT(*SIZES[size], skip)
+    def build(skip: float = 0.1, epsilon: float = 1e-6, inner_epsilon: float = 1e-6) -> MiT:
+        return MiT(*SIZES[size], skip, epsilon, inner_epsilon)
 
 
 for _size in SIZES:

@@ -29,6 +29,7 @@ class ResNeSt(TwoPartBackbone):
         super().__init__(
             channels=(256, 512, 1024, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
         )
+        self.finest_channels = 2 * stem_width
         whole = resnest.ResNeSt(
             resnest.Bottleneck,
             layers,
@@ -42,8 +43,11 @@ class ResNeSt(TwoPartBackbone):
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             setattr(self, name, getattr(whole, name))
 
-    def first_part(self, F, x):
-        c1 = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+    def begin(self, F, x):
+        return self.relu(self.bn1(self.conv1(x)))
+
+    def proceed(self, F, c0):
+        c1 = self.layer1(self.maxpool(c0))
         return c1, self.layer2(c1)
 
     def second_part(self, F, c2):

@@ -7,7 +7,8 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). What varies:
 * output stride 8, 16 or 32: stages 4 and 3 keep their resolution and are dilated instead;
 * how dilation enters: `contracted`, the first block of a dilated stage has half its dilation (GluonCV);
   `contracted_conv1`, so does mmsegmentation, whose basic blocks dilate their first convolution only;
-  `uniform`, every block has it whole (the SFNet repositories); `strided`, stages 3 and 4 keep their
+  `uniform`, every block has it whole (the SFNet repositories); `everywhere`, so do both convolutions of a
+  basic block (segmentation_models.pytorch); `strided`, stages 3 and 4 keep their
   strides and still dilate by 2 and 4, as SFNet's published ResNets do (output stride 32);
   `strided_contracted`, the same with halved first blocks, as in mmsegmentation's FastFCN;
 * whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet);
@@ -40,7 +41,7 @@ STEMS = {"7x7": None, "deep": 64, "deep_narrow": 32}
 # What a stem adds to the name of a file of ImageNet weights.
 SUFFIXES = {"7x7": "", "deep": "_v1s", "deep_narrow": "_v1c"}
 Stem = Literal["7x7", "deep", "deep_narrow"]
-Dilation = Literal["contracted", "contracted_conv1", "uniform", "strided", "strided_contracted"]
+Dilation = Literal["contracted", "contracted_conv1", "uniform", "everywhere", "strided", "strided_contracted"]
 
 
 class ResNet(TwoPartBackbone):
@@ -70,6 +71,7 @@ class ResNet(TwoPartBackbone):
                 f"dilation {dilation!r} keeps every stride, so it needs output stride 32, not {output_stride}"
             )
         width = STEMS[stem]
+        self.finest_channels = 2 * width if width else 64
         whole = resnetv1b.ResNetV1b(block, layers, deep_stem=width is not None, stem_width=width or 32)
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             setattr(self, name, getattr(whole, name))
@@ -91,8 +93,11 @@ class ResNet(TwoPartBackbone):
         if ceil_pool:
             configure(self.maxpool, pooling_convention="full")
 
-    def first_part(self, F, x):
-        c1 = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+    def begin(self, F, x):
+        return self.relu(self.bn1(self.conv1(x)))
+
+    def proceed(self, F, c0):
+        c1 = self.layer1(self.maxpool(c0))
         return c1, self.layer2(self._rectify(F, c1))
 
     def second_part(self, F, c2):
@@ -121,7 +126,7 @@ def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -
             set_dilation(block.conv2, first)
         elif style == "contracted_conv1":
             set_dilation(block.conv1, first)
-        elif "contracted" in style:
+        elif "contracted" in style or style == "everywhere":
             set_dilation(block.conv1, first)
             set_dilation(block.conv2, rate)
         else:

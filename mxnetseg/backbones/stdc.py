@@ -53,6 +53,7 @@ class STDC(Backbone):
     """Maps of 64, 256, 512, 1024 channels at strides 4, 8, 16, 32."""
 
     family = "stdc"
+    finest_channels = 32
 
     def __init__(self, version: int) -> None:
         super().__init__(channels=(64, *WIDTHS), strides=(4, 8, 16, 32))
@@ -70,11 +71,12 @@ class STDC(Backbone):
             self.stages.add(stage)
 
     def hybrid_forward(self, F, x):
-        c1 = self.stem(x)
+        c0 = self.stem[0](x)
+        c1 = self.stem[1](c0)
         c2 = self.stages[0](c1)
         c3 = self.stages[1](c2)
         c4 = self.stages[2](c3)
-        return c1, c2, c3, c4
+        return self._levels(c0, c1, c2, c3, c4)
 
 
 @BACKBONES.register("stdc1")

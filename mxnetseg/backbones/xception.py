@@ -29,6 +29,8 @@ class Xception(Backbone):
     and of the middle flow, c4 the exit flow's.
     """
 
+    finest_channels = 64
+
     def __init__(self, depth: int, output_stride: int) -> None:
         super().__init__(
             channels=(128, 256, 728, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
@@ -49,8 +51,8 @@ class Xception(Backbone):
 
     def hybrid_forward(self, F, x):
         x = self.relu(self.bn1(self.conv1(x)))
-        x = self.relu(self.bn2(self.conv2(x)))
-        c1 = self.relu(self.block1(x))
+        c0 = self.relu(self.bn2(self.conv2(x)))
+        c1 = self.relu(self.block1(c0))
         if self._deep_entry:
             c2 = self.block2[1](self.block2[0](c1))
             x = self.block2[2](c2)
@@ -61,7 +63,7 @@ class Xception(Backbone):
         x = self.relu(self.bn3(self.conv3(x)))
         x = self.relu(self.bn4(self.conv4(x)))
         c4 = self.relu(self.bn5(self.conv5(x)))
-        return c1, c2, c3, c4
+        return self._levels(c0, c1, c2, c3, c4)
 
 
 def _separable(layers: Iterable[HybridBlock]) -> List[xception.SeparableConv2d]:

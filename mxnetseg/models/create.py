@@ -61,6 +61,7 @@ def create_model(
         backbone,
         output_stride or nearest_stride(backbone, wanted),
         in_channels=in_channels,
+        finest=preset.pop("finest", facts.get("finest", False)),
         # What the architecture and its form prefer applies to backbones that have it.
         **{
             **accepted_options(backbone, facts.get("backbone_options", {})),
