@@ -11,6 +11,7 @@ from mxnetseg.packages import require_packages
 __all__ = [
     "EXIT_USER_ERROR",
     "Parser",
+    "add_amp_argument",
     "add_context_argument",
     "add_engine_argument",
     "add_set_argument",
@@ -39,6 +40,15 @@ def add_engine_argument(parser: argparse._ActionsContainer, engines: Sequence[st
         choices=["auto", *engines],
         default="auto",
         help="what computes; auto (default): mxnet, or torch on GPUs that MXNet cannot use",
+    )
+
+
+def add_amp_argument(parser: argparse._ActionsContainer) -> None:
+    """`--amp`, the recipe's `compute.amp`."""
+    parser.add_argument(
+        "--amp",
+        choices=["none", "bf16", "fp16"],
+        help="automatic mixed precision of the torch engine; default: the recipe's",
     )
 
 

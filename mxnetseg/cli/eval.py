@@ -7,8 +7,15 @@ import os
 import sys
 from typing import Any, List, Optional
 
-from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, add_set_argument, run
-from mxnetseg.cli.speed import measure
+from mxnetseg.cli.common import (
+    Parser,
+    add_amp_argument,
+    add_context_argument,
+    add_engine_argument,
+    add_set_argument,
+    run,
+)
+from mxnetseg.cli.speed import chosen_engine, measure
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError, DatasetError, nearest
 from mxnetseg.recipe import Recipe, parse_settings
@@ -19,6 +26,7 @@ FLAGS = {
     "model": "--model",
     "data set": "--data",
     "data.root": "--root",
+    "compute.amp": "--amp",
     "output folder": "--output",
     "recipe file": "--model and --data",
 }
@@ -76,6 +84,7 @@ def parser() -> Parser:
     what.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     add_context_argument(what)
     add_engine_argument(what, ("mxnet", "torch", "onnxruntime", "openvino"))
+    add_amp_argument(what)
 
     how = p.add_argument_group("protocol (default: the recipe's group `evaluation`)")
     how.add_argument("--ms", action="store_true", help="the data set's multiple scales, with flip")
@@ -163,7 +172,6 @@ def _evaluate(argv: Optional[List[str]]) -> None:
     if options.mode == "speed":
         return measure(options)
     prepare(options.ctx)
-    from mxnetseg.compute.choice import choose_engine
     from mxnetseg.predict.evaluation import run as predict
     from mxnetseg.predict.session import dataset_of, open_session, pictures_of
     from mxnetseg.report.outcome import lines_of, title_of, write_outcome
@@ -179,7 +187,7 @@ def _evaluate(argv: Optional[List[str]]) -> None:
                 f"split {dataset.split!r} of {dataset.name!r} has no labels to score: take --mode test to "
                 f"predict it"
             )
-    choice = choose_engine(options.engine, options.ctx, options.checkpoint)
+    choice = chosen_engine(options)
     if choice.note and not options.quiet:
         print(f"note: {choice.note}", file=sys.stderr)
     protocol = _protocol(options, recipe, dataset)
@@ -280,6 +288,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     from mxnetseg.predict.session import recipe_of
 
     settings = parse_settings(options.settings, "--set")
+    if options.amp:
+        settings = {"compute.amp": options.amp, **settings}
     return recipe_of(options.checkpoint, options.model, options.backbone, options.data, settings)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import List, Optional
+from typing import Any, List, Optional
 
-from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, run
+from mxnetseg.cli.common import Parser, add_amp_argument, add_context_argument, add_engine_argument, run
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 from mxnetseg.facts import default_backbone
@@ -36,6 +36,7 @@ def parser() -> Parser:
     p.add_argument("--json", metavar="FILE", help="write the numbers to this file")
     add_context_argument(p)
     add_engine_argument(p, ("mxnet", "torch", "onnxruntime", "openvino"))
+    add_amp_argument(p)
     return p
 
 
@@ -51,6 +52,20 @@ def _speed(argv: Optional[List[str]]) -> None:
     measure(options)
 
 
+def chosen_engine(options: argparse.Namespace) -> Any:
+    """The engine that `--engine`, `--ctx`, `--amp` and the checkpoint ask for, as `choose_engine` has it.
+
+    ConfigError where it has no mixed precision and `--amp` asks for it.
+    """
+    from mxnetseg.compute.choice import choose_engine
+
+    amp = options.amp or "none"
+    choice = choose_engine(options.engine, options.ctx, options.checkpoint, amp)
+    if amp != "none" and choice.engine != "torch":
+        raise ConfigError(f"--amp {amp}: the {choice.engine} engine computes in float32: use --engine torch")
+    return choice
+
+
 def measure(options: argparse.Namespace) -> None:
     """Measure what `parser`'s options ask for, and print it. `eval.py` has options of the same names."""
     if options.size and min(options.size) < 32:
@@ -58,7 +73,6 @@ def measure(options: argparse.Namespace) -> None:
     if options.batch is not None and options.batch < 1:
         raise ConfigError(f"--batch {options.batch} must be at least 1")
     prepare(options.ctx)
-    from mxnetseg.compute.choice import choose_engine
     from mxnetseg.compute.devices import contexts
     from mxnetseg.compute.inference import open_network
     from mxnetseg.compute.mxnet_inference import MxnetInference
@@ -69,11 +83,12 @@ def measure(options: argparse.Namespace) -> None:
     from mxnetseg.report.tracking import write_json
     from mxnetseg.weights.checkpoint import load_network
 
-    choice = choose_engine(options.engine, options.ctx, options.checkpoint)
+    choice = chosen_engine(options)
     if choice.note:
         print(f"note: {choice.note}", file=sys.stderr)
     if options.checkpoint:
         recipe = recipe_of(options.checkpoint, options.model, options.backbone, options.data)
+        recipe.compute.amp = options.amp or recipe.compute.amp
         name, channels = recipe.model.name, recipe.model.in_channels
         backbone = recipe.model.backbone or default_backbone(name, recipe.model.form)
         weights = f"from {options.checkpoint}"

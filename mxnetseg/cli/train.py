@@ -7,7 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Type
 
-from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, add_set_argument, run
+from mxnetseg.cli.common import (
+    Parser,
+    add_amp_argument,
+    add_context_argument,
+    add_engine_argument,
+    add_set_argument,
+    run,
+)
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
@@ -26,6 +33,7 @@ SHORTHANDS = {
     "augment.crop": "crop",
     "seed": "seed",
     "deterministic": "deterministic",
+    "compute.amp": "amp",
     "init_from": "init_from",
     "output_dir": "output",
 }
@@ -76,6 +84,7 @@ def parser() -> Parser:
     how = p.add_argument_group("how")
     add_context_argument(how)
     add_engine_argument(how, ("mxnet", "torch"))
+    add_amp_argument(how)
     how.add_argument("--epochs", type=int, metavar="N", help="length of the run")
     how.add_argument(
         "--batch-size",

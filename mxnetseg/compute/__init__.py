@@ -10,8 +10,9 @@ from typing import Any, List, Optional, Sequence
 
 from mxnetseg.compute.base import Engine
 from mxnetseg.errors import ConfigError
+from mxnetseg.recipe.fields import ComputeGroup
 
-# Modules with `training_devices(names, norm)` and a class `TrainingEngine`; imported when first used.
+# Modules with `training_devices(names, norm, compute)` and a class `TrainingEngine`; imported when used.
 _ENGINES = {"mxnet": "mxnetseg.compute.mxnet", "torch": "mxnetseg.compute.torch.training"}
 
 
@@ -20,13 +21,19 @@ def list_engines() -> List[str]:
     return sorted(_ENGINES)
 
 
-def training_devices(engine: str, names: Optional[Sequence[str]] = None, norm: str = "bn") -> List[Any]:
+def training_devices(
+    engine: str,
+    names: Optional[Sequence[str]] = None,
+    norm: str = "bn",
+    compute: Optional[ComputeGroup] = None,
+) -> List[Any]:
     """The devices of an engine that `names` (`0`, `1`, `cpu`, ...; none: the best there are) mean.
 
     They may be fewer than the names: with `norm` "syncbn" some engines train on one device what another
-    number would compute alike. Raises DeviceError for a device that is not there.
+    number would compute alike. Raises DeviceError for a device that is not there or cannot do what the
+    recipe's `compute` group asks for, ConfigError for an engine that cannot.
     """
-    return _module(engine).training_devices(names, norm)
+    return _module(engine).training_devices(names, norm, compute or ComputeGroup())
 
 
 def create_engine(
@@ -37,6 +44,7 @@ def create_engine(
     optimizer: Any,
     devices: Sequence[Any],
     ignore_index: int = 255,
+    compute: Optional[ComputeGroup] = None,
 ) -> Engine:
     """An engine that trains `network`.
 
@@ -47,10 +55,13 @@ def create_engine(
     optimizer     the recipe's `optimizer` group.
     devices       of `training_devices`.
     ignore_index  label value that counts nowhere.
+    compute       the recipe's `compute` group; none: its defaults.
 
     Raises ConfigError for an engine or a combination of settings that does not exist.
     """
-    return _module(name).TrainingEngine(network, nclass, loss, optimizer, devices, ignore_index)
+    return _module(name).TrainingEngine(
+        network, nclass, loss, optimizer, devices, ignore_index, compute or ComputeGroup()
+    )
 
 
 def _module(engine: str) -> Any:

@@ -21,17 +21,21 @@ class Choice(NamedTuple):
     note: Optional[str] = None
 
 
-def choose_engine(wanted: str, devices: Optional[Sequence[str]] = None, checkpoint: Any = None) -> Choice:
+def choose_engine(
+    wanted: str, devices: Optional[Sequence[str]] = None, checkpoint: Any = None, amp: str = "none"
+) -> Choice:
     """The engine for `devices` (names as `--ctx` takes them) and `checkpoint`; `wanted` itself unless it is
     `auto`.
 
     `auto` is MXNet where it can compute on the devices, else PyTorch where that is installed; an exported
-    network (.onnx) runs on ONNX Runtime.
+    network (.onnx) runs on ONNX Runtime. Mixed precision (`amp`) is PyTorch's.
     """
     if wanted != AUTO:
         return Choice(wanted)
     if checkpoint is not None and os.fspath(checkpoint).endswith(ONNX):
         return Choice("onnxruntime")
+    if amp != "none":
+        return Choice("torch", f"the torch engine computes: mxnet has no {amp}")
     names = [str(name).lower() for name in devices or ()]
     if (names and all(name.startswith("cpu") for name in names)) or not _torch_has_cuda():
         return Choice("mxnet")

@@ -120,7 +120,7 @@ def open_network(
     """The network of a checkpoint, ready to predict.
 
     checkpoint : a weights file or the folder of a run
-    recipe : what it is (`model` group)
+    recipe : what it is (`model` group), and what the torch engine computes in (`compute` group)
     nclass : its classes where the recipe does not say
     devices : names as `--ctx` takes them; None: every GPU there is, else the CPU
     engine : one of `ENGINES`

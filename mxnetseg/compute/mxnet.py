@@ -18,17 +18,24 @@ from mxnetseg.compute.devices import contexts
 from mxnetseg.compute.mxnet_average import MovingAverage
 from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.compute.mxnet_optimizer import Updater
+from mxnetseg.errors import ConfigError
 from mxnetseg.losses.criterion import Criterion, Reported
 from mxnetseg.weights.checkpoint import joined, network_arrays
 
 
-def training_devices(names: Optional[Sequence[str]] = None, norm: str = "bn") -> List[mx.Context]:
+def training_devices(names: Optional[Sequence[str]], norm: str, compute: Any) -> List[mx.Context]:
     """The contexts that `names` mean; the first alone where `norm` is syncbn and all are of the CPU.
 
     Synchronized norm makes several contexts compute what one computes with the whole batch, and CPU
     contexts share their cores: one is the same, and faster. MXNet's layer also waits for its twin inside
-    a worker of the engine, which on whole networks never ends.
+    a worker of the engine, which on whole networks never ends. ConfigError for a `compute` group that asks
+    for what this engine has not.
     """
+    if compute.amp != "none":
+        raise ConfigError(
+            f"the mxnet engine trains in float32: use engine torch for {compute.amp}, or set compute.amp to "
+            f"none"
+        )
     found = contexts(names)
     if norm == "syncbn" and all(context.device_type == "cpu" for context in found):
         return found[:1]
@@ -53,6 +60,7 @@ class TrainingEngine:
         optimizer: Any,
         devices: Sequence[mx.Context],
         ignore_index: int,
+        compute: Any,
     ):
         self.devices = list(devices)
         self._network = network

@@ -299,6 +299,16 @@ class CheckpointGroup(Group):
     keep: int = Field(0, ge=0, description="also keep epoch_<n>.params of the last so many epochs")
 
 
+class ComputeGroup(Group):
+    """How the engine computes, where it has a choice. All of it is of the torch engine."""
+
+    amp: Literal["none", "bf16", "fp16"] = Field(
+        "none",
+        description="automatic mixed precision: convolutions and products in this type, parameters and "
+        "losses in float32; fp16 scales the loss",
+    )
+
+
 def check_channels(recipe: Recipe, dataset: Any) -> None:
     """ConfigError where the network takes another number of channels than the data set's images have."""
     wanted, have = recipe.model.in_channels, dataset.channels
@@ -321,6 +331,7 @@ class Recipe(Group):
     schedule: ScheduleGroup
     evaluation: EvaluationGroup = Field(default_factory=EvaluationGroup)
     checkpoint: CheckpointGroup = Field(default_factory=CheckpointGroup)
+    compute: ComputeGroup = Field(default_factory=ComputeGroup)
     seed: int = Field(
         0, ge=0, lt=2**31, description="of initialization, data order, augmentation and dropout"
     )

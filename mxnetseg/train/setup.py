@@ -64,7 +64,7 @@ def prepare(
     """
     notes = list(recipe.notes)
     recipe = recipe.model_copy(deep=True)
-    devices = training_devices(engine, device_names, recipe.model.norm)
+    devices = training_devices(engine, device_names, recipe.model.norm, recipe.compute)
     if device_names and len(device_names) > len(devices):
         notes.append(
             f"synchronized norm makes {len(device_names)} CPU contexts compute what one computes with the "
@@ -104,7 +104,14 @@ def prepare(
             val=val,
             loader=loader,
             engine=create_engine(
-                engine, network, nclass, recipe.loss, recipe.optimizer, devices, train.ignore_index
+                engine,
+                network,
+                nclass,
+                recipe.loss,
+                recipe.optimizer,
+                devices,
+                train.ignore_index,
+                recipe.compute,
             ),
             steps_per_epoch=len(loader),
             iterations=total_iterations(recipe.schedule, len(loader)),
@@ -140,6 +147,7 @@ def describe(setup: Setup, iteration: int = 0) -> List[str]:
         f"{recipe.model.name} {recipe.model.backbone}, {recipe.model.nclass} classes, "
         f"{setup.engine.trained_parameters / 1e6:.2f} M trained parameters, on "
         + ", ".join(map(str, setup.engine.devices))
+        + ("" if recipe.compute.amp == "none" else f" in {recipe.compute.amp}")
     )
     lines.append(
         f"{recipe.data.name} {recipe.data.train_split}: {len(setup.train)} images, batches of "

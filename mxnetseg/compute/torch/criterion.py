@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mxnetseg.compute.torch import arrays
+from mxnetseg.compute.torch.precision import autocast, widened
 from mxnetseg.losses.base import MapLoss
 from mxnetseg.losses.plan import Mining, Term, join_maps
 
@@ -25,25 +26,33 @@ class Criterion:
 
     terms         of `mxnetseg.losses.plan.plan`.
     ignore_index  label value that counts nowhere.
+    amp           what the network computes in; losses are float32 whatever it is.
     """
 
-    def __init__(self, module: nn.Module, terms: Sequence[Term], ignore_index: int):
+    def __init__(self, module: nn.Module, terms: Sequence[Term], ignore_index: int, amp: str = "none"):
+        self._amp = amp
         self._module = module
         self._terms = list(terms)
         self._ignore = ignore_index
         self._summed = [k for k, term in enumerate(terms) if not term.joined]
 
     def backward(
-        self, images: np.ndarray, labels: np.ndarray, device: Any, accumulate: int = 1, seed: int = 0
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        device: torch.device,
+        accumulate: int = 1,
+        seed: int = 0,
+        scale: float = 1.0,
     ) -> Tensor:
-        """Add the gradients of one batch to the parameters'; returns the weighted loss of each term, on the
-        device. `images` (N, C, H, W), `labels` (N, H, W); N divides into `accumulate` parts."""
+        """Add `scale` times the gradients of one batch to the parameters'; returns the weighted loss of each
+        term, on the device. `images` (N, C, H, W), `labels` (N, H, W); N divides into `accumulate` parts."""
         parts = self._parts(images, labels, device, accumulate)
         losses = torch.zeros(len(self._terms), dtype=torch.float64, device=device)
         joined = None
         if accumulate > 1 and len(self._summed) < len(self._terms):
             joined = self._join(self._seen(parts, seed), labels.shape, losses)
-        scale = [
+        factors = [
             self._terms[k].weight / max(self._terms[k].divisor(labels, self._ignore), 1e-12)
             for k in self._summed
         ]
@@ -55,11 +64,11 @@ class Criterion:
             outputs = [pieces[k][0] for k in pieces]
             gradients = [heads[k] for k in pieces]
             if sums is not None:
-                weights = torch.tensor(scale, dtype=sums.dtype, device=device)
+                weights = torch.tensor(factors, dtype=sums.dtype, device=device)
                 losses[self._summed] += (sums.detach() * weights).double()
                 outputs.append(sums)
                 gradients.append(weights)
-            torch.autograd.backward(outputs, gradients)
+            torch.autograd.backward(outputs, [scale * gradient for gradient in gradients])
         return losses
 
     def _parts(self, images, labels, device, accumulate) -> List[tuple]:
@@ -81,7 +90,9 @@ class Criterion:
         return found
 
     def _forward(self, images: Tensor, labels: Tensor, *host: Tensor) -> Found:
-        outputs = [arrays.array(y) for y in self._module(images)]
+        with autocast(self._amp, images.device):
+            outputs = self._module(images)
+        outputs = [arrays.array(widened(y)) for y in outputs]
         labels = arrays.array(labels.to(outputs[0].dtype))
         targets: Dict[str, Any] = {}
         given = iter(host)

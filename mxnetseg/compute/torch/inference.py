@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mxnetseg.compute.inference import Cost, DeviceScores, Inference
 from mxnetseg.compute.torch.devices import devices as find_devices
+from mxnetseg.compute.torch.precision import autocast, check_amp
 
 
 class TorchInference(Inference):
@@ -18,9 +19,17 @@ class TorchInference(Inference):
 
     modules  one for each of `devices`, on it.
     cost     a function of (size, in_channels) that counts, or None.
+    amp      what the networks compute in: "none" (float32), "bf16" or "fp16"; scores are float32.
     """
 
-    def __init__(self, modules: Sequence[nn.Module], devices: Sequence[torch.device], cost: Any = None):
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        devices: Sequence[torch.device],
+        cost: Any = None,
+        amp: str = "none",
+    ):
+        self._amp = amp
         self.engine = f"PyTorch {torch.__version__}"
         self.devices = [str(device) for device in devices]
         self._devices = list(devices)
@@ -32,7 +41,7 @@ class TorchInference(Inference):
         return batch.to(self._devices[device], memory_format=torch.channels_last)
 
     def forward(self, batch: Tensor) -> TorchScores:
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(self._amp, batch.device):
             return TorchScores(self._modules[self._devices.index(batch.device)](batch)[0].float())
 
     def reduces_on_device(self, device: int = 0) -> bool:
@@ -93,6 +102,7 @@ def open_network(
     from mxnetseg.weights.checkpoint import load_network
 
     chosen = find_devices(devices)
+    check_amp(recipe.compute.amp, chosen)
     net, _ = load_network(checkpoint, recipe, nclass)
 
     def cost(size, in_channels) -> Cost:
@@ -103,4 +113,4 @@ def open_network(
     modules: List[nn.Module] = [
         to_torch(deployed).to(device, memory_format=torch.channels_last) for device in chosen
     ]
-    return TorchInference(modules, chosen, cost)
+    return TorchInference(modules, chosen, cost, recipe.compute.amp)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mxnetseg.compute.torch.precision import widened
 from mxnetseg.errors import ConfigError
 
 Value = Union[Tensor, float]
@@ -51,18 +52,45 @@ for _names, _function in (
     (("elemwise_sub", "broadcast_sub", "_minus_scalar"), operator.sub),
     (("elemwise_mul", "broadcast_mul", "_mul_scalar"), operator.mul),
     (("elemwise_div", "broadcast_div", "_div_scalar"), operator.truediv),
-    (("_power_scalar",), operator.pow),
     (("sigmoid",), torch.sigmoid),
     (("tanh",), torch.tanh),
-    (("exp",), torch.exp),
-    (("log",), torch.log),
-    (("sqrt",), torch.sqrt),
-    (("square",), torch.square),
     (("erf",), torch.erf),
     (("negative",), operator.neg),
     (("abs",), operator.abs),
 ):
     _is(*_names)(_function)
+
+
+# In half precision these overflow or lose what follows them; autocast widens them on GPUs by itself.
+
+
+@_is("_power_scalar")
+def power(x: Value, scalar: float) -> Value:
+    return _wide(x) ** scalar
+
+
+@_is("exp")
+def exp(x: Tensor) -> Tensor:
+    return torch.exp(_wide(x))
+
+
+@_is("log")
+def log(x: Tensor) -> Tensor:
+    return torch.log(_wide(x))
+
+
+@_is("sqrt")
+def sqrt(x: Tensor) -> Tensor:
+    return torch.sqrt(_wide(x))
+
+
+@_is("square")
+def square(x: Tensor) -> Tensor:
+    return torch.square(_wide(x))
+
+
+def _wide(x: Value) -> Value:
+    return widened(x) if isinstance(x, Tensor) else x
 
 
 @_is("_rminus_scalar")
@@ -175,12 +203,12 @@ def leaky_relu(
 
 @_is("softmax")
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    return F.softmax(x, axis)
+    return F.softmax(widened(x), axis)
 
 
 @_is("log_softmax")
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
-    return F.log_softmax(x, axis)
+    return F.log_softmax(widened(x), axis)
 
 
 # ----- reductions
@@ -198,7 +226,7 @@ def min_(x: Tensor, axis=None, keepdims: bool = False) -> Tensor:
 
 @_is("sum")
 def sum_(x: Tensor, axis=None, keepdims: bool = False) -> Tensor:
-    return _never_empty(torch.sum(x, _axes(axis, x.dim()), keepdims))
+    return _never_empty(torch.sum(widened(x), _axes(axis, x.dim()), keepdims))
 
 
 @_is("mean")
@@ -208,7 +236,7 @@ def mean(x: Tensor, axis=None, keepdims: bool = False) -> Tensor:
 
 @_is("norm")
 def norm(x: Tensor, ord: int = 2, axis=None, keepdims: bool = False) -> Tensor:
-    return _never_empty(torch.linalg.vector_norm(x, ord, _axes(axis, x.dim()), keepdims))
+    return _never_empty(torch.linalg.vector_norm(widened(x), ord, _axes(axis, x.dim()), keepdims))
 
 
 def _never_empty(x: Tensor) -> Tensor:

@@ -44,6 +44,11 @@ class Updater:
         """What is trained."""
         return [parameter for _, _, parameter, _ in self._named]
 
+    @property
+    def gradients(self) -> List[Tensor]:
+        """Of what is trained; a parameter that the loss does not depend on has none."""
+        return [p.grad for p in self.parameters if p.grad is not None]
+
     @torch.no_grad()
     def step(self, rate: float) -> Optional[Tensor]:
         """One update at learning rate `rate`; the global norm of the gradients where they are clipped."""
@@ -63,7 +68,7 @@ class Updater:
         return 1 if self.settings.name == "lars" else 2
 
     def _clip(self) -> Tensor:
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        gradients = self.gradients
         norm = torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
         factor = (self.settings.clip_grad_norm / norm.clamp(min=_NORM_FLOOR)).clamp(max=1.0)
         for gradient in gradients:
@@ -145,7 +150,10 @@ class Updater:
                 value = arrays[f"{name}:{k}"]
                 if value.shape != tuple(parameter.shape):
                     raise ValueError(f"{name}: {value.shape} in place of {tuple(parameter.shape)}")
-                moments[name].append(torch.from_numpy(np.array(value)).to(parameter))
+                # In the parameter's own memory format: sums over it are otherwise added in another order.
+                moments[name].append(
+                    torch.empty_like(parameter.detach()).copy_(torch.from_numpy(np.array(value)))
+                )
         if set(counts) - {place for place, *_ in self._named}:
             raise KeyError("counts of parameters that are not trained")
         self._moments, self._counts = moments, counts

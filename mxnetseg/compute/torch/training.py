@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, ContextManager, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from mxnetseg.compute.torch.criterion import Criterion
 from mxnetseg.compute.torch.devices import devices as find_devices
 from mxnetseg.compute.torch.inference import TorchInference
 from mxnetseg.compute.torch.optimizer import MovingAverage, Updater
+from mxnetseg.compute.torch.precision import LossScaler, check_amp
 from mxnetseg.compute.torch.translate import parameters_of, translate
 from mxnetseg.errors import DeviceError
 from mxnetseg.losses.criterion import output_channels
@@ -25,11 +26,12 @@ from mxnetseg.nn.surgery import layers, named_parameters
 from mxnetseg.symbols import trace
 
 
-def training_devices(names: Optional[Sequence[str]] = None, norm: str = "bn") -> List[torch.device]:
-    """The device that `names` mean; none: the first GPU, else the CPU. DeviceError for more than one."""
+def training_devices(names: Optional[Sequence[str]], norm: str, compute: Any) -> List[torch.device]:
+    """The device that `names` mean; none: the first GPU, else the CPU. DeviceError for more than one, and for
+    one that does not compute in `compute.amp`."""
     found = find_devices(names)
-    if not names:
-        return found[:1]
+    found = found if names else found[:1]
+    check_amp(compute.amp, found)
     if len(found) > 1:
         raise DeviceError(
             f"devices {' '.join(map(str, names))}: the torch engine trains on one; name one, or use "
@@ -54,6 +56,7 @@ class TrainingEngine:
         optimizer: Any,
         devices: Sequence[torch.device],
         ignore_index: int,
+        compute: Any,
     ):
         self.devices = list(devices)
         (self._device,) = self.devices
@@ -63,9 +66,13 @@ class TrainingEngine:
         _freeze(network, groups)
         # On the device before anything shares their memory.
         self._parameters = parameters_of(network, self._device)
+        self._amp = compute.amp
+        if self._device.type == "cpu" or self._amp != "none":
+            _channels_last(self._parameters.values())
+        self._scaler = LossScaler() if self._amp == "fp16" else None
         self._module = translate(trace(network), self._parameters).train()
         self._deployed = translate(trace(network.deploy()), self._parameters)
-        self._criterion = Criterion(self._module, terms, ignore_index)
+        self._criterion = Criterion(self._module, terms, ignore_index, self._amp)
         self._accumulate = optimizer.accumulate
         self._names = _unique(self._parameters)
         trained = []
@@ -81,7 +88,10 @@ class TrainingEngine:
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         for parameter in self._updater.parameters:
             parameter.grad = None
-        losses = self._criterion.backward(images, labels, self._device, self._accumulate, seed)
+        scale = self._scaler.scale if self._scaler else 1.0
+        losses = self._criterion.backward(images, labels, self._device, self._accumulate, seed, scale)
+        if self._scaler and not self._scaler.unscale(self._updater.gradients):
+            return _Step(losses, None)
         norm = self._updater.step(rate)
         if self._average:
             self._average.update()
@@ -104,6 +114,8 @@ class TrainingEngine:
     def state_arrays(self) -> Dict[str, np.ndarray]:
         found = {f"net:0:{name}": _numpy(self._parameters[name]) for name in self._names}
         found.update({f"opt:{name}": value for name, value in self._updater.state_arrays().items()})
+        if self._scaler:
+            found["opt::scaling"] = self._scaler.state()
         if self._average:
             found.update({f"ema:{name}": value for name, value in self._average.state_arrays().items()})
         return found
@@ -116,11 +128,20 @@ class TrainingEngine:
                 raise ValueError(f"{name} is {value.shape}, the network has {tuple(parameter.shape)}")
             parameter.copy_(torch.from_numpy(np.array(value)))
         self._updater.load_state_arrays(_under("opt:", arrays))
+        if self._scaler and "opt::scaling" in arrays:
+            self._scaler.load_state(arrays["opt::scaling"])
         if self._average:
             self._average.load_state_arrays(_under("ema:", arrays))
 
     def inference(self) -> TorchInference:
-        return TorchInference([self._deployed], self.devices)
+        return TorchInference([self._deployed], self.devices, amp=self._amp)
+
+
+def _channels_last(tensors: Iterable[Tensor]) -> None:
+    """Kernels with their channels innermost: PyTorch's convolutions then keep maps so, and need no copies."""
+    for tensor in tensors:
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def _freeze(network: Any, groups: Mapping[str, ParameterGroup]) -> None:
