@@ -230,10 +230,11 @@ def _total(mask) -> float:
 
 
 def output_channels(net, k, kind, nclass):
-    """Logits of output `k`: where it predicts no classes, what the last layer of its head gives."""
+    """Logits of output `k`: where it predicts no classes, what its head says, or its last layer gives."""
     if k == 0 or kind in ("pixels", "presence"):
         return nclass
-    return list(net.aux_heads[k - 1].collect_params().values())[-1].shape[0]
+    head = net.aux_heads[k - 1]
+    return getattr(head, "out_channels", None) or list(head.collect_params().values())[-1].shape[0]
 
 
 def _seed(seed):

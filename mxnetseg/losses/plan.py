@@ -150,7 +150,7 @@ def plan(
     for k, (kind, losses) in enumerate(zip(predicts, stated)):
         shared = losses is None
         if shared:
-            losses = _shared_losses(settings, kind, nclass)
+            losses = _shared_losses(settings, kind)
         name = "main" if k == 0 else f"aux_{k}"
         for one in losses:
             label = one.label or (name if len(losses) == 1 else f"{name}.{one.name}")
@@ -174,7 +174,7 @@ def _output_weights(settings, count):
     return [1.0, *aux, *[0.0] * (count - 1 - len(aux))][:count]
 
 
-def _shared_losses(settings, kind, nclass):
+def _shared_losses(settings, kind):
     """The losses of an output of this kind where the recipe has one line for all."""
     if kind != "pixels":
         return [WeightedLoss(name=name, options=options) for name, options in USUAL[kind]]
@@ -182,14 +182,13 @@ def _shared_losses(settings, kind, nclass):
     if settings.label_smoothing:
         options["label_smoothing"] = settings.label_smoothing
     common = {key: getattr(settings, key) for key in OneLoss.model_fields}
-    # The loss of one logit has another name than that of many, and the same meaning.
-    if nclass == 1 and settings.name == "cross_entropy":
-        common["name"] = "binary_cross_entropy"
     return [WeightedLoss(**{**common, "options": options})]
 
 
 def _term(one, settings, label, k, kind, weight, nclass, channels):
-    loss = LOSSES.build(one.name, **one.options)
+    # The loss of one logit has another name than that of many, and the same meaning.
+    one_logit = channels[k] == 1 and one.name == "cross_entropy"
+    loss = LOSSES.build("binary_cross_entropy" if one_logit else one.name, **one.options)
     loss.channels = channels[k]
     _check_output(loss, one, k, kind, channels[k])
     per_pixel = isinstance(loss, PixelLoss)

@@ -44,6 +44,44 @@ class Boundary:
         return F.reshape(F.BlockGrad(wide), (0, -3, 0)), F.ones_like(labels)
 
 
+@TARGETS.register("contour")
+class Contour:
+    """1 within a square of `reach` pixels around the outlines of the classes' regions, else 0; every pixel
+    counts (BiAlignNet).
+
+    An outline is of pixels with another class, or an ignored one, above, below or beside them: what OpenCV
+    finds and draws with lines of width 2. `frame` pixels along the border of the image are 0.
+    """
+
+    def __init__(self, reach: int = 1, frame: int = 3):
+        if reach < 0 or frame < 1:
+            raise ConfigError(
+                f"target 'contour': reach must be 0 or more and frame 1 or more, not {reach} and {frame}"
+            )
+        self._reach, self._frame = reach, frame
+
+    def __call__(self, F, labels, ignore_index):
+        planes = F.expand_dims(labels, axis=1)
+        # Outside the image lies another class; the frame covers what that marks.
+        around = [_shifted(F, planes, *by, ignore_index) for by in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+        differs = F.add_n(*[F.broadcast_not_equal(planes, one) for one in around]) > 0
+        side = 2 * self._reach + 1
+        wide = F.Pooling(
+            differs * (planes != ignore_index),
+            kernel=(side, side),
+            pad=(self._reach, self._reach),
+            stride=(1, 1),
+            pool_type="max",
+        )
+        inner = F.slice(
+            wide,
+            begin=(None, None, self._frame, self._frame),
+            end=(None, None, -self._frame, -self._frame),
+        )
+        edge = F.pad(inner, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0) + 4 * (self._frame,))
+        return F.reshape(F.BlockGrad(edge), (0, -3, 0)), F.ones_like(labels)
+
+
 @TARGETS.register("detail")
 class Detail:
     """1 where the Laplacian of the label map is positive at stride 1 or 2, else 0; every pixel counts and the

@@ -61,7 +61,7 @@ class GatedFlowAlign(HybridBlock):
 
 
 class BiAlignHead(Head):
-    """Spatial map and c4 to logits at full size."""
+    """Spatial map and c4 to (logits at full size, the spatial map warped to the context)."""
 
     def __init__(self, width: int, deepest: int, nclass: int, sample_corners: bool) -> None:
         super().__init__()
@@ -76,8 +76,8 @@ class BiAlignHead(Head):
 
     def hybrid_forward(self, F, spatial, c4):
         context = self.drop(self.ppm_fuse(self.ppm(c4)))
-        both = F.concat(self.align_context(spatial, context), self.align_spatial(spatial, context), dim=1)
-        return self.classifier(both)
+        aligned = self.align_spatial(spatial, context)
+        return self.classifier(F.concat(self.align_context(spatial, context), aligned, dim=1)), aligned
 
 
 @MODELS.register(
@@ -97,11 +97,17 @@ class BiAlignHead(Head):
     ],
 )
 def bialign(
-    nclass: int, backbone: Backbone, aux: bool = False, width: int = 128, sample_corners: bool = True
+    nclass: int,
+    backbone: Backbone,
+    aux: bool = False,
+    width: int = 128,
+    sample_corners: bool = True,
+    boundary: bool = False,
 ) -> Segmentor:
     """`width`: channels of both paths. `aux`: bare classifiers on the backbone's c3 and c2. `sample_corners`:
     False samples by edges a grid that was made by corner centres, as the authors' code does on newer
-    PyTorch releases."""
+    PyTorch releases. `boundary`: with `aux`, a third auxiliary output: the edges that the warped spatial
+    map shows, which the authors train with."""
     neck = SpatialBesideContext(width // 2, width)
     head = BiAlignHead(width, backbone.channels[3], nclass, sample_corners)
     heads = []
@@ -109,4 +115,9 @@ def bialign(
         for i in (2, 1):
             channels = backbone.channels[i]
             heads.append(Aux(FCNHead(channels, nclass, channels, units=0, dropout=0.0), "backbone", i))
+    if aux and boundary:
+        shown = ShuffleHead(width, 1, width // 2, 8)
+        draw(shown.classifier, FAN_IN_LINEAR)
+        draw_as_pytorch(shown)
+        heads.append(Aux(shown, "head", 1, "boundary"))
     return Segmentor(backbone, head, heads, neck=neck)

@@ -15,7 +15,10 @@ from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.context_head import ContextHead
 from mxnetseg.nn.initial import draw_as_pytorch
 
-FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "aux_width": None, "align_corners": False}}
+FORMS = {
+    "paper": {"backbone_options": {"dilation": "uniform"}},
+    "mmseg": {"backbone": "resnet101_v1c", "aux_width": None, "align_corners": False},
+}
 
 
 class CrissCross(HybridBlock):

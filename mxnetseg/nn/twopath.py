@@ -126,6 +126,7 @@ class ShuffleHead(HybridBlock):
 
     def __init__(self, in_channels: int, nclass: int, channels: int, factor: int) -> None:
         super().__init__()
+        self.out_channels = nclass
         self.unit = ConvUnit(in_channels, channels)
         self.classifier = nn.Conv2D(nclass * factor * factor, 1, in_channels=channels)
         self.shuffle = contrib.nn.PixelShuffle2D(factor)

@@ -85,20 +85,26 @@ def _mined_pixels(values: Values, usual: Values) -> List[str]:
     notes = []
     for loss in _losses(values):
         before = loss.get("ohem_min_kept")
-        if not isinstance(before, int) or loss.get("ohem_per", "batch") != "batch":
+        if not isinstance(before, int):
             continue
-        kept = max(1, before * _pixels(values) // _pixels(usual))
+        # What is stated of a number of images grows with the batch by itself.
+        count = _pixels if loss.get("ohem_per", "batch") == "batch" else _crop_pixels
+        kept = max(1, before * count(values) // count(usual))
         if kept < before:
             loss["ohem_min_kept"] = kept
-            notes.append(f"loss.ohem_min_kept {before} -> {kept}: the same share of smaller batches")
-    return notes
+            notes.append(f"loss.ohem_min_kept {before} -> {kept}: the same share of fewer pixels")
+    return list(dict.fromkeys(notes))
 
 
 def _pixels(values: Values) -> int:
+    batch = (values.get("data") or {}).get("batch_size", DataGroup.model_fields["batch_size"].default)
+    return _crop_pixels(values) * batch
+
+
+def _crop_pixels(values: Values) -> int:
     crop = (values.get("augment") or {}).get("crop", AugmentGroup.model_fields["crop"].default)
     height, width = crop if isinstance(crop, list) else (crop, crop)
-    batch = (values.get("data") or {}).get("batch_size", DataGroup.model_fields["batch_size"].default)
-    return height * width * batch
+    return height * width
 
 
 def _warmup(values: Values, usual: Values) -> List[str]:

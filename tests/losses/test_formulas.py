@@ -120,6 +120,14 @@ def balanced(x, y):
     return -np.where(t == 1, rest * np.log(p), edge * np.log(1 - p)).mean()
 
 
+def balanced_twice(x, y):
+    """What the authors of BiAlignNet minimize: they hand a sigmoid to a loss that takes one itself."""
+    p = sigmoid(sigmoid(x[:, 0]))[y != IGNORE]
+    yes = y[y != IGNORE] == 1
+    weight = np.where(yes, (~yes).sum(), yes.sum()) / yes.size
+    return -(weight * np.log(np.where(yes, p, 1 - p))).sum() / yes.size
+
+
 def distance_focal(x, y, gamma=0.5, bins=(1.5, 2.5), alphas=(4.0, 2.0, 1.0)):
     """By brute force: distance of each pixel to the nearest pixel of another label. The factor of p is that
     of the scores themselves, whatever step away from them `x` is."""
@@ -163,6 +171,7 @@ CASES = {
     "lovasz per image": (dict(options=dict(per_image=True)), mean(lovasz), 3),
     "lovasz of one logit": (dict(), hinge, 1),
     "balanced_cross_entropy": (dict(), balanced, 1),
+    "balanced_cross_entropy twice": (dict(options=dict(twice=True)), balanced_twice, 1),
 }
 
 

@@ -59,7 +59,9 @@ def test_each_output_can_have_a_list_and_null_stands_for_the_one_line():
 
 def test_cross_entropy_of_one_logit_is_binary():
     (term,) = planned(nclass=1, label_smoothing=0.1)
-    assert type(term.loss).__name__ == "BinaryCrossEntropy"
+    (stated,) = planned(nclass=1, outputs=[[dict(ohem_min_kept=0.1)]])
+    for one in (term, stated):
+        assert type(one.loss).__name__ == "BinaryCrossEntropy"
 
 
 ERRORS = [

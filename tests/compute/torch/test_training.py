@@ -123,6 +123,8 @@ def test_a_loss_that_counts_where_another_output_says_so():
     net.aux_heads.initialize(mx.init.Normal(0.3))
     where = dict(name="cross_entropy", where=dict(output=1, above=0.5), label="edges")
     compared(net, LossGroup(outputs=[[dict(name="cross_entropy"), where], None]))
+    edges = dict(name="balanced_cross_entropy", options=dict(twice=True), target="contour", weight=25.0)
+    compared(net, LossGroup(outputs=[None, [edges]]))
 
 
 def engines(optimizer, loss=None, net=tiny):
