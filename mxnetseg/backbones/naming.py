@@ -23,11 +23,12 @@ CLASSIFIER = (
 
 @dataclass(frozen=True)
 class ImageNetNames:
-    """Names in files of ImageNet weights: `rules` to ours, and patterns of tensors that segmentation never
-    runs (`unused`)."""
+    """Names in files of ImageNet weights: `rules` to ours, patterns of tensors that segmentation never
+    runs (`unused`), and of parameters of ours that classifiers do not have (`fresh`)."""
 
     rules: Sequence[Rule] = ()
     unused: Sequence[str] = CLASSIFIER
+    fresh: Sequence[str] = ()
 
 
 def rewrite(name: str, rules: Sequence[Rule]) -> str:

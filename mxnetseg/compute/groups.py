@@ -26,7 +26,7 @@ from mxnetseg.nn.norm import is_norm
 from mxnetseg.nn.surgery import children, named_parameters, own_parameters
 
 # Own names of position embeddings and of tokens that are learnt: what published recipes do not decay.
-_EMBEDDINGS = ("pos_embed", "cls_token", "cls_pos", "classes")
+_EMBEDDINGS = ("pos_embed", "cls_token", "cls_pos", "classes", "positions")
 
 
 class ParameterGroup(NamedTuple):

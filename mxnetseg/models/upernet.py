@@ -59,6 +59,9 @@ class UPerHead(Head):
     scores=[
         ("Cityscapes val", "resnet101, 512x1024, 80k", 79.4, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 78.19, "mmsegmentation"),
+        ("ADE20K val", "swin_tiny, 512x512, 160k", 44.41, "mmsegmentation"),
+        ("ADE20K val", "swin_small, 512x512, 160k", 47.72, "mmsegmentation"),
+        ("ADE20K val", "swin_base, 512x512, 160k", 47.99, "mmsegmentation"),
     ],
 )
 def upernet(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Union
 
 import mxnet as mx
-from mxnet.gluon import nn
+from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.nn.tensor import Ops, Tensor
 
@@ -29,6 +29,19 @@ def token_dense(
         weight_initializer=weights,
         bias_initializer=biases,
     )
+
+
+class TokenMLP(HybridBlock):
+    """Two linear layers over the last axis, an exact GELU in between."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = token_dense(hidden, width)
+        self.act = nn.GELU()
+        self.fc2 = token_dense(width, hidden)
+
+    def hybrid_forward(self, F, x):
+        return self.fc2(self.act(self.fc1(x)))
 
 
 def to_tokens(F: Ops, x: Tensor) -> Tensor:

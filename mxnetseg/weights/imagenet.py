@@ -27,8 +27,8 @@ SUFFIXES = (".params", ".pth", ".pt", ".tar", ".bin", ".safetensors", ".npz")
 def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
     """Fill a `Backbone` from ImageNet weights; `source` is True (the local folder) or a file's path.
 
-    `backbone`: that of a `Segmentor`. Every parameter must be found; what is left over may only be the
-    classifier.
+    `backbone`: that of a `Segmentor`. Every parameter must be found but those that no classifier has (norms
+    of maps), which stay as they are; what is left over may only be the classifier.
     Raises CheckpointError naming the file, or where it was looked for and how to get it.
     """
     backbone = backbone.pretrainable
@@ -48,6 +48,10 @@ def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
         for n, t in _inflate(tensors, backbone).items()
         if translate(n, rules, parameters) or not any(re.search(pattern, n) for pattern in unused)
     }
+    read = {translate(n, rules, parameters) for n in kept}
+    fresh = [n for n in parameters if any(re.search(pattern, n) for pattern in backbone.imagenet.fresh)]
+    if not read.intersection(fresh):
+        parameters = {n: p for n, p in parameters.items() if n not in fresh}
     values, problems = match(kept, rules, parameters)
     if problems:
         raise CheckpointError(f"{path} does not fit backbone {name!r}; {problems}")

@@ -13,6 +13,7 @@ from mxnetseg.recipe.fields import ModelGroup
 from mxnetseg.weights.layouts import layout
 from mxnetseg.weights.published import USUAL_DATA, published_evaluation, published_input
 from mxnetseg.weights.rename import reference_info
+from mxnetseg.weights.transformer_recipes import run_of
 
 Group = Dict[str, Any]
 
@@ -193,7 +194,7 @@ _MMSEG_RUNS: Dict[str, Tuple[Group, Group, int, Any]] = {
 
 def _mmseg(reference_id: str, model: str) -> Group:
     usual = (dict(), _poly(80000 if "fastfcn" in reference_id else 40000), 8, [512, 1024])
-    changed, schedule, batch, crop = _MMSEG_RUNS.get(model, usual)
+    changed, schedule, batch, crop = run_of(reference_id) or _MMSEG_RUNS.get(model, usual)
     optimizer = {**dict(name="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4), **changed}
     if reference_id == "mmseg_bisenetv1_r50-d32":
         optimizer["lr"] = 0.05
@@ -333,8 +334,15 @@ def _swiftnet(reference_id: str, model: str) -> Group:
     )
 
 
+def _hf(reference_id: str, model: str) -> Group:
+    """transformers' copies of mmsegmentation's networks, with its loss: a mean over the valid pixels."""
+    loss = _mean(1, 0.4) if model == "upernet" else _mean(0, 0.0)
+    return dict(_mmseg(reference_id, model), loss=loss)
+
+
 _FAMILIES: Dict[str, Callable[[str, str], Group]] = {
     "mmseg": _mmseg,
+    "hf": _hf,
     "sfsegnets": _sfsegnets,
     "mmsfnet": _mmsfnet,
     "gluoncv": _mixed(480, 520, 16, 50, 0.001),

@@ -20,6 +20,7 @@ FAMILIES = (
     "stdc1",
     "xception39",
     "resnest14",
+    "swin_tiny",
 )
 SIZE = (160, 195)  # SwiftNet's quarter-size pass keeps 32 pixels, which some backbones need
 # Architectures that are their own backbone, or read a transformer's tokens instead of a pyramid.

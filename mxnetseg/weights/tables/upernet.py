@@ -1,23 +1,50 @@
-"""UPerNet as published by mmsegmentation."""
+"""UPerNet as published by mmsegmentation and by transformers."""
 
 from __future__ import annotations
 
+from mxnetseg.backbones.hierarchical_names import SWIN, swin_tensors
+from mxnetseg.backbones.naming import under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import MMSEG_AUX, MMSEG_RESNET
+
+MMSEG = [
+    *MMSEG_AUX,
+    (r"^decode_head\.conv_seg\.", "head.classifier."),
+    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"head.ppm.stages.\1."),
+    (r"^decode_head\.bottleneck\.", "head.ppm_fuse."),
+    (r"^decode_head\.lateral_convs\.", "head.laterals."),
+    (r"^decode_head\.fpn_convs\.", "head.smooths."),
+    (r"^decode_head\.fpn_bottleneck\.", "head.fuse."),
+]
+# transformers' names are mmsegmentation's but for these.
+TRANSFORMERS = [
+    (r"\.batch_norm\.", ".bn."),
+    (r"^(auxiliary|decode)_head\.classifier\.", r"\1_head.conv_seg."),
+    *MMSEG,
+]
 
 reference(
     "mmseg_upernet_r50",
     model="upernet",
     form="mmseg",
-    rules=[
-        *MMSEG_RESNET,
-        *MMSEG_AUX,
-        (r"^decode_head\.conv_seg\.", "head.classifier."),
-        (r"^decode_head\.psp_modules\.(\d)\.1\.", r"head.ppm.stages.\1."),
-        (r"^decode_head\.bottleneck\.", "head.ppm_fuse."),
-        (r"^decode_head\.lateral_convs\.", "head.laterals."),
-        (r"^decode_head\.fpn_convs\.", "head.smooths."),
-        (r"^decode_head\.fpn_bottleneck\.", "head.fuse."),
-    ],
+    rules=[*MMSEG_RESNET, *MMSEG],
     options=dict(backbone="resnet50_v1c"),
+)
+reference(
+    "mmseg_upernet_swin-t",
+    model="upernet",
+    form="mmseg",
+    rules=[*under("backbone.", SWIN), *MMSEG],
+    options=dict(backbone="swin_tiny"),
+    prepare=swin_tensors,
+)
+reference(
+    "hf_upernet_swin-tiny",
+    model="upernet",
+    form="mmseg",
+    rules=[*under("backbone.", SWIN), *TRANSFORMERS],
+    options=dict(backbone="swin_tiny", backbone_options=dict(skip=0.1)),
+    # The classifier's norm, which the maps do not pass.
+    unused=(r"^backbone\.swin\.layernorm\.",),
+    prepare=swin_tensors,
 )

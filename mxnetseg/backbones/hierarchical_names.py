@@ -1,0 +1,92 @@
+"""How other libraries call the tensors of transformers with stages and of their convolutional relatives.
+
+As in `naming`: rules lead to our structural names; functions bring tensors to the parts that ours hold.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, List
+
+import numpy as np
+
+from mxnetseg.backbones.naming import Rule
+
+Tensors = Dict[str, np.ndarray]
+
+# Swin: the authors' and timm's names (`layers`), mmsegmentation's (`stages`), those of transformers
+# (`encoder`) before and since version 5. `swin_tensors` has told the owners of mergings apart.
+SWIN: List[Rule] = [
+    (r"^(swin\.)?embeddings\.patch_embeddings\.projection\.", "patch."),
+    (r"^(swin\.)?embeddings\.norm\.", "patch_norm."),
+    (r"^patch_embed\.proj(ection)?\.", "patch."),
+    (r"^patch_embed\.norm\.", "patch_norm."),
+    (r"^(swin\.)?encoder\.layers\.", "stages."),
+    (r"^layers\.", "stages."),
+    (r"^norm(\d)\.", r"norms.\1."),
+    (r"^hidden_states_norms\.stage(\d)\.", lambda m: f"norms.{int(m.group(1)) - 1}."),
+    (r"\.merge\.reduction\.", ".merge.reduce."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"\.attn\.w_msa\.", ".attn."),
+    (r"\.attention\.(self\.)?(relative_position_bias\.)?(?=relative_position)", ".attn."),
+    (r"\.attn\.relative_position_bias_table$", ".attn.positions"),
+    (r"\.attention\.(output\.dense|o_proj)\.", ".attn.proj."),
+    (r"\.attention\.(self\.)?qkv\.", ".attn.qkv."),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"(\.blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
+    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
+]
+_PLACES = re.compile(r"\.relative_position_index$|\.attn_mask$|\.relative_coords_table$")
+
+
+def swin_tensors(tensors: Tensors) -> Tensors:
+    """Tensors of Swin with queries, keys and values in one, without index tables, and every merging of
+    patches (`merge`) in the stage that it opens, its input in the authors' order.
+
+    The authors and all but timm have it at the end of the stage before; mmsegmentation orders the same
+    inputs by channels first.
+    """
+    found: Tensors = {}
+    at_end = any(re.search(r"(^|\.)(layers|stages)\.0\.downsample\.", name) for name in tensors)
+    for name, tensor in joined_projections(tensors).items():
+        if _PLACES.search(name):
+            continue
+        merging = re.match(r"^(.*\b(?:layers|stages)\.)(\d)\.downsample\.(.*)$", name)
+        if merging:
+            before, stage, part = merging.group(1), int(merging.group(2)), merging.group(3)
+            name = f"{before}{stage + at_end}.merge.{part}"
+            if re.search(r"\bstages\.$", before):
+                tensor = _by_neighbours(np.asarray(tensor))
+        found[name] = tensor
+    return found
+
+
+def _by_neighbours(tensor: np.ndarray) -> np.ndarray:
+    """The last axis from channels of four neighbours each, listed by rows, to four neighbours, listed by
+    columns, of all channels each."""
+    parts = tensor.reshape(*tensor.shape[:-1], -1, 4)[..., [0, 2, 1, 3]]
+    return np.swapaxes(parts, -1, -2).reshape(tensor.shape)
+
+
+def joined_projections(tensors: Tensors) -> Tensors:
+    """Separate projections to queries, keys and values (transformers) as one, `qkv`."""
+    found: Tensors = {}
+    for name, tensor in tensors.items():
+        part = re.match(r"^(.*\.)(?:query|key|value|[qkv]_proj)\.(weight|bias)$", name)
+        if not part:
+            found[name] = tensor
+            continue
+        joined = f"{part.group(1)}qkv.{part.group(2)}"
+        if joined not in found:
+            three = [
+                next(tensors[other] for other in _names(part, letter) if other in tensors) for letter in "qkv"
+            ]
+            found[joined] = np.concatenate([np.asarray(one) for one in three])
+    return found
+
+
+def _names(part: re.Match, letter: str) -> List[str]:
+    word = {"q": "query", "k": "key", "v": "value"}[letter]
+    return [f"{part.group(1)}{which}.{part.group(2)}" for which in (word, f"{letter}_proj")]

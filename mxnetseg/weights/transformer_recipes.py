@@ -1,0 +1,28 @@
+"""How published networks on hierarchical backbones were trained, where it is not their architecture's usual
+way: (optimizer, schedule, batch size, crop) by the beginning of an id. All are mmsegmentation's on ADE20K."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+Group = Dict[str, Any]
+Run = Tuple[Group, Group, int, Any]
+
+
+def linear_decay(iterations: int = 160000) -> Group:
+    """The learning rate of most transformers: a short rise, then straight down to zero."""
+    return dict(
+        name="poly", power=1.0, iterations=iterations, end_lr=0.0, warmup_iterations=1500, warmup_start=1e-6
+    )
+
+
+_ADAMW = dict(name="adamw", lr=6e-5, weight_decay=0.01, no_decay=["norm", "embedding"])
+RUNS: Dict[str, Run] = {
+    "upernet_swin": (_ADAMW, linear_decay(), 16, 512),
+}
+
+
+def run_of(reference_id: str) -> Any:
+    """The run of an id of mmsegmentation or transformers; None where its architecture's is meant."""
+    name = reference_id.partition("_")[2]
+    return next((run for beginning, run in RUNS.items() if name.startswith(beginning)), None)

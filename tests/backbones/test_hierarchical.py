@@ -1,0 +1,172 @@
+"""Transformers with stages and their convolutional relatives: any size, both engines, files of others."""
+
+from __future__ import annotations
+
+import re
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd
+
+from mxnetseg.backbones import create_backbone
+from mxnetseg.nn.initial import FAN_OUT
+from mxnetseg.nn.surgery import named_parameters, without_dropout
+from mxnetseg.nn.windows import apart, regions, whole_windows
+from mxnetseg.weights.imagenet import load_backbone
+from tests.backbones.test_transformers import drawn, torch_name
+
+SMALLEST = ("swin_tiny",)
+
+
+def backbone(name, **options):
+    mx.random.seed(0)
+    np.random.seed(0)
+    net = create_backbone(name, **options)
+    net.initialize(FAN_OUT)
+    return net
+
+
+def images(size, count=1):
+    return np.random.RandomState(1).standard_normal((count, 3, *size))
+
+
+def of_map(maps, weights):
+    return sum((y * w).sum() for y, w in zip(maps, weights))
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_one_hybridized_backbone_serves_images_of_any_size(name):
+    net = backbone(name)
+    sizes = [((64, 96), 2), ((97, 131), 1), ((41, 150), 1)]
+    expected = [[y.asnumpy() for y in net(mx.nd.array(images(*size)))] for size in sizes]
+    net.hybridize(static_alloc=True, static_shape=True)
+    for size, maps in zip(sizes, expected):
+        for found, map_ in zip(net(mx.nd.array(images(*size))), maps):
+            np.testing.assert_allclose(found.asnumpy(), map_, rtol=1e-4, atol=1e-4 * map_.std())
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_maps_and_gradients_are_those_of_the_pytorch_form(name):
+    torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
+    from mxnetseg.compute import to_torch
+
+    net = backbone(name)
+    for parameter in net.collect_params().values():
+        if parameter.grad_req != "null":
+            noise = mx.nd.random.normal(scale=0.1, shape=parameter.shape)
+            parameter.set_data(parameter.data() + noise if len(parameter.shape) < 2 else parameter.data())
+    net.cast("float64")
+    x = images((70, 101), 2)
+    twin = to_torch(net).double().train()
+    for module in twin.modules():
+        if type(module).__name__ == "Dropout":
+            module.p = 0.0
+    with without_dropout(net), autograd.record():
+        maps = net(mx.nd.array(x, dtype="float64"))
+        rng = np.random.RandomState(2)
+        weights = [rng.standard_normal(y.shape) for y in maps]
+        of_map(maps, [mx.nd.array(w, dtype="float64") for w in weights]).backward()
+    theirs = twin(torch.from_numpy(x))
+    of_map(theirs, [torch.from_numpy(w) for w in weights]).backward()
+    for a, b in zip(maps, theirs):
+        assert np.abs(a.asnumpy() - b.detach().numpy()).max() < 1e-4 * a.asnumpy().std()
+    gradients = dict(twin.named_parameters())
+    for structural, parameter in named_parameters(net).items():
+        if parameter.grad_req != "null":
+            ours, other = parameter.grad().asnumpy(), gradients[structural].grad.numpy()
+            assert np.abs(ours).max() > 0, structural
+            assert np.abs(ours - other).max() < 1e-4 * np.abs(other).max(), structural
+
+
+def dropped(net):
+    """How often a sample may pass a branch by."""
+    graph = mx.sym.Group(list(net(mx.sym.var("data")))).tojson()
+    return len(re.findall(r'"op": "Dropout"', graph))
+
+
+def test_every_branch_but_those_of_the_first_block_can_be_passed_by():
+    assert dropped(create_backbone("swin_tiny")) == 2 * (12 - 1)
+
+
+# ----- windows
+
+
+def test_windows_of_a_rolled_map_keep_what_was_far_apart_apart():
+    x = mx.nd.zeros((1, 5, 8, 2))
+    whole = whole_windows(mx.nd, x, 4)
+    assert whole.shape == (1, 1, 8, 8)
+    mask = apart(mx.nd, regions(mx.nd, whole, 4, 2), 4, 100.0).asnumpy()
+    rolled = np.roll(np.arange(64).reshape(8, 8), (-2, -2), (0, 1))
+    for number, (top, left) in enumerate([(0, 0), (0, 4), (4, 0), (4, 4)]):
+        places = rolled[top : top + 4, left : left + 4].ravel()
+        rows, columns = places // 8, places % 8
+        near = (abs(rows[:, None] - rows) < 4) & (abs(columns[:, None] - columns) < 4)
+        np.testing.assert_array_equal(mask[number, 0] == 0, near)
+
+
+# ----- files of others
+
+
+def filled(tmp_path, net, tensors):
+    np.savez(tmp_path / "file.npz", **tensors)
+    net.initialize()
+    load_backbone(net, str(tmp_path / "file.npz"))
+    return {n: p.data().asnumpy() for n, p in named_parameters(net).items()}
+
+
+def swin_file(values, names):
+    """`values` of ours as a file in the names of `authors`, `timm`, `mmseg` or `hub` (transformers)."""
+    file = {}
+    for name, value in values.items():
+        name = torch_name(name)
+        merge = re.match(r"stages\.(\d)\.merge\.(norm|reduce)\.(.*)", name)
+        if merge:
+            stage, part = int(merge.group(1)), merge.group(2).replace("reduce", "reduction")
+            name = f"stages.{stage - (names != 'timm')}.downsample.{part}.{merge.group(3)}"
+            if names == "mmseg":
+                blocks = value.reshape(*value.shape[:-1], 4, -1)[..., [0, 2, 1, 3], :]
+                value = np.swapaxes(blocks, -1, -2).reshape(value.shape)
+        if name.startswith("norms."):
+            if names == "mmseg":
+                file[name.replace("norms.", "norm")] = value
+            continue
+        name = name.replace("attn.positions", "attn.relative_position_bias_table")
+        if names in ("authors", "timm"):
+            name = re.sub(r"^patch\.", "patch_embed.proj.", name).replace("stages.", "layers.")
+            name = name.replace("patch_norm.", "patch_embed.norm.")
+        elif names == "mmseg":
+            name = re.sub(r"^patch\.", "patch_embed.projection.", name)
+            name = name.replace("patch_norm.", "patch_embed.norm.").replace("attn.", "attn.w_msa.")
+            name = name.replace("mlp.fc1.", "ffn.layers.0.0.").replace("mlp.fc2.", "ffn.layers.1.")
+        else:
+            name = re.sub(r"^patch\.", "embeddings.patch_embeddings.projection.", name)
+            name = name.replace("patch_norm.", "embeddings.norm.").replace("stages.", "encoder.layers.")
+            name = name.replace(".norm1.", ".layernorm_before.").replace(".norm2.", ".layernorm_after.")
+            name = name.replace("attn.relative", "attention.self.relative")
+            name = name.replace("attn.proj.", "attention.output.dense.")
+            name = name.replace("mlp.fc1.", "intermediate.dense.").replace("mlp.fc2.", "output.dense.")
+            if "attn.qkv." in name:
+                for part, word in zip(np.split(value, 3), ("query", "key", "value")):
+                    file["swin." + name.replace("attn.qkv.", f"attention.self.{word}.")] = part
+                continue
+            name = "swin." + name
+        file[name] = value
+    return file
+
+
+@pytest.mark.parametrize("names", ["authors", "timm", "mmseg", "hub"])
+def test_files_of_swin_fill_every_parameter_but_the_norms_of_maps(tmp_path, names):
+    net = create_backbone("swin_tiny")
+    values = drawn(net)
+    file = swin_file(values, names)
+    file["layers.0.blocks.1.attn.relative_position_index"] = np.zeros((49, 49), np.int64)
+    file.update({"head.weight": np.zeros((1000, 768)), "norm.weight": np.zeros(768)})
+    if names == "hub":
+        file = {("classifier.weight" if n == "head.weight" else n): v for n, v in file.items()}
+        file["swin.layernorm.weight"] = file.pop("norm.weight")
+    found = filled(tmp_path, net, file)
+    for name, value in values.items():
+        if name.startswith("norms.") and names != "mmseg":
+            value = np.full(value.shape, float(name.endswith("gamma")))
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
