@@ -15,7 +15,7 @@ COMMANDS = [
     ["eval.py", "--help"],
     *(
         ["-m", f"mxnetseg.{name}", "--help"]
-        for name in "data doctor export models runs speed weights".split()
+        for name in "compare data doctor export models runs speed weights".split()
     ),
     ["-m", "mxnetseg.models"],
     ["-m", "mxnetseg.models", "sfnet"],

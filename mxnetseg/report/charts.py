@@ -31,11 +31,13 @@ def line_chart(
     unit: str = "",
     zero: bool = False,
     x_end: Optional[float] = None,
+    axis: str = "iteration",
 ) -> str:
     """A titled chart of curves over one x axis, or an empty string where there is nothing to draw.
 
-    `zero` makes the y axis start at 0; `x_end` makes the x axis go from 0 to it. The nearest values
-    under the pointer are shown by the page's script, which reads them from the element's data.
+    `zero` makes the y axis start at 0; `x_end` makes the x axis go from 0 to it; `axis` names what x counts.
+    The nearest values under the pointer are shown by the page's script, which reads them from the element's
+    data.
     """
     lines = [clean for clean in (_thin(line) for line in lines) if clean.x]
     if not lines:
@@ -95,6 +97,7 @@ def line_chart(
         "right": WIDTH - _RIGHT,
         "width": WIDTH,
         "unit": unit,
+        "axis": axis,
         "lines": data,
     }
     shown = f'<p class="legend">{"".join(legend)}</p>' if len(legend) > 1 else ""

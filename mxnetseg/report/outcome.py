@@ -6,7 +6,8 @@ import os
 from typing import Any, Dict, List, Optional
 
 from mxnetseg.metrics import format_summary, format_table
-from mxnetseg.report.page import SCORES, write_report
+from mxnetseg.report.page import write_report
+from mxnetseg.report.reading import SCORES
 from mxnetseg.report.tracking import write_json
 
 

@@ -8,7 +8,7 @@ for(const f of document.querySelectorAll('[data-chart]')){
     for(const l of d.lines){
       let k=0;
       for(let i=1;i<l.x.length;i++)if(Math.abs(l.x[i]-want)<Math.abs(l.x[k]-want))k=i;
-      if(at===null){at=l.x[k];text='iteration '+Math.round(at)}
+      if(at===null){at=l.x[k];text=d.axis+' '+Number(at.toFixed(1))}
       text+='\n'+l.name+'  '+Number(l.y[k].toPrecision(4))+(d.unit==='%'?' %':'');
     }
     const span=d.x[1]-d.x[0];
