@@ -17,6 +17,7 @@ examples:
   python -m mxnetseg.data list
   python -m mxnetseg.data list voc2012
   python -m mxnetseg.data prepare voc_aug --from downloads --to datasets/voc_aug --workers 8
+  python -m mxnetseg.data prepare potsdam --from downloads --to datasets/potsdam --tile 1024 --stride 512
   python -m mxnetseg.data check camvid --root ../shared/camvid
   python -m mxnetseg.data show camvid --root ../shared/camvid --output camvid.png
   python -m mxnetseg.data show camvid --root ../shared/camvid --augmented --photometric
@@ -50,6 +51,12 @@ def parser() -> Parser:
         help="archives, or folders that hold them; none: convert what lies in the root already",
     )
     one.add_argument("--to", metavar="ROOT", help="folder to fill (default: datasets/NAME)")
+    one.add_argument(
+        "--tile", type=int, metavar="PIXELS", help="side of the tiles that large pictures are cut into"
+    )
+    one.add_argument(
+        "--stride", type=int, metavar="PIXELS", help="with --tile: from tile to tile (default: no overlap)"
+    )
     _add_workers(one)
 
     one = commands.add_parser("check", help="read every file; report damage, sizes, classes, weights")
@@ -150,8 +157,22 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from mxnetseg.data.prepare import prepare
 
     root = arguments.to or os.path.join("datasets", arguments.name)
-    prepare(arguments.name, root, arguments.sources, arguments.workers)
+    prepare(arguments.name, root, arguments.sources, arguments.workers, tiling=_tiling(arguments))
     print(f"ready: python train.py --model NAME --data {arguments.name} --root {root}")
+
+
+def _tiling(arguments: argparse.Namespace) -> Any:
+    """What --tile and --stride ask for; None: as published."""
+    from mxnetseg.data.prepare.tiles import Tiling
+
+    size, stride = arguments.tile, arguments.stride
+    if size is None and stride is None:
+        return None
+    if size is None or size < 1 or not 1 <= (stride or size) <= size:
+        raise ConfigError(
+            f"--tile {size} --stride {stride}: expected the side of a tile and a stride of at most that"
+        )
+    return Tiling(size, stride or size)
 
 
 def _check(arguments: argparse.Namespace) -> None:

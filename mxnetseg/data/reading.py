@@ -37,6 +37,8 @@ def read_image(path: str) -> np.ndarray:
     image = png.read_plain(data, png.RGB)
     if image is not None:
         return image
+    if data.startswith(b"GIF8"):
+        return _read_gif(path, data)
     flag = cv2.IMREAD_COLOR if _READ_RGB is None else _READ_RGB
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
@@ -72,6 +74,12 @@ def read_channels(paths: Sequence[str], channels: int) -> np.ndarray:
 
 def _read_stored(path: str) -> np.ndarray:
     """Every channel of a file, uint8 (H, W, C); colours in the order red, green, blue."""
+    image = read_planes(path)
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
+
+
+def read_planes(path: str) -> np.ndarray:
+    """Every channel of a file as stored, uint8 or uint16 (H, W, C); colours in the order red, green, blue."""
     data = _read_bytes(path, "image")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -79,9 +87,7 @@ def _read_stored(path: str) -> np.ndarray:
         raise _undecodable(path, "image", str(error)) from error
     if image is None:
         raise _undecodable(path, "image", "its format is not one that OpenCV reads")
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    if image.dtype != np.uint8:
+    if image.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{path}: image holds {image.dtype} values; expected 8 or 16 bits per channel")
     if image.ndim == 2:
         return image[:, :, None]
@@ -213,6 +219,18 @@ def _read_label_with_pillow(path: str, data: bytes, bits: int, kind: Optional[in
     raise DatasetError(
         f"{path}: label holds {label.dtype} values; expected whole numbers 0..65535: export ids as PNG"
     )
+
+
+def _read_gif(path: str, data: bytes) -> np.ndarray:
+    """The first picture of a GIF, which OpenCV's wheels do not read."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # its own limit, lower than ours, which was looked at
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.array(picture.convert("RGB"))
+    except Exception as error:  # Pillow raises many kinds; each of them means the same to the reader
+        raise _undecodable(path, "image", str(error)) from error
 
 
 def _channels_agree(label: np.ndarray) -> bool:

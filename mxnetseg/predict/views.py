@@ -11,6 +11,7 @@ from typing import List, NamedTuple, Sequence, Tuple
 import cv2
 import numpy as np
 
+from mxnetseg.data.tiles import flush_spans
 from mxnetseg.data.transforms import normalize
 from mxnetseg.predict.bands import resize_map
 from mxnetseg.recipe.protocol import Protocol
@@ -179,7 +180,8 @@ def lay_windows(protocol: Protocol, scaled: Size, scale: float, slides: bool) ->
         spans = []
         for axis in range(2):
             step = _step(protocol, axis, window[axis])
-            spans.append(_spans(scaled[axis], window[axis], step, flush=rule != "gluoncv"))
+            spread = _padded_spans if rule == "gluoncv" else flush_spans
+            spans.append(spread(scaled[axis], window[axis], step))
     inputs = tuple(math.ceil(side / protocol.divisor) * protocol.divisor for side in window)
     return Windows(scaled, spans[0], spans[1], inputs, rule)
 
@@ -194,12 +196,9 @@ def _step(protocol: Protocol, axis: int, window: int) -> int:
     return max(1, math.ceil(share) if protocol.windows == "sfsegnets" else int(share))
 
 
-def _spans(side: int, window: int, step: int, flush: bool) -> List[Span]:
-    """Windows at multiples of `step`; the last is moved back to the border (`flush`) or cut there."""
-    last = side - window
-    if flush:
-        return [(start, start + window) for start in [*range(0, last, step), last]]
-    starts = range(0, max(0, math.ceil(last / step)) * step + 1, step)
+def _padded_spans(side: int, window: int, step: int) -> List[Span]:
+    """Windows at multiples of `step`; the last is cut at the border, to be filled up."""
+    starts = range(0, max(0, math.ceil((side - window) / step)) * step + 1, step)
     return [(start, min(start + window, side)) for start in starts]
 
 

@@ -76,6 +76,7 @@ def prepare(
         create_dataset(group.name, group.root, split, **group.options) if split else None
         for split in (group.train_split, group.val_split)
     )
+    _check_labels(train, val)
     nclass = class_count(recipe, train)
     check_channels(recipe, train)
     recipe.model.nclass = nclass
@@ -167,6 +168,15 @@ def class_count(recipe: Recipe, dataset: Any) -> int:
     if wanted != have and not (wanted == 1 and have <= 2):
         raise ConfigError(f"model.nclass is {wanted}, but data set {recipe.data.name!r} has {have} classes")
     return wanted
+
+
+def _check_labels(*datasets: Any) -> None:
+    for dataset in datasets:
+        if dataset is not None and not dataset.has_labels:
+            raise ConfigError(
+                f"split {dataset.split!r} of data set {dataset.name!r} has no labels: train on another data "
+                f"set and score on this one with eval.py, or give data.train_split that has some"
+            )
 
 
 def make_sampler(group: Any, dataset: Any) -> Optional[Callable]:

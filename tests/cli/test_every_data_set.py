@@ -6,7 +6,7 @@ import pytest
 
 from mxnetseg.cli.data import command as data
 from mxnetseg.cli.train import main
-from mxnetseg.data import list_datasets
+from mxnetseg.data import DATASETS, list_datasets
 from mxnetseg.data.prepare import prepare
 from mxnetseg.recipe import find_recipe
 from tests.data import miniatures
@@ -62,5 +62,20 @@ def test_a_run_on_every_data_set_trains_and_validates(name, tmp_path, capsys):
         "--workers",
         "0",
     ]
-    assert main([*what, *how, "--set", *SHORT, *settings]) == 0
+    arguments = [*what, *how, "--set", *SHORT, *settings]
+    if "train" in DATASETS.get(name).unlabelled_splits:
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert "has no labels: train on another data set" in capsys.readouterr().err
+        return
+    assert main(arguments) == 0
+    assert "best mIoU" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_vessels_are_trained_as_one_logit_too(tmp_path, capsys):
+    what = ["--model", "fcn", "--backbone", "mobilenetv2_0.25", "--data", "drive"]
+    where = ["--root", prepared("drive", tmp_path), "--output", str(tmp_path / "run")]
+    how = ["--ctx", "cpu", "--quiet", "--batch-size", "2", "--workers", "0"]
+    assert main([*what, *where, *how, "--set", *SHORT, "model.nclass=1"]) == 0
     assert "best mIoU" in capsys.readouterr().out

@@ -740,3 +740,7 @@ def regzip(path) -> None:
     data[-6] ^= 0xFF
     with open(path, "wb") as handle:
         handle.write(data)
+
+
+# The others enter themselves, in files of their own.
+from tests.data import miniature_scenes, miniature_streets  # noqa: E402, F401

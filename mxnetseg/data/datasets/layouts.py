@@ -97,13 +97,17 @@ class FolderPairsDataset(UnpackedDataset):
 
     def list_items(self, split: str) -> List[Item]:
         images, labels, label_end = self._folders(split)
+        return self.pairs(images, None if split in self.unlabelled_splits else labels, label_end)
+
+    def pairs(self, images: str, labels: Optional[str], label_end: Optional[str] = None) -> List[Item]:
+        """The samples of a folder of images and one of labels (None: there are none) under the root."""
         items = []
         for path in self.find_files(images, self.image_ends):
             label = None
-            if labels is not None and split not in self.unlabelled_splits:
+            if labels is not None:
                 below = os.path.relpath(path, os.path.join(self.root, images))
                 end = next(e for e in self.image_ends if below.lower().endswith(e.lower()))
-                label = os.path.join(self.root, labels, below[: -len(end)] + label_end)
+                label = os.path.join(self.root, labels, below[: -len(end)] + (label_end or self.label_end))
             items.append(Item(path, label, self.item_name(path)))
         return items
 
@@ -119,6 +123,30 @@ class FolderPairsDataset(UnpackedDataset):
         whole = [c for c in there if c[1] is None or os.path.isdir(os.path.join(self.root, c[1]))]
         images, labels, *end = (whole or there[-1:])[0]
         return images, labels, end[0] if end else self.label_end
+
+
+def tiled_folders(converted_end: str = ".png") -> Dict[str, Tuple[Tuple[Optional[str], ...], ...]]:
+    """Folders of a `TiledDataset`; `converted_end`: that of the labels that mmsegmentation's tools write."""
+    folders: Dict[str, Tuple[Tuple[Optional[str], ...], ...]] = {}
+    for split in ("train", "val"):
+        folders[split] = (
+            (f"tiles/{split}/images", f"tiles/{split}/labels"),
+            (f"img_dir/{split}", f"ann_dir/{split}", converted_end),
+        )
+        folders[f"{split}_scenes"] = ((f"scenes/{split}/images", f"scenes/{split}/labels"),)
+    return folders
+
+
+class TiledDataset(FolderPairsDataset):
+    """Pictures too large to be read for a crop, cut into tiles by `prepare`: `train` and `val` are the tiles,
+    `train_scenes` and `val_scenes` the pictures themselves, over which prediction slides its window."""
+
+    splits = ("train", "val", "train_scenes", "val_scenes")
+    image_ends = (".png", ".tif")
+    folders = tiled_folders()
+    layout = (
+        "tiles/{train,val}/{images,labels}/*.png and scenes/{train,val}/{images,labels}/* (made by prepare)"
+    )
 
 
 def shifted_table(nclass: int) -> Dict[int, int]:

@@ -82,7 +82,7 @@ _CLASSES = (
 _UNLABELLED = 65
 
 
-class _Vistas(FolderPairsDataset):
+class Vistas(FolderPairsDataset):
     paper = (
         "Neuhold et al., The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes, ICCV 2017"
     )
@@ -109,7 +109,7 @@ class _Vistas(FolderPairsDataset):
 
 
 @DATASETS.register("mapillary")
-class Mapillary(_Vistas):
+class Mapillary(Vistas):
     name = "mapillary"
     title = "Mapillary Vistas v1.2 (65 classes)"
     classes = tuple(name for name, _, _ in _CLASSES)
@@ -120,7 +120,7 @@ class Mapillary(_Vistas):
 
 
 @DATASETS.register("mapillary19")
-class Mapillary19(_Vistas):
+class Mapillary19(Vistas):
     name = "mapillary19"
     title = "Mapillary Vistas v1.2 under the 19 classes of Cityscapes"
     classes = cityscapes.CLASSES

@@ -40,7 +40,8 @@ _DAMAGED = (
 class Route(NamedTuple):
     """Members matching `member` (a regular expression of the whole name) go to `target` under the root.
 
-    `target` may refer to groups (`\\1`). `archive`: only from archives whose file name matches this.
+    `target` may refer to groups (`\\1`). `archive`: only from archives whose file name matches this, or
+    whose path does where it names folders (has a slash).
     """
 
     member: str
@@ -48,8 +49,9 @@ class Route(NamedTuple):
     archive: str = ""
 
     def apply(self, archive: str, member: str) -> Optional[str]:
-        """The target of a member, None where the route does not match."""
-        if self.archive and not re.search(self.archive, archive, re.IGNORECASE):
+        """The target of a member of the file `archive`, None where the route does not match."""
+        place = archive.replace(os.sep, "/") if "/" in self.archive else os.path.basename(archive)
+        if self.archive and not re.search(self.archive, place, re.IGNORECASE):
             return None
         match = re.fullmatch(self.member, member)
         return match.expand(self.target) if match else None
@@ -74,7 +76,8 @@ def unpack(workspace: Workspace, archive: str, routes: Sequence[Route]) -> int:
     Files that are there with the right size are not written again, and an archive finished before is
     not opened again. DatasetError for hostile or damaged archives and a full disk.
     """
-    step = f"unpack {os.path.basename(archive)}"
+    # Archives of one data set may share their names, in folders of their own.
+    step = "unpack " + "/".join(os.path.abspath(archive).split(os.sep)[-3:])
     try:
         found = os.stat(archive)
     except OSError as error:
@@ -135,12 +138,12 @@ def _plan(
     """The members to unpack, from (name, size, is a regular file), and how many are left out."""
     members: Dict[str, Member] = {}
     left_out = 0
-    base = os.path.basename(archive)
+    place = os.path.abspath(archive)
     for name, size, regular in entries:
         plain = safe_name(name, archive)
         target = None
         if regular and "__MACOSX" not in plain and not os.path.basename(plain).startswith("._"):
-            target = next(filter(None, (route.apply(base, plain) for route in routes)), None)
+            target = next(filter(None, (route.apply(place, plain) for route in routes)), None)
         if target is None:
             left_out += 1
             continue

@@ -85,7 +85,7 @@ def convert_pascal_context(workspace: Workspace) -> None:
     data = read_json(path, ("images", "annos_segmentation"))
     lists: Dict[str, List[str]] = {"train": [], "val": []}
     tasks = []
-    with _damage_named(path):
+    with damage_named(path):
         masks = _by_image(data["annos_segmentation"])
         for image in sorted(data["images"], key=lambda image: image["file_name"]):
             name = os.path.splitext(image["file_name"])[0]
@@ -121,7 +121,7 @@ def convert_coco(workspace: Workspace) -> None:
         found = True
         data = read_json(path, ("images", "annotations"))
         tasks, names = [], []
-        with _damage_named(path):
+        with damage_named(path):
             objects = _by_image(data["annotations"])
             for image in sorted(data["images"], key=lambda image: image["file_name"]):
                 name = f"{part}2017/{os.path.splitext(image['file_name'])[0]}"
@@ -168,7 +168,7 @@ def read_json(path: str, keys: tuple) -> Dict[str, Any]:
 
 
 @contextmanager
-def _damage_named(path: str) -> Iterator[None]:
+def damage_named(path: str) -> Iterator[None]:
     """What JSON of another shape raises, as one line with the file's name."""
     try:
         yield
