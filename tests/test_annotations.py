@@ -13,7 +13,7 @@ PACKAGE = Path(mxnetseg.__file__).parent
 ROOMS = ("nn", "backbones", "models", "weights", "weights/tables")
 FILES = sorted(file for room in ROOMS for file in (PACKAGE / room).glob("*.py"))
 # What Gluon calls: (F, x, ...), the same everywhere.
-GIVEN = ("hybrid_forward", "first_part", "second_part", "__call__", "_init_weight")
+GIVEN = ("hybrid_forward", "begin", "proceed", "first_part", "second_part", "__call__", "_init_weight")
 
 
 def unannotated(tree):

@@ -86,6 +86,71 @@ MOBILENETV2 = ImageNetNames(
 )
 
 
+# Parts of a block of MobileNet v3: mmsegmentation's names and GluonCV's.
+_V3_PARTS = {"expand_conv": "expand", "depthwise_conv": "conv1", "linear_conv": "conv2"}
+
+
+def mobilenetv3_names(ends: Sequence[int]) -> ImageNetNames:
+    """Names of MobileNet v3 in torchvision (features.<k>, backbone.<k>) and mmsegmentation (layer<k>), where
+    the four levels end before GluonCV's children `ends`."""
+
+    def place(k: int) -> str:
+        child = k + 2  # the stem is three children
+        level = next((n for n, end in enumerate(ends) if child < end), len(ends) - 1)
+        return f"layer{level + 1}.{child - (ends[level - 1] if level else 0)}"
+
+    def chained(match: Match) -> str:
+        k, index, rest = int(match.group(1)), int(match.group(2)), match.group(3)
+        if rest.startswith("fc"):
+            return f"{place(k)}.se.conv{rest[2]}."
+        index += k == 1  # the first block does not expand
+        part = {0: "expand", 1: "conv1"}.get(index, "conv2")
+        return f"{place(k)}.{part}.{'conv' if rest == '0.' else 'bn'}."
+
+    def closing(match: Match) -> str:
+        k, part = int(match.group(1)), match.group(2)
+        level, _, child = place(k).rpartition(".")
+        return f"{level}.{int(child) + (part in ('1', 'bn'))}."
+
+    rules: List[Rule] = [
+        (r"^(?:features\.)?0\.([01])\.", r"layer1.\1."),
+        (r"^(?:features\.)?(\d+)\.block\.(\d)\.(fc[12]\.|[01]\.)", chained),
+        (r"^(?:features\.)?(\d+)\.([01])\.", closing),
+        (r"^layer0\.conv\.", "layer1.0."),
+        (r"^layer0\.bn\.", "layer1.1."),
+        (r"^layer(\d+)\.se\.conv([12])\.conv\.", lambda m: f"{place(int(m[1]))}.se.conv{m[2]}."),
+        (
+            r"^layer(\d+)\.(expand_conv|depthwise_conv|linear_conv)\.",
+            lambda m: f"{place(int(m[1]))}.{_V3_PARTS[m[2]]}.",
+        ),
+        (r"^layer(\d+)\.(conv|bn)\.(?=weight|bias|running)", closing),
+    ]
+    return ImageNetNames(rules)
+
+
+def _mmseg_inverted_residual(match: Match) -> str:
+    """mmsegmentation's layer<k>.<block>.conv.<i>.<conv or bn> of MobileNet v2 in GluonCV's numbering."""
+    k, block, i, kind = (match.group(n) for n in (1, 2, 3, 4))
+    level, first = {
+        "1": (1, 3),
+        "2": (1, 4),
+        "3": (2, 0),
+        "4": (3, 0),
+        "5": (3, 4),
+        "6": (4, 0),
+        "7": (4, 3),
+    }[k]
+    return f"layer{level}.{first + int(block)}.out.{3 * int(i) + (kind == 'bn')}."
+
+
+# mmsegmentation's names of MobileNet v2.
+MMSEG_MOBILENETV2: List[Rule] = [
+    (r"^layer(\d)\.(\d)\.conv\.(\d)\.(conv|bn)\.", _mmseg_inverted_residual),
+    (r"^conv1\.conv\.", "layer1.0."),
+    (r"^conv1\.bn\.", "layer1.1."),
+]
+
+
 def _hrnet_chain(match: Match) -> str:
     """Strided chains between branches: ours are flat, with the activations numbered too."""
     return f"{match.group(1)}.{3 * int(match.group(2)) + int(match.group(3))}."
@@ -118,6 +183,21 @@ MIT = [
     (r"\.ffn\.layers\.0\.", ".mlp.fc1."),
     (r"\.ffn\.layers\.1\.", ".mlp.dwconv."),
     (r"\.ffn\.layers\.4\.", ".mlp.fc2."),
+]
+
+# transformers' names of them.
+HF_MIT: List[Rule] = [
+    (r"\.patch_embeddings\.proj\.", ".patch."),
+    (r"\.patch_embeddings\.layer_norm\.", ".patch_norm."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"\.attention\.q_proj\.", ".attn.q."),
+    (r"\.attention\.kv\.", ".attn.kv."),
+    (r"\.attention\.o_proj\.", ".attn.proj."),
+    (r"\.attention\.sequence_reduction\.sequence_reduction\.", ".attn.sr."),
+    (r"\.attention\.sequence_reduction\.layer_norm\.", ".attn.norm."),
+    (r"\.dwconv\.dwconv\.", ".dwconv."),
+    (r"^(stages\.\d)\.layer_norm\.", r"\1.norm."),
 ]
 
 
@@ -171,9 +251,9 @@ DDRNET: List[Rule] = [
     (r"^down_([12])\.", lambda m: f"down.{int(m.group(1)) - 1}."),
 ]
 PIDNET: List[Rule] = [
-    # The boundary branch's first stage is a lone block there, a stage of one here.
-    (r"^d_branch_layers\.0\.", "d_branch_layers.0.0."),
-    (r"^spp\.processes\.", "spp.processes.0."),
+    # The boundary branch's first stages are lone blocks there, stages of one here.
+    (r"^d_branch_layers\.([01])\.(?=conv|downsample)", r"d_branch_layers.\1.0."),
+    (r"^spp\.processes\.(?=conv|bn)", "spp.processes.0."),
     *_RESIDUAL_UNITS,
     *_WINDOW_POOLING,
     (r"^([ipd])_branch_layers\.", r"\1_branch."),
@@ -182,6 +262,7 @@ PIDNET: List[Rule] = [
     (r"^pag_([12])\.", lambda m: f"agree.{int(m.group(1)) - 1}."),
     (r"^(agree\.\d)\.f_([ip])\.", r"\1.embed_\2."),
     (r"^dfm\.f_([ip])\.", r"fuse.blend_\1."),
+    (r"^dfm\.conv\.", "fuse.blend."),
 ]
 
 

@@ -2,7 +2,7 @@
 
 Named after a controller's terms: P keeps detail at stride 8, I integrates context down to stride 64, D
 derives boundaries. Attention lets P take from I where they agree; D decides, pixel by pixel, which of the
-two the output follows.
+two the output follows. PIDNet-L is deeper, pools as DDRNet does and fuses by a whole convolution.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import PIDNET, ImageNetNames
 from mxnetseg.nn.dappm import WindowPooling
 from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.preact import PreActUnit
 from mxnetseg.nn.residual import BasicUnit, BottleneckUnit, residual_stage
 from mxnetseg.nn.resize import resize_like
 
@@ -45,16 +46,31 @@ class BoundaryFusion(HybridBlock):
         return self.blend_p((1 - share) * i + p) + self.blend_i(i + share * p)
 
 
+class WholeBoundaryFusion(HybridBlock):
+    """`(p, i, d)` to one map: p near boundaries, i away from them, blended by a 3x3 convolution."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.blend = PreActUnit(channels, out)
+
+    def hybrid_forward(self, F, p, i, d):
+        share = F.sigmoid(d)
+        return self.blend(share * p + (1 - share) * i)
+
+
 class PIDNet(Backbone):
     """Stem at stride 4; stem at 8; P after its first fusion; the fused map, both at 8.
 
     `boundary=True` puts D's map before its last block (stride 8) in the stem's place, for a boundary head.
+    `large` is PIDNet-L.
     """
 
     imagenet = ImageNetNames(PIDNET)
 
-    def __init__(self, width: int, boundary: bool) -> None:
+    def __init__(self, width: int, boundary: bool, large: bool = False) -> None:
         w = width
+        # Blocks of the stem's stages and P's first two; of I's first two.
+        stem, deep = (3, 4) if large else (2, 3)
         super().__init__(
             channels=(2 * w if boundary else w, 2 * w, 2 * w, 4 * w), strides=(8 if boundary else 4, 8, 8, 8)
         )
@@ -64,29 +80,31 @@ class PIDNet(Backbone):
         self.stem.add(
             ConvUnit(0, w, strides=2),
             ConvUnit(w, w, strides=2),
-            residual_stage(BasicUnit, w, w, 2, rectify_last=True),
+            residual_stage(BasicUnit, w, w, stem, rectify_last=True),
         )
-        self.stem_down = residual_stage(BasicUnit, w, 2 * w, 2, strides=2, rectify_last=True)
+        self.stem_down = residual_stage(BasicUnit, w, 2 * w, stem, strides=2, rectify_last=True)
         self.i_branch, self.p_branch, self.d_branch = (nn.HybridSequential() for _ in range(3))
         self.i_branch.add(
-            residual_stage(BasicUnit, 2 * w, 4 * w, 3, strides=2),
-            residual_stage(BasicUnit, 4 * w, 8 * w, 3, strides=2),
+            residual_stage(BasicUnit, 2 * w, 4 * w, deep, strides=2),
+            residual_stage(BasicUnit, 4 * w, 8 * w, deep, strides=2),
             _bottlenecks(8 * w, 8 * w, 2, strides=2),
         )
         self.p_branch.add(
-            residual_stage(BasicUnit, 2 * w, 2 * w, 2),
-            residual_stage(BasicUnit, 2 * w, 2 * w, 2),
+            residual_stage(BasicUnit, 2 * w, 2 * w, stem),
+            residual_stage(BasicUnit, 2 * w, 2 * w, stem),
             _bottlenecks(2 * w, 2 * w, 1),
         )
-        self.d_branch.add(
-            residual_stage(BasicUnit, 2 * w, w, 1), _bottlenecks(w, w, 1), _bottlenecks(2 * w, 2 * w, 1)
-        )
+        if large:
+            first, second = (residual_stage(BasicUnit, 2 * w, 2 * w, 1) for _ in range(2))
+        else:
+            first, second = residual_stage(BasicUnit, 2 * w, w, 1), _bottlenecks(w, w, 1)
+        self.d_branch.add(first, second, _bottlenecks(2 * w, 2 * w, 1))
         self.compress, self.agree, self.derive = (nn.HybridSequential() for _ in range(3))
         self.compress.add(ConvUnit(4 * w, 2 * w, 1, act=None), ConvUnit(8 * w, 2 * w, 1, act=None))
         self.agree.add(AgreementFusion(2 * w, w), AgreementFusion(2 * w, w))
-        self.derive.add(ConvUnit(4 * w, w, act=None), ConvUnit(8 * w, 2 * w, act=None))
-        self.pooling = WindowPooling(16 * w, 96, 4 * w, cascade=False)
-        self.fuse = BoundaryFusion(4 * w, 4 * w)
+        self.derive.add(ConvUnit(4 * w, 2 * w if large else w, act=None), ConvUnit(8 * w, 2 * w, act=None))
+        self.pooling = WindowPooling(16 * w, 112 if large else 96, 4 * w, cascade=large)
+        self.fuse = (WholeBoundaryFusion if large else BoundaryFusion)(4 * w, 4 * w)
 
     def hybrid_forward(self, F, x):
         c1 = self.stem(x)
@@ -125,3 +143,9 @@ def pidnet_s(boundary: bool = False) -> PIDNet:
 def pidnet_m(boundary: bool = False) -> PIDNet:
     """`boundary`: c1 is the boundary branch's map instead of the stem's."""
     return PIDNet(64, boundary)
+
+
+@BACKBONES.register("pidnet_l", output_strides=(8,))
+def pidnet_l(boundary: bool = False) -> PIDNet:
+    """`boundary`: c1 is the boundary branch's map instead of the stem's."""
+    return PIDNet(64, boundary, large=True)

@@ -1,14 +1,22 @@
 """ResNeSt: Split-Attention Networks (Zhang et al., CVPRW 2022, arXiv 2004.08955) on GluonCV's networks.
 
-Output strides 16 and 8 hold stages 4 and 3 by dilation, the first block of a stage at half of it. GluonCV's
-DropBlock layers are left out: they are built for one size of image.
+Output strides 16 and 8 hold stages 4 and 3 by dilation, the first block of a stage at half of it. Every stage
+averages in its first block, there instead of striding; mmsegmentation does so only where it strides
+(`averages="strided"`). GluonCV's DropBlock layers are left out: they are built for one size of image.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from gluoncv.model_zoo import resnest
 
 from mxnetseg.backbones.base import BACKBONES, TwoPartBackbone
+from mxnetseg.nn.layers import Identity
+from mxnetseg.nn.surgery import exchange, settings
+from mxnetseg.nn.surgery import layers as layers_of
+
+Averages = Literal["all", "strided"]
 
 # Blocks in each stage and the width of the stem's first two convolutions.
 DEPTHS = {
@@ -24,7 +32,7 @@ DEPTHS = {
 class ResNeSt(TwoPartBackbone):
     """GluonCV's network without its classifier; children keep GluonCV's names."""
 
-    def __init__(self, depth: int, output_stride: int = 32) -> None:
+    def __init__(self, depth: int, output_stride: int, averages: Averages) -> None:
         layers, stem_width = DEPTHS[depth]
         super().__init__(
             channels=(256, 512, 1024, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
@@ -42,6 +50,10 @@ class ResNeSt(TwoPartBackbone):
         )
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             setattr(self, name, getattr(whole, name))
+        if averages == "strided":
+            for block in layers_of(self, resnest.Bottleneck):
+                if block.avd and settings(block.avd_layer)["stride"] == (1, 1):
+                    exchange(block, "avd_layer", Identity())
 
     def begin(self, F, x):
         return self.relu(self.bn1(self.conv1(x)))
@@ -59,8 +71,8 @@ def _register(depth):
     name = f"resnest{depth}"
 
     @BACKBONES.register(name, output_strides=(8, 16, 32))
-    def build(output_stride: int = 32) -> ResNeSt:
-        return ResNeSt(depth, output_stride)
+    def build(output_stride: int = 32, averages: Averages = "all") -> ResNeSt:
+        return ResNeSt(depth, output_stride, averages)
 
 
 for _depth in DEPTHS:

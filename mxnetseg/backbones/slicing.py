@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Tuple
+from typing import Dict, Iterable, Literal, Tuple
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -26,19 +26,26 @@ def cut(backbone: Backbone, features: HybridBlock, levels: Dict[str, Tuple[int, 
         setattr(backbone, name, level)
 
 
-def hold_stride(chain: Iterable[nn.Conv2D], stride: int, output_stride: int) -> None:
+Dilation = Literal["after", "with"]
+
+
+def hold_stride(
+    chain: Iterable[nn.Conv2D], stride: int, output_stride: int, dilation: Dilation = "after"
+) -> None:
     """Turn strides beyond `output_stride` into dilation.
 
-    `chain`: convolutions in running order; `stride`: of the map that the first one reads. A convolution
-    that loses its stride keeps the dilation so far; those after it double it.
+    `chain`: convolutions in running order; `stride`: of the map that the first one reads. Those after a
+    convolution that loses its stride double their dilation; itself, too, `with` them, or only those `after`.
     """
     rate = 1
     for conv in chain:
         step = settings(conv)["stride"][0]
-        if rate > 1 and settings(conv)["kernel"] != (1, 1):
-            set_dilation(conv, rate)
-        if step > 1 and stride >= output_stride:
+        lost = step if step > 1 and stride >= output_stride else 1
+        own = rate * lost if dilation == "with" else rate
+        if own > 1 and settings(conv)["kernel"] != (1, 1):
+            set_dilation(conv, own)
+        if lost > 1:
             set_stride(conv, 1)
-            rate *= step
+            rate *= lost
         else:
             stride *= step

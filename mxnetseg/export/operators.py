@@ -318,6 +318,14 @@ def slice_axis(w: Writer, node: Node, inputs: List[str]) -> Result:
     return w.cut(inputs[0], [a["axis"]], [a["begin"]], [a["end"]])
 
 
+@_is("reverse")
+def reverse(w: Writer, node: Node, inputs: List[str]) -> Result:
+    """Slices that step backwards."""
+    axes = _axes(node.attributes["axis"])
+    last, beyond = [-1] * len(axes), [-(2**31)] * len(axes)
+    return w.cut(inputs[0], axes, last, beyond, last)
+
+
 @_is("slice_like")
 def slice_like(w: Writer, node: Node, inputs: List[str]) -> Result:
     x, like = inputs

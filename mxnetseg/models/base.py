@@ -117,14 +117,20 @@ def _as_tuple(maps):
 
 
 def aux_on_c3(
-    backbone: Backbone, nclass: int, width: Optional[int] = 256, dropped: Dropped = "channels"
+    backbone: Backbone,
+    nclass: int,
+    width: Optional[int] = 256,
+    dropped: Dropped = "channels",
+    capped: bool = True,
 ) -> list[Aux]:
-    """The auxiliary classifier of the dilated family: a plain head on c3."""
+    """The auxiliary classifier of the dilated family: a plain head on c3; `capped`: see `head_width`."""
     channels = backbone.channels[2]
-    head = FCNHead(channels, nclass, head_width(width, channels), dropped=dropped)
+    head = FCNHead(channels, nclass, head_width(width, channels, capped), dropped=dropped)
     return [Aux(head, "backbone", 2)]
 
 
-def head_width(width: Optional[int], in_channels: int) -> int:
-    """`width` channels but no more than come in; a quarter of those for None."""
-    return min(width, in_channels) if width else in_channels // 4
+def head_width(width: Optional[int], in_channels: int, capped: bool = True) -> int:
+    """`width` channels, if `capped` no more than come in; a quarter of those for None."""
+    if not width:
+        return in_channels // 4
+    return min(width, in_channels) if capped else width

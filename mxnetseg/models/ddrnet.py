@@ -2,7 +2,7 @@
 (Hong et al., arXiv 2101.06085, T-ITS 2022).
 
 All the work is in its backbone (`backbones/ddrnet.py`); heads are a normalized 3x3 convolution and a
-classifier, the auxiliary one on the detail branch after its first exchange with the context.
+classifier, the auxiliary one on the detail branch after its last exchange but one with the context.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def ddrnet(
     width: Optional[int] = None,
     align_corners: bool = False,
 ) -> Segmentor:
-    """`width`: channels of the heads' convolutions, None is half of c4's. `aux`: a head on c3."""
-    width = width or max(backbone.channels[3] // 2, 1)
+    """`width`: channels of the heads' convolutions; None is half of c4's, on ddrnet39 as many. `aux`: a head
+    on c3."""
+    width = width or max(backbone.channels[3] // (1 if backbone.registered_name == "ddrnet39" else 2), 1)
     head = DDRNetHead(backbone.channels[3], nclass, width)
     heads = [Aux(PreActHead(backbone.channels[2], nclass, width), "backbone", 2)]
     return Segmentor(backbone, head, heads if aux else (), align_corners=align_corners)

@@ -25,9 +25,14 @@ FORMS = {
         "width": 512,
         "units": 2,
         "concat_input": True,
+        "capped": False,
         "align_corners": False,
     },
-    "mmseg_hrnet": {"backbone": "hrnet_w18", "align_corners": False},
+    "mmseg_hrnet": {
+        "backbone": "hrnet_w18",
+        "align_corners": False,
+        "backbone_options": {"by_factor": True},
+    },
     "gluoncv": {"backbone": "resnet101_v1s", **QUARTER},
     "mxnetseg": {"backbone": "resnet101_v1s", "dropped": "elements"},
     "ace_jpu": {"backbone": "resnet101_v1s", "output_stride": 32, "jpu": True, **QUARTER},
@@ -47,6 +52,7 @@ class FCN(Head):
         jpu: JPUOrder,
         gather: bool,
         dropped: Dropped,
+        capped: bool,
         align_corners: bool,
     ) -> None:
         super().__init__()
@@ -57,7 +63,7 @@ class FCN(Head):
         self.classifier = FCNHead(
             deepest,
             nclass,
-            head_width(width, deepest),
+            head_width(width, deepest, capped),
             units,
             concat_input,
             kernel=1 if gather else 3,
@@ -94,14 +100,16 @@ def fcn(
     jpu: JPUOrder = False,
     gather: Optional[bool] = None,
     dropped: Dropped = "channels",
+    capped: bool = True,
     align_corners: bool = True,
 ) -> Segmentor:
-    """`width`, `aux_width`: channels of the classifiers' 3x3 units, at most their input's; None is a
-    quarter of it. `gather`: classify all maps joined, through a unit of as many channels; None does so on
-    HRNet. `aux`: a plain head on c3; None has it where maps are not joined. `dropped`: what dropout drops."""
+    """`width`, `aux_width`: channels of the classifiers' 3x3 units, if `capped` at most their input's; None
+    is a quarter of it. `gather`: classify all maps joined, through a unit of as many channels; None does so
+    on HRNet. `aux`: a plain head on c3; None has it where maps are not joined. `dropped`: what dropout
+    drops."""
     channels = backbone.channels
     gather = not jpu and (backbone.parallel_branches if gather is None else gather)
-    head = FCN(channels, nclass, width, units, concat_input, jpu, gather, dropped, align_corners)
+    head = FCN(channels, nclass, width, units, concat_input, jpu, gather, dropped, capped, align_corners)
     aux = not gather if aux is None else aux
-    supervised = aux_on_c3(backbone, nclass, aux_width, dropped) if aux else ()
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped, capped) if aux else ()
     return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -27,7 +27,12 @@ from mxnetseg.nn.tensor import Ops, Tensor
 FORMS = {
     "paper": {},
     "mmseg": {"backbone": "resnet101_v1c", "region_width": 256, "dropout": 0.1, "align_corners": False},
-    "mmseg_hrnet": {"backbone": "hrnet_w48", "dropout": 0.0, "align_corners": False},
+    "mmseg_hrnet": {
+        "backbone": "hrnet_w48",
+        "dropout": 0.0,
+        "align_corners": False,
+        "backbone_options": {"by_factor": True},
+    },
     "sfsegnets": {
         "backbone": "resnet50_v1s",
         "backbone_options": {"dilation": "uniform"},

@@ -8,6 +8,8 @@ map of classes and needs a loss of its own. mmsegmentation drops channels before
 
 from __future__ import annotations
 
+from typing import Optional
+
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Segmentor
 from mxnetseg.models.ddrnet import DDRNetHead
@@ -28,19 +30,22 @@ FORMS = {"paper": {}, "mmseg": {"boundary": 1, "dropout": 0.1, "backbone_options
     scores=[
         ("Cityscapes val", "pidnet_s, 1024x1024, 120k", 78.74, "mmsegmentation"),
         ("Cityscapes val", "pidnet_m, 1024x1024, 120k", 80.22, "mmsegmentation"),
+        ("Cityscapes val", "pidnet_l, 1024x1024, 120k", 80.89, "mmsegmentation"),
     ],
 )
 def pidnet(
     nclass: int,
     backbone: Backbone,
     aux: bool = True,
-    width: int = 128,
+    width: Optional[int] = None,
     boundary: int = 0,
     dropout: float = 0.0,
     align_corners: bool = True,
 ) -> Segmentor:
-    """`width`: channels of the heads' convolutions. `aux`: a head on c3. `boundary`: channels of a boundary
-    head on c1 (with the backbone's option of that name), 0 for none. `dropout`: before the main one."""
+    """`width`: channels of the heads' convolutions; None is 256 on pidnet_l, else 128. `aux`: a head on c3.
+    `boundary`: channels of a boundary head on c1 (with the backbone's option of that name), 0 for none.
+    `dropout`: before the main one."""
+    width = width or (256 if backbone.registered_name == "pidnet_l" else 128)
     head = DDRNetHead(backbone.channels[3], nclass, width, dropout)
     heads = [Aux(PreActHead(backbone.channels[2], nclass, width), "backbone", 2)]
     if boundary:

@@ -15,10 +15,17 @@ from mxnet.gluon import nn
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor
 from mxnetseg.nn.initial import draw_as_pytorch
-from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
+from mxnetseg.nn.layers import ConvUnit, Dropped, classifier, dropout_layer
 from mxnetseg.nn.resize import resize_like
 
-FORMS = {"paper": {}, "mmseg": {"variant": "units", "width": 256}}
+FORMS = {
+    "paper": {},
+    "mmseg": {"variant": "units", "width": 256},
+    "transformers": {
+        "dropped": "elements",
+        "backbone_options": {"epsilon": 1e-5, "inner_epsilon": 1e-5},
+    },
+}
 Variant = Literal["paper", "units"]
 # The paper's heads are wider on its larger transformers.
 WIDTHS = {"mit_b2": 768, "mit_b3": 768, "mit_b4": 768, "mit_b5": 768}
@@ -27,14 +34,16 @@ WIDTHS = {"mit_b2": 768, "mit_b3": 768, "mit_b4": 768, "mit_b5": 768}
 class PointwiseHead(Head):
     """Logits at c1's size."""
 
-    def __init__(self, channels: Sequence[int], nclass: int, width: int, variant: Variant) -> None:
+    def __init__(
+        self, channels: Sequence[int], nclass: int, width: int, variant: Variant, dropped: Dropped
+    ) -> None:
         super().__init__()
         self.levels = nn.HybridSequential()
         for n in channels:
             unit = variant == "units"
             self.levels.add(ConvUnit(n, width, 1) if unit else nn.Conv2D(width, 1, in_channels=n))
         self.fuse = ConvUnit(width * len(channels), width, 1)
-        self.drop = dropout_layer(0.1)
+        self.drop = dropout_layer(0.1, dropped)
         self.classifier = classifier(width, nclass)
         if variant == "paper":
             draw_as_pytorch(self.levels, self.classifier)
@@ -64,8 +73,14 @@ class PointwiseHead(Head):
     ],
 )
 def segformer(
-    nclass: int, backbone: Backbone, width: Optional[int] = None, variant: Variant = "paper"
+    nclass: int,
+    backbone: Backbone,
+    width: Optional[int] = None,
+    variant: Variant = "paper",
+    dropped: Dropped = "channels",
 ) -> Segmentor:
-    """`width`: channels of the head; None is 768 from mit_b2 on, else 256. `variant`: see above."""
+    """`width`: channels of the head; None is 768 from mit_b2 on, else 256. `variant`: see above. `dropped`:
+    what dropout drops."""
     width = width or WIDTHS.get(backbone.registered_name, 256)
-    return Segmentor(backbone, PointwiseHead(backbone.channels, nclass, width, variant), align_corners=False)
+    head = PointwiseHead(backbone.channels, nclass, width, variant, dropped)
+    return Segmentor(backbone, head, align_corners=False)

@@ -89,7 +89,7 @@ def _mmseg_aux(count: int, weight: float) -> List[List[Group]]:
 
 # Auxiliary outputs that are not one of weight 0.4.
 _MMSEG_AUX: Dict[str, Tuple[int, float]] = {
-    **dict.fromkeys(("segformer", "segmenter", "semanticfpn", "erfnet"), (0, 0.0)),
+    **dict.fromkeys(("segformer", "segmenter", "semanticfpn", "erfnet", "lraspp"), (0, 0.0)),
     "bisenet": (2, 1.0),
     "bisenetv2": (4, 1.0),
     "fastscnn": (2, 0.4),
@@ -183,6 +183,7 @@ _MMSEG_RUNS: Dict[str, Tuple[Group, Group, int, Any]] = {
     "erfnet": (dict(), _poly(160000), 16, [512, 1024]),
     "fastscnn": (dict(lr=0.12, weight_decay=4e-5), _poly(160000), 32, [512, 1024]),
     "icnet": (dict(), _poly(80000), 8, 832),
+    "lraspp": (dict(), _poly(320000), 16, [512, 1024]),
     "pidnet": (dict(), _poly(120000, end_lr=0.0), 12, 1024),
     "segformer": (_SEGFORMER, _poly(160000, 0.0, 1.0, 1500, 1e-6), 8, 1024),
     "segmenter": (dict(lr=0.001, weight_decay=0.0), _poly(160000), 8, 512),
@@ -200,7 +201,7 @@ def _mmseg(reference_id: str, model: str) -> Group:
         optimizer["lr"] = 0.05
     if reference_id.startswith("mmseg_setr") and reference_id.endswith("_mla"):
         optimizer["lr"] = 0.002
-    if reference_id == "mmseg_pspnet_r18-d8":
+    if reference_id in ("mmseg_pspnet_r18-d8", "mmseg_fcn_m-v2-d8", "mmseg_deeplabv3plus_s101-d8"):
         schedule = _poly(80000)
     if optimizer["name"] != "sgd":
         optimizer.pop("momentum")

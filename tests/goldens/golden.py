@@ -16,12 +16,13 @@ from mxnetseg.weights import load
 
 # Compared in double precision: in this network, with these weights, the argument of a gate cancels (terms of
 # 1e7) and rounding decides which way it goes; the reference's own two precisions differ there.
-DOUBLE = {"mmseg_cgnet"}
+DOUBLE = {"mmseg_cgnet", "mmseg_mobilenet-v3-d8_lraspp"}
 # Which of the saved maps our head takes, where the published decoder takes more, or in another order.
 HEAD_MAPS = {
     "mmseg_bisenetv2": (0,),
     "mmseg_fast_scnn": (2, 1),
     "mmseg_icnet_r50-d8": (2, 0, 1),
+    "mmseg_mobilenet-v3-d8_lraspp": (0, 1, 2, 2, 2),
     "mmseg_stdc1": (3, 2, 1),
     "mmseg_stdc2": (3, 2, 1),
 }
@@ -64,7 +65,8 @@ def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
     net = load(reference_id, drawn.tensors(meta), meta["nclass"])
     saved_file = file.with_suffix(".npz")
     images = [mx.nd.array(drawn.image(i["shape"], i["seed"])) for i in meta["inputs"]]
-    outputs = forward(net, images, "float64" if reference_id in DOUBLE else "float32")
+    dtype = "float64" if reference_id in DOUBLE else "float32"
+    outputs = forward(net, images, dtype)
     assert all(np.isfinite(y).all() for ys in outputs for y in ys)
     if not saved_file.exists():
         return {}
@@ -81,7 +83,7 @@ def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
         elif name in INSIDE and engine != "mxnet":
             continue
         elif name == "raw" or name in QUERIES:
-            ours = _maps(net, images[0])["head"][QUERIES.get(name, 0)]
+            ours = _maps(net, images[0], dtype)["head"][QUERIES.get(name, 0)]
             ours = _strided(ours, strides.get(name, 1)) if ours.ndim == 4 else ours
         elif name == "headonly":
             features = [
@@ -95,7 +97,7 @@ def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
             # Further outputs of the decode head (head1, head2) come before those of auxiliary heads.
             index = int(name.lstrip("auxhed"))
             if strides.get(name, 1) == 2:  # a raw map of which not all was saved
-                ours = _strided(_maps(net, images[0])["aux"][index], 2)
+                ours = _strided(_maps(net, images[0], dtype)["aux"][index], 2)
                 found[name] = _difference(meta, name, ours, expected)
                 continue
             of_head = sum(f"head{k}" in saved.files for k in (1, 2, 3))
@@ -121,13 +123,16 @@ def _strided(maps, every):
     return maps[:, :, ::every, ::every]
 
 
-def _maps(net, image):
+def _maps(net, image, dtype):
     """What `head` returns and the `aux` heads give, at their own resolutions: {part: arrays}."""
+    net.cast(dtype)
+    image = image.astype(dtype)
     maps = {"backbone": net.backbone(image)}
     maps["neck"] = maps["backbone"] if net.neck is None else net.neck(image, *maps["backbone"])
     maps["head"] = net.head(*maps["neck"])
     sources = zip(net.aux_heads, net._sources)
     aux = [block(maps[of][index]).asnumpy() for block, (of, index) in sources]
+    net.cast("float32")
     return {"head": [y.asnumpy() for y in maps["head"]], "aux": aux}
 
 

@@ -83,3 +83,22 @@ def test_a_recipe_of_mmsegmentation_builds_its_network(golden_dir, reference):
     trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
     assert sum(math.prod(p.shape) for p in trained) == published["trainable_params"]
     assert model.form == reference_info(reference).form
+
+
+# The papers' tables: parameters in millions, multiply-adds at 1024 x 2048 in thousand millions.
+PAPERS = [
+    ("ddrnet", "ddrnet23_slim", 5.7, 36.3),
+    ("ddrnet", "ddrnet23", 20.1, 143.1),
+    ("ddrnet", "ddrnet39", 32.3, 281.2),
+    ("pidnet", "pidnet_l", 36.9, 275.8),
+]
+
+
+@pytest.mark.parametrize("model, backbone, millions, thousand_millions", PAPERS)
+def test_parameters_and_multiply_adds_are_those_of_the_papers_tables(
+    model, backbone, millions, thousand_millions
+):
+    net = create_model(model, 19, backbone=backbone, aux=False, init=False)
+    found = complexity(net, (1024, 2048))
+    assert abs(found.parameters / 1e6 - millions) < 0.1
+    assert abs(found.matrix / 1e9 / thousand_millions - 1) < 0.005

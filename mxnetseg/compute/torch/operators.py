@@ -492,6 +492,11 @@ def pad(x: Tensor, mode: str, pad_width: Sequence[int], constant_value: float = 
     return F.pad(x, [n for pair in widths[:1:-1] for n in pair], {"edge": "replicate"}.get(mode, mode))
 
 
+@_is("reverse")
+def reverse(x: Tensor, axis) -> Tensor:
+    return torch.flip(x, _axes(axis, x.dim()))
+
+
 @_is("broadcast_like")
 def broadcast_like(x: Tensor, like: Tensor, lhs_axes=None, rhs_axes=None) -> Tensor:
     sides = list(like.shape) if lhs_axes is None else list(x.shape)

@@ -67,12 +67,18 @@ reference(
     form="gluoncv_wide",
 )
 
-for _depth in (50, 101):
+for _id, _backbone, _options in (
+    ("r50", "resnet50_v1c", {}),
+    ("r101", "resnet101_v1c", {}),
+    ("s101", "resnest101", dict(backbone_options=dict(averages="strided"))),
+):
     reference(
-        f"mmseg_deeplabv3plus_r{_depth}-d8",
+        f"mmseg_deeplabv3plus_{_id}-d8",
         model="deeplabv3plus",
         rules=[
             *MMSEG_RESNET,
+            # Of split attention.
+            (r"^(backbone\..*\.conv2)\.bn0\.", r"\1.bn."),
             *MMSEG_ASPP,
             *MMSEG_AUX,
             (r"^decode_head\.c1_bottleneck\.", "head.low."),
@@ -80,7 +86,7 @@ for _depth in (50, 101):
             (r"^decode_head\.conv_seg\.", "head.classifier."),
         ],
         form="mmseg",
-        options=dict(backbone=f"resnet{_depth}_v1c"),
+        options=dict(backbone=_backbone, **_options),
     )
 
 SFSEGNETS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mxnetseg.backbones.naming import MMSEG_MOBILENETV2, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
     ACE_JPU,
@@ -54,9 +55,18 @@ for _depth in (50, 101):
         form="mmseg",
         options=dict(backbone=f"resnet{_depth}_v1c"),
     )
+for _width in (18, 48):
+    reference(
+        f"mmseg_fcn_hr{_width}",
+        model="fcn",
+        rules=MMSEG_HRNET + MMSEG_FCN_HEAD,
+        form="mmseg_hrnet",
+        options=dict(backbone=f"hrnet_w{_width}"),
+    )
 reference(
-    "mmseg_fcn_hr18",
+    "mmseg_fcn_m-v2-d8",
     model="fcn",
-    rules=MMSEG_HRNET + MMSEG_FCN_HEAD,
-    form="mmseg_hrnet",
+    rules=under("backbone.", MMSEG_MOBILENETV2) + MMSEG_FCN_HEAD + MMSEG_AUX,
+    form="mmseg",
+    options=dict(backbone="mobilenetv2_1.0", backbone_options=dict(dilated="first")),
 )

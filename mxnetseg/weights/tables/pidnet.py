@@ -17,14 +17,16 @@ def head(name: str, classifier: str, ours: str) -> List[Rule]:
     ]
 
 
-reference(
-    "mmseg_pidnet-s",
-    model="pidnet",
-    rules=[
-        *under("backbone.", PIDNET),
-        *head("i_head", "conv_seg", "head.classifier"),
-        *head("p_head", "p_cls_seg", r"aux_heads.0"),
-        *head("d_head", "d_cls_seg", r"aux_heads.1"),
-    ],
-    form="mmseg",
-)
+for _size in "sml":
+    reference(
+        f"mmseg_pidnet-{_size}",
+        model="pidnet",
+        rules=[
+            *under("backbone.", PIDNET),
+            *head("i_head", "conv_seg", "head.classifier"),
+            *head("p_head", "p_cls_seg", r"aux_heads.0"),
+            *head("d_head", "d_cls_seg", r"aux_heads.1"),
+        ],
+        form="mmseg",
+        options=dict(backbone=f"pidnet_{_size}"),
+    )
