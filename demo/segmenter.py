@@ -52,6 +52,10 @@ class Segmenter:
         labels = self._predictor.predict(image)
         return labels, time.perf_counter() - start
 
+    def stream(self, samples):
+        """(sample, label map) of everything that has an `.image`, in order; devices work at the same time."""
+        return self._predictor.stream(samples)
+
     def shares(self, labels):
         """(class index, share of the pixels) of the classes found, largest first."""
         counts = np.bincount(labels.ravel(), minlength=len(self.classes))

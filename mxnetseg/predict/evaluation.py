@@ -148,16 +148,19 @@ def read_ahead(dataset: Dataset, count: int, depth: int) -> Iterator[Any]:
 
 
 def track(items: Iterator, total: int, title: str, enabled: bool = True) -> Iterator:
-    """Passes items on and shows progress on stderr: a bar on a terminal, else a line for every tenth."""
-    if not enabled:
+    """Passes items on and shows progress on stderr: a bar on a terminal, else a line for every tenth.
+
+    `total` 0: nobody knows how many there are, and only the bar is shown.
+    """
+    if not enabled or not (total or sys.stderr.isatty()):
         yield from items
     elif sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=title, unit="img", dynamic_ncols=True, leave=False)
+        yield from tqdm(items, total=total or None, desc=title, unit="img", dynamic_ncols=True, leave=False)
     else:
         started, shown = time.perf_counter(), 0
         for done, item in enumerate(items, 1):
             yield item
-            if done * 10 // max(total, 1) > shown or done == total:
-                shown = done * 10 // max(total, 1)
+            if done * 10 // total > shown or done == total:
+                shown = done * 10 // total
                 rate = done / max(time.perf_counter() - started, 1e-9)
                 print(f"{title}: {done}/{total} images, {rate:.2f} images/s", file=sys.stderr, flush=True)

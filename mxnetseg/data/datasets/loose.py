@@ -51,7 +51,7 @@ class LoosePictures(Dataset):
         self.train_id_to_label_id = facts["train_id_to_label_id"]
         self.paths: List[str] = []
         for path in paths:
-            self.paths += _pictures_under(path)
+            self.paths += pictures_under(path)
         self.names = output_names(self.paths)
 
     has_labels = False
@@ -65,7 +65,8 @@ class LoosePictures(Dataset):
         return Sample(image, None, self.names[index])
 
 
-def _pictures_under(path: str) -> List[str]:
+def pictures_under(path: str) -> List[str]:
+    """The file itself, or the pictures in the folder at any depth, sorted. DatasetError for none."""
     if os.path.isfile(path):
         return [path]
     if not os.path.isdir(path):
