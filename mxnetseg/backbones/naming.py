@@ -167,6 +167,78 @@ HRNET = [
 ]
 
 
+def _hf_inverted_residual(match: Match) -> str:
+    """transformers' layer.<k> of MobileNet v2, counted from the second block, in GluonCV's numbering."""
+    k, part, kind = int(match.group(1)), match.group(2), match.group(3)
+    child = k + 4  # stem and first block are four children
+    level, first = next(
+        (n, f) for n, f, end in ((1, 0, 6), (2, 6, 9), (3, 9, 16), (4, 16, 20)) if child < end
+    )
+    unit = {"expand_1x1": 0, "conv_3x3": 3, "reduce_1x1": 6}[part] + (kind == "normalization")
+    return f"layer{level}.{child - first}.out.{unit}."
+
+
+# transformers' names of MobileNet v2.
+HF_MOBILENETV2: List[Rule] = [
+    (r"^conv_stem\.first_conv\.convolution\.", "layer1.0."),
+    (r"^conv_stem\.first_conv\.normalization\.", "layer1.1."),
+    (r"^conv_stem\.conv_3x3\.convolution\.", "layer1.3.out.0."),
+    (r"^conv_stem\.conv_3x3\.normalization\.", "layer1.3.out.1."),
+    (r"^conv_stem\.reduce_1x1\.convolution\.", "layer1.3.out.3."),
+    (r"^conv_stem\.reduce_1x1\.normalization\.", "layer1.3.out.4."),
+    (
+        r"^layer\.(\d+)\.(expand_1x1|conv_3x3|reduce_1x1)\.(convolution|normalization)\.",
+        _hf_inverted_residual,
+    ),
+]
+
+
+# transformers' names of MobileViT, first and second version.
+_MOBILEVITS: List[Rule] = [
+    (r"^(?:mobilevit(?:v2)?\.)?conv_stem\.", "stem.act."),
+    (r"^(?:mobilevit(?:v2)?\.)?encoder\.layer\.0\.layer\.0\.", "level0."),
+    (r"^(?:mobilevit(?:v2)?\.)?encoder\.layer\.1\.layer\.", "level1."),
+    (
+        r"^(?:mobilevit(?:v2)?\.)?encoder\.layer\.([234])\.",
+        lambda m: f"stages.{int(m.group(1)) - 2}.",
+    ),
+    (r"\.downsampling_layer\.", ".down."),
+    (r"\.(expand)_1x1\.", ".expand.act."),
+    (r"\.conv_3x3\.", ".depthwise.act."),
+    (r"\.reduce_1x1\.", ".reduce."),
+    (r"\.conv_kxk\.", ".local.act."),
+    (r"\.transformer\.layer\.", ".blocks."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"\.layernorm\.", ".norm."),
+]
+_CONVOLUTION: List[Rule] = [
+    (r"\.act\.(convolution|normalization)\.", r".unit.\1."),
+    (r"\.convolution\.", ".conv."),
+    (r"\.normalization\.", ".bn."),
+]
+MOBILEVIT: List[Rule] = [
+    *_MOBILEVITS,
+    (r"\.conv_1x1\.convolution\.", ".widen."),
+    (r"\.attention\.attention\.(query|key|value)\.", r".\1."),
+    (r"\.attention\.output\.dense\.", ".proj."),
+    (r"\.intermediate\.dense\.", ".fc1."),
+    (r"\.output\.dense\.", ".fc2."),
+    (r"\.conv_projection\.", ".narrow.act."),
+    (r"\.fusion\.", ".join.act."),
+    *_CONVOLUTION,
+]
+MOBILEVITV2: List[Rule] = [
+    *_MOBILEVITS,
+    (r"\.conv_1x1\.convolution\.", ".mix."),
+    (r"\.attention\.qkv_proj\.convolution\.", ".qkv."),
+    (r"\.attention\.out_proj\.convolution\.", ".proj."),
+    (r"\.ffn\.conv([12])\.convolution\.", r".fc\1."),
+    (r"\.conv_projection\.", ".out."),
+    *_CONVOLUTION,
+]
+
+
 # The authors' names of mix transformers (patch_embed1, block1, norm1) and mmsegmentation's (layers.0).
 MIT = [
     (r"^patch_embed(\d)\.proj\.", lambda m: f"stages.{int(m.group(1)) - 1}.patch."),

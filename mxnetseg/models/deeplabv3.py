@@ -3,7 +3,8 @@
 Atrous spatial pyramid pooling on the deepest map, then a 1x1 classifier. Rates follow the output stride:
 6, 12, 18 at 16, doubled at 8. Published implementations differ: GluonCV, MXNetSeg and AceCoooool put one
 more 3x3 unit under the classifier (`units=1`); MXNetSeg keeps 6, 12, 18 at output stride 8; mmsegmentation
-joins the pooled map first and projects with a 3x3 unit, twice as wide. `jpu` puts joint pyramid upsampling
+joins the pooled map first and projects with a 3x3 unit, twice as wide; transformers has a form on MobileNetV2
+without dilated branches, and others on MobileViT. `jpu` puts joint pyramid upsampling
 (FastFCN, arXiv 1903.11816) under it, for a backbone at output stride 32.
 """
 
@@ -19,8 +20,25 @@ from mxnetseg.nn.layers import Dropped, FCNHead
 
 MMSEG = {"width": 512, "pool_first": True, "project": "3x3", "align_corners": False}
 ELEMENTS = {"units": 1, "aspp_dropout": 0.5, "dropped": "elements"}
+MOBILE = {"aux": False, "aspp_dropout": 0.1, "align_corners": False}
 FORMS = {
     "paper": {},
+    "transformers_mobilenet": {
+        "backbone": "mobilenetv2_1.0",
+        "backbone_options": {"padding": "same", "epsilon": 1e-3},
+        "aux": False,
+        "rates": (),
+        "pool_first": True,
+        "dropout": 0.8,
+        "align_corners": False,
+    },
+    "transformers_mobilevit": {"backbone": "mobilevit_s", "output_stride": 16, **MOBILE},
+    "transformers_mobilevitv2": {
+        "backbone": "mobilevitv2_1.0",
+        "output_stride": 16,
+        "width": 512,
+        **MOBILE,
+    },
     "mmseg": {
         "backbone": "resnet101_v1c",
         "backbone_options": {"dilation": "contracted_conv1"},
@@ -48,6 +66,7 @@ class DeepLabV3Head(Head):
         nclass: int,
         units: int,
         jpu: JPUOrder,
+        last_dropout: float,
         dropped: Dropped,
         align_corners: bool,
         **aspp: Any,
@@ -56,7 +75,7 @@ class DeepLabV3Head(Head):
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         self.aspp = ASPP(deepest, align_corners=align_corners, **aspp)
         width = aspp["width"]
-        self.classifier = FCNHead(width, nclass, width, units, dropped=dropped)
+        self.classifier = FCNHead(width, nclass, width, units, dropout=last_dropout, dropped=dropped)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         if self.jpu is not None:
@@ -92,22 +111,25 @@ def deeplabv3(
     aspp_dropout: float = 0.0,
     aux_width: Optional[int] = 256,
     jpu: JPUOrder = False,
+    dropout: float = 0.1,
     dropped: Dropped = "channels",
     align_corners: bool = True,
 ) -> Segmentor:
     """`rates`: dilation of the three 3x3 branches, by default the paper's for the stride of the map they
     read. `units`: 3x3 units under the classifier. `width`, `pool_first`, `project`, `aspp_dropout`: of the
-    ASPP. `aux`: a plain head on c3. `jpu`: see `jpu_neck`. `dropped`: what dropout drops."""
+    ASPP. `aux`: a plain head on c3. `jpu`: see `jpu_neck`. `dropout`: before the classifier,
+    `dropped`: of what."""
     stride = backbone.strides[1 if jpu else -1]
     head = DeepLabV3Head(
         backbone.channels,
         nclass,
         units,
         jpu,
+        dropout,
         dropped,
         align_corners,
         width=width,
-        rates=tuple(rates or rates_for(stride)),
+        rates=tuple(rates_for(stride) if rates is None else rates),
         pool_first=pool_first,
         project=project,
         dropout=aspp_dropout,

@@ -19,6 +19,9 @@ _IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], range=1)
 _INPUTS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     ("mmseg_cgnet", dict(mean=[72.39239876, 82.90891754, 73.15835921], std=[1.0, 1.0, 1.0], range=255)),
     ("mmseg_segmenter", dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], range=255)),
+    ("hf_mobilenet_v2", dict(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5], range=1)),
+    # Not standardized; they were trained on pictures whose channels are blue, green, red.
+    ("hf_mobilevit", dict(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0], range=1)),
     ("mmseg_", _IMAGENET_255),
     ("mmsfnet_", _IMAGENET_255),
     # These networks standardize values of 0 to 255 themselves.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mxnetseg.backbones.naming import HF_MOBILENETV2, MOBILEVIT, MOBILEVITV2, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
     ACE_JPU,
@@ -65,3 +66,39 @@ reference(
     rules=MMSEG_JPU + MMSEG,
     form="mmseg_jpu",
 )
+
+
+HF_CLASSIFIER = (r"^segmentation_head\.classifier\.convolution\.", "head.classifier.classifier.")
+HF_UNITS = [(r"^(head\..*)\.convolution\.", r"\1.conv."), (r"^(head\..*)\.normalization\.", r"\1.bn.")]
+reference(
+    "hf_mobilenet_v2_deeplabv3plus",
+    model="deeplabv3",
+    form="transformers_mobilenet",
+    rules=[
+        *under("mobilenet_v2.", HF_MOBILENETV2),
+        (r"^segmentation_head\.conv_pool\.", "head.aspp.pool."),
+        (r"^segmentation_head\.conv_aspp\.", "head.aspp.branches.0."),
+        (r"^segmentation_head\.conv_projection\.", "head.aspp.project."),
+        HF_CLASSIFIER,
+        *HF_UNITS,
+    ],
+    # The closing convolution is run for nothing.
+    unused=(r"^mobilenet_v2\.conv_1x1\.",),
+)
+for _id, _form, _rules in (
+    ("hf_mobilevit-small_deeplabv3", "transformers_mobilevit", under("mobilevit.", MOBILEVIT)),
+    ("hf_mobilevitv2-1.0_deeplabv3", "transformers_mobilevitv2", under("mobilevitv2.", MOBILEVITV2)),
+):
+    reference(
+        _id,
+        model="deeplabv3",
+        form=_form,
+        rules=[
+            *_rules,
+            (r"^segmentation_head\.aspp\.convs\.4\.conv_1x1\.", "head.aspp.pool."),
+            (r"^segmentation_head\.aspp\.convs\.", "head.aspp.branches."),
+            (r"^segmentation_head\.aspp\.project\.", "head.aspp.project."),
+            HF_CLASSIFIER,
+            *HF_UNITS,
+        ],
+    )
