@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent
@@ -24,10 +24,25 @@ def weights_index() -> Path:
 
 
 def imagenet_folder() -> Path:
-    """ImageNet weights: $MXNETSEG_WEIGHTS, else weights/imagenet of the checkout or of the current folder."""
-    if os.environ.get("MXNETSEG_WEIGHTS"):
-        return Path(os.environ["MXNETSEG_WEIGHTS"])
-    return (CHECKOUT if _is_checkout() else Path()) / "weights" / "imagenet"
+    """ImageNet weights: the folder $MXNETSEG_WEIGHTS, else weights/imagenet of the checkout or of the current
+    folder."""
+    return weights_folder() or (CHECKOUT if _is_checkout() else Path()) / "weights" / "imagenet"
+
+
+def weights_folder() -> Optional[Path]:
+    """The folder of files already downloaded that $MXNETSEG_WEIGHTS names; None where it names none."""
+    named = os.environ.get("MXNETSEG_WEIGHTS")
+    return Path(named) if named and not _is_address(named) else None
+
+
+def weights_mirror() -> Optional[str]:
+    """The address that $MXNETSEG_WEIGHTS has in place of the publishers'; None where it has none."""
+    named = os.environ.get("MXNETSEG_WEIGHTS")
+    return named.rstrip("/") if named and _is_address(named) else None
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
 
 
 def _is_checkout() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from pathlib import Path
 from typing import List, Optional
 
@@ -11,7 +10,8 @@ from mxnetseg.errors import CheckpointError
 from mxnetseg.places import imagenet_folder
 from mxnetseg.recipe import parse_settings
 from mxnetseg.weights import reference_info, references
-from mxnetseg.weights.fetch import entry_of, fetch, read_index
+from mxnetseg.weights.fetch import fetch
+from mxnetseg.weights.index import entry_of, matching, read_index, select
 
 # What messages of other rooms advise, and the flag for it.
 FLAGS = {
@@ -34,6 +34,11 @@ def parser() -> Parser:
 
     listing = commands.add_parser("list", help="published weights that fetch knows, and reference ids")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern of names")
+    listing.add_argument("--model", help="only of this model")
+    listing.add_argument("--data", help="only of this data set")
+    listing.add_argument(
+        "--score", type=float, metavar="MIN", help="only scored at least MIN mIoU, percent, at one scale"
+    )
     listing.add_argument("--references", action="store_true", help="list the reference ids of import")
 
     fetching = commands.add_parser("fetch", help="download, check and convert published weights")
@@ -91,14 +96,14 @@ def _weights(argv: Optional[List[str]]) -> int:
 
 def _list(options):
     if options.references:
-        for name in references(options.pattern):
+        for name in matching(options.pattern, references(), "references"):
             print(f"{name:<44} {reference_info(name).model}")
         return 0
-    for name, entry in read_index(options.index).items():
-        if fnmatch.fnmatchcase(name, options.pattern):
-            what = entry.get("reference") or f"ImageNet backbone {entry['backbone']}"
-            score = f"{entry['miou']:.2f} mIoU" if "miou" in entry else ""
-            print(f"{name:<58} {what:<34} {entry.get('data', ''):<12} {score}")
+    found = select(read_index(options.index), options.pattern, options.model, options.data, options.score)
+    for name, entry in found.items():
+        what = entry.get("reference") or f"ImageNet backbone {entry['backbone']}"
+        score = f"{entry['miou']:.2f} mIoU" if "miou" in entry else ""
+        print(f"{name:<58} {what:<34} {entry.get('data', ''):<16} {score}")
     return 0
 
 

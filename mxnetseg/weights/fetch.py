@@ -1,99 +1,41 @@
 """Downloading published files: explicit, resumable, checked, and in place only when whole.
 
-`weights/index.yaml` lists what can be fetched. Nothing else in the package opens a connection.
+`weights/index.yaml` lists what can be fetched (see `index`). Nothing else in the package opens a
+connection. The environment variable MXNETSEG_WEIGHTS names what stands in for the publishers' servers: a
+folder of files that were downloaded already, which are looked for there first, or the address of a mirror,
+which is asked and nobody else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import List, Union
+from urllib.parse import urlsplit
 
-import yaml
-
-from mxnetseg.errors import CheckpointError, nearest
-from mxnetseg.places import weights_index
+from mxnetseg.errors import CheckpointError
+from mxnetseg.places import weights_folder, weights_mirror
+from mxnetseg.weights.index import Entry, urls_of
 
 CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
 
 
-def read_index(path: Optional[Union[str, Path]] = None) -> Dict[str, Dict[str, Any]]:
-    """{name: entry} of the index: `reference` or `backbone`, `url` (one or a list of mirrors), and
-    where known `sha256`, `sha1` (whole or a prefix), `bytes`, `nclass`, `data`, `options`, `miou`.
-
-    Raises CheckpointError for a file that is missing or no index.
-    """
-    path = Path(path or weights_index())
-    if not path.is_file():
-        raise CheckpointError(f"no index of published weights at {path}; give another index")
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, list):
-            raise ValueError("expected a list of entries")
-        for number, entry in enumerate(entries, 1):
-            wrong = _wrong_in(entry)
-            if wrong:
-                raise ValueError(f"entry {number}: {wrong}")
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is no index of weights: {' '.join(str(error).split())[:160]}"
-        ) from None
-    return {entry["name"]: entry for entry in entries}
-
-
-def _wrong_in(entry):
-    """What an entry of the index lacks, None where it is sound. Names become file names."""
-    if not isinstance(entry, dict):
-        return "not a mapping"
-    if not re.fullmatch(r"\w[\w.+-]*", str(entry.get("name"))):
-        return f"name {str(entry.get('name'))[:40]!r} is not of letters, digits and ._+-"
-    if isinstance(entry.get("reference"), str) == isinstance(entry.get("backbone"), str):
-        return "one of reference and backbone is needed"
-    if "reference" in entry and not (type(entry.get("nclass")) is int and isinstance(entry.get("data"), str)):
-        return "a reference needs nclass and data"
-    if "backbone" in entry and not re.fullmatch(r"\w[\w.+-]*", entry["backbone"]):
-        return f"{entry['backbone'][:40]!r} is no backbone"
-    for url in _urls(entry):
-        # The last part becomes the file's name.
-        if not re.fullmatch(r"https?://[^\s]+/\w[\w.+%-]*", str(url)):
-            return f"{str(url)[:60]!r} is no address of a file"
-    if type(entry.get("bytes", 0)) is not int:
-        return "bytes is no number"
-    return None
-
-
-def _urls(entry):
-    urls = entry.get("url")
-    return urls if isinstance(urls, list) and urls else [urls]
-
-
-def entry_of(name: str, index: Optional[Union[str, Path]] = None) -> Dict[str, Any]:
-    """The index entry of `name`; CheckpointError with the nearest names if there is none."""
-    entries = read_index(index)
-    if name not in entries:
-        close = nearest(name, entries) or list(entries)[:3]
-        raise CheckpointError(f"no published weights are named {name!r}; nearest: {', '.join(close)}")
-    return entries[name]
-
-
-def fetch(
-    entry: Dict[str, Any], folder: Union[str, Path], progress: bool = True, force: bool = False
-) -> Path:
+def fetch(entry: Entry, folder: Union[str, Path], progress: bool = True, force: bool = False) -> Path:
     """Download the file of an index entry into `folder`; returns its path.
 
     Of a zip the one file inside is taken, and the checksum is that file's. A partial download is kept
-    as `<file>.part` and continued. The file appears under its name only when its checksum and size are
-    right. Mirrors are tried in order. `force`: replace another file of that name. Raises CheckpointError.
+    as `<file>.part` and continued, by the same call while the server goes on sending something. The file
+    appears under its name only when its checksum and size are right. Mirrors are tried in order. `force`:
+    replace another file of that name. Raises CheckpointError.
     """
-    urls = _urls(entry)
+    urls = urls_of(entry)
     archived = urls[0].endswith(".zip")
-    target = Path(folder) / (entry["name"] + ".params" if archived else urls[0].rsplit("/", 1)[-1])
+    target = Path(folder) / (entry["name"] + ".params" if archived else file_name(urls[0]))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,29 +46,75 @@ def fetch(
             return target
         if not force:
             raise CheckpointError(f"{target} is there and another file ({complaint}): let it be replaced")
+    part = target.with_name(target.name + ".part")
     failures = []
-    for url in urls:
+    for source in [*_on_disk(urls), *_addresses(urls)]:
         try:
-            part = target.with_name(target.name + ".part")
-            _download(url, part, entry, progress)
+            if isinstance(source, Path):
+                shutil.copyfile(source, part)
+            else:
+                _download(source, part, entry, progress)
             if archived:
                 _unzip(part)
         except OSError as error:  # requests' own exceptions are OSErrors too
-            failures.append(f"{url}: {_reason(error)}")
+            failures.append(f"{source}: {_reason(error)}")
             continue
         complaint = _complaint(part, entry)
         if complaint:
             part.unlink()
-            failures.append(f"{url}: {complaint}")
+            failures.append(f"{source}: {complaint}")
             continue
         os.replace(part, target)
         return target
+    kept = "Run it again to continue, or put" if part.exists() else "Put"
     raise CheckpointError(
-        f"could not fetch {entry['name']}: {'; '.join(failures)}. Put the file at {target} by hand to go on"
+        f"could not fetch {entry['name']}: {'; '.join(failures)}. {kept} the file at {target} by hand"
     )
 
 
+def file_name(url: str) -> str:
+    """The last part of an address."""
+    return url.rsplit("/", 1)[-1]
+
+
+def _on_disk(urls: List[str]) -> List[Path]:
+    """The files of MXNETSEG_WEIGHTS that may be one of these: by name, or under the path of the address."""
+    folder = weights_folder()
+    if folder is None:
+        return []
+    names = [name for url in urls for name in (file_name(url), urlsplit(url).path.lstrip("/"))]
+    return [folder / name for name in dict.fromkeys(names) if (folder / name).is_file()]
+
+
+def _addresses(urls: List[str]) -> List[str]:
+    """Where to ask: the publishers, or the mirror of MXNETSEG_WEIGHTS, with their folders or without."""
+    mirror = weights_mirror()
+    if mirror is None:
+        return urls
+    names = [name for url in urls for name in (file_name(url), urlsplit(url).path.lstrip("/"))]
+    return [f"{mirror}/{name}" for name in dict.fromkeys(names)]
+
+
 def _download(url, part, entry, progress):
+    """Fetch into `part`, from where it ends; again after each connection that brought something and broke."""
+    import requests
+
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            return _receive(url, part, entry, progress)
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, _Ended) as error:
+            there = part.stat().st_size if part.exists() else 0
+            if there <= before:
+                broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
+                raise _Ended(f"the connection ended after {there} bytes") if broken else error from None
+
+
+class _Ended(OSError):
+    """A connection that ended before the file did."""
+
+
+def _receive(url, part, entry, progress):
     import requests
     from tqdm import tqdm
 
@@ -154,7 +142,7 @@ def _download(url, part, entry, progress):
                 if total and received > total:
                     raise OSError(f"more than {total} bytes came")
         if length and received != total:
-            raise OSError(f"the connection ended after {received} of {total} bytes; run it again to continue")
+            raise _Ended(f"the connection ended after {received} of {total} bytes")
 
 
 def _unzip(part):

@@ -16,7 +16,7 @@ import numpy as np
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import CheckpointError
 from mxnetseg.places import imagenet_folder
-from mxnetseg.weights.fetch import read_index
+from mxnetseg.weights.index import read_index
 from mxnetseg.weights.loading import assign
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.rename import fitting, match, translate

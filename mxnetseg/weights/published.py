@@ -47,6 +47,8 @@ _SLIDING = (
     ("mmseg_segformer", {1024: 768}),
     ("mmseg_segmenter", {512: 480, 640: 608}),
 )
+# Aerial pictures and tiles, scored by mmsegmentation as they are: their sides.
+_WHOLE_TILES = {"loveda": 1024, "potsdam": 512, "vaihingen": 512, "isaid": 896}
 # GluonCV's and MXNetSeg's base and crop sizes.
 _BASE_AND_CROP = {"cityscapes": (2048, 768)}
 _GLUONCV_SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
@@ -80,6 +82,8 @@ def _mmseg(reference: str, data: str, crop: Optional[int]) -> Dict[str, Any]:
     strides = _of(reference, (*_SLIDING, ("", {})))
     if crop is None and strides:
         crop = {("mmseg_setr", True): 768}.get((reference[:10], streets), usual)
+    if data in _WHOLE_TILES:
+        return {"resize": [_WHOLE_TILES[data]] * 2, "mode": "whole"}
     if data == "pascal_context":  # its own pictures are small and slid over
         return {"resize": [520, 520], "mode": "slide", "crop": 480, "stride": 320}
     # Windows of 769 and 768 pixels come with pictures one pixel larger than they are.

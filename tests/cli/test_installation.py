@@ -58,7 +58,7 @@ def test_recipes_and_the_list_of_weights_are_found_from_any_folder(site, tmp_pat
 import mxnetseg
 from mxnetseg import places
 from mxnetseg.recipe import find_recipe
-from mxnetseg.weights.fetch import read_index
+from mxnetseg.weights.index import read_index
 assert not find_recipe("sfnet").notes
 assert find_recipe("segformer", None, "ade20k").optimizer.name == "adamw"
 print(mxnetseg.__file__, places.weights_index(), places.imagenet_folder(), len(read_index()), sep="\\n")

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import io
 import json
+import re
 import threading
 import zipfile
 
@@ -14,7 +15,8 @@ import pytest
 
 from mxnetseg.cli.weights import main
 from mxnetseg.errors import CheckpointError
-from mxnetseg.weights.fetch import entry_of, fetch, read_index
+from mxnetseg.weights.fetch import fetch
+from mxnetseg.weights.index import entry_of, read_index
 
 BODY = bytes(range(256)) * 5000
 
@@ -56,6 +58,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def publishers_only(monkeypatch):
+    monkeypatch.delenv("MXNETSEG_WEIGHTS", raising=False)
+
+
 @pytest.fixture
 def server():
     handler = type("Served", (Handler,), {"files": {"/net.pth": BODY}, "ranges": []})
@@ -86,16 +93,22 @@ def test_a_file_that_is_there_and_right_is_not_fetched_again(server, tmp_path):
     assert len(server.ranges) == 1
 
 
-def test_an_interrupted_download_is_continued(server, tmp_path):
+def test_a_download_that_breaks_off_is_continued_while_something_comes(server, tmp_path):
     server.cut_after = 300_000
-    with pytest.raises(CheckpointError, match=r"run it again|IncompleteRead|Connection broken"):
+    assert fetch(entry(server), tmp_path, progress=False).read_bytes() == BODY
+    starts = [int(asked.split("=")[1][:-1]) for asked in server.ranges[1:]]
+    assert len(starts) == 4 and starts == sorted(set(starts))
+
+
+def test_a_later_call_continues_where_a_server_went_silent(server, tmp_path):
+    (tmp_path / "net.pth.part").write_bytes(BODY[:1000])
+    server.cut_after = 0
+    with pytest.raises(CheckpointError, match=r"ended after 1000 bytes\. Run it again to continue"):
         fetch(entry(server), tmp_path, progress=False)
-    assert not (tmp_path / "net.pth").exists()
-    got = (tmp_path / "net.pth.part").stat().st_size
-    assert got > 0
+    assert not (tmp_path / "net.pth").exists() and len(server.ranges) == 1
     server.cut_after = None
     assert fetch(entry(server), tmp_path, progress=False).read_bytes() == BODY
-    assert server.ranges[-1] == f"bytes={got}-"
+    assert server.ranges[-1] == "bytes=1000-"
 
 
 def test_a_wrong_checksum_leaves_nothing_and_says_so(server, tmp_path):
@@ -122,6 +135,88 @@ def test_of_a_zip_the_file_inside_is_kept(server, tmp_path):
     path = fetch(entry(server, url=f"{server.url}/net.zip"), tmp_path, progress=False)
     assert path.name == "net.params"
     assert path.read_bytes() == BODY
+
+
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+
+
+@pytest.mark.parametrize("place", ["/net.pth", "/weights/v1/net.pth"])
+def test_a_mirror_is_asked_in_place_of_the_publisher(place, server, tmp_path, monkeypatch):
+    server.files.clear()
+    server.files["/copies" + place] = BODY
+    monkeypatch.setenv("MXNETSEG_WEIGHTS", f"{server.url}/copies/")
+    facts = entry(server, url=f"{NOWHERE}/weights/v1/net.pth")
+    assert fetch(facts, tmp_path, progress=False).read_bytes() == BODY
+
+
+def test_a_mirror_that_lacks_the_file_is_named_and_nobody_else_is_asked(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MXNETSEG_WEIGHTS", f"{server.url}/copies")
+    with pytest.raises(CheckpointError, match=r"/copies/net\.pth: the server answered 404") as caught:
+        fetch(entry(server), tmp_path, progress=False)
+    assert server.url + "/net.pth" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["net.pth", "weights/v1/net.pth"])
+def test_a_file_that_was_downloaded_already_needs_no_network(place, tmp_path, monkeypatch):
+    kept = tmp_path / "kept" / place
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(BODY)
+    monkeypatch.setenv("MXNETSEG_WEIGHTS", str(tmp_path / "kept"))
+    facts = {"name": "net", "url": f"{NOWHERE}/weights/v1/net.pth", "bytes": len(BODY)}
+    assert fetch(facts, tmp_path / "new", progress=False).read_bytes() == BODY
+    assert kept.read_bytes() == BODY
+
+
+def test_a_zip_that_was_downloaded_already_is_unpacked(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "net.zip", "w") as archive:
+        archive.writestr("inner.params", BODY)
+    monkeypatch.setenv("MXNETSEG_WEIGHTS", str(tmp_path))
+    path = fetch({"name": "net", "url": f"{NOWHERE}/net.zip"}, tmp_path / "new", progress=False)
+    assert path.name == "net.params" and path.read_bytes() == BODY
+
+
+def test_a_damaged_file_in_the_folder_is_named_and_the_server_asked(server, tmp_path, monkeypatch):
+    (tmp_path / "net.pth").write_bytes(b"half of it")
+    monkeypatch.setenv("MXNETSEG_WEIGHTS", str(tmp_path))
+    assert fetch(entry(server), tmp_path / "new", progress=False).read_bytes() == BODY
+    server.files.clear()
+    with pytest.raises(CheckpointError, match=r"net\.pth: the sha256 is not .*answered 404"):
+        fetch(entry(server), tmp_path / "other", progress=False)
+
+
+def listed(capsys, *arguments):
+    main(["list", *arguments])
+    return [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_list_is_narrowed_to_a_model_a_data_set_and_a_score(capsys):
+    index = read_index()
+    names = listed(capsys, "--model", "pspnet", "--data", "cityscapes", "--score", "79.5")
+    assert names and all(index[n]["data"] == "cityscapes" and index[n]["miou"] >= 79.5 for n in names)
+    assert all("psp" in n for n in names)
+    everything = listed(capsys, "--model", "pspnet")
+    assert set(names) < set(everything) and len(everything) < len(listed(capsys))
+    assert all("backbone" not in index[n] for n in everything)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["qqq"], "no published weights match 'qqq'; there are fcn_r50"),
+        (["pspnet"], r"no published weights are named 'pspnet'; '\*pspnet\*' matches \d+, as"),
+        (["segformer-b0*"], "nearest: segformer_mit-b"),
+        (["--model", "pspnett"], "no published weights of model 'pspnett'; nearest: pspnet"),
+        (["--data", "cityscape"], "of data set 'cityscape'; nearest: cityscapes"),
+        (["--model", "erfnet", "--data", "ade20k"], "of data set 'ade20k'; there are cityscapes"),
+        (["--score", "99"], r"none of these \d+ published weights scores 99 mIoU; the best is .* with 8"),
+        (["--references", "sfnet_resnet19"], "no references match 'sfnet_resnet19'; nearest: sfnet_resnet18"),
+    ],
+)
+def test_a_list_that_would_be_empty_is_one_line_with_the_nearest(arguments, line, capsys):
+    with pytest.raises(SystemExit):
+        main(["list", *arguments])
+    printed = capsys.readouterr()
+    assert re.search(line, printed.err) and printed.err.count("\n") == 1 and not printed.out
 
 
 def test_the_index_is_sound():

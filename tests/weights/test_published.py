@@ -39,6 +39,8 @@ def test_a_white_pixel_reaches_the_network_as_the_authors_feed_it(reference, whi
     ("reference", "data", "file", "expected"),
     [
         ("mmseg_pspnet_r50-d8", "ade20k", "", dict(resize=[2048, 512], mode="whole")),
+        ("mmseg_fcn_hr18", "loveda", "fcn_hr18_512x512_80k.pth", dict(resize=[1024, 1024], mode="whole")),
+        ("mmseg_fcn_hr18", "isaid", "fcn_hr18_896x896_80k.pth", dict(resize=[896, 896], mode="whole")),
         ("mmseg_pspnet_r50-d8", "cityscapes", "p_512x1024_40k.pth", dict(resize=[2048, 1024], mode="whole")),
         (
             "mmseg_pspnet_r50-d8",
