@@ -11,6 +11,8 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). What varies:
   basic block (segmentation_models.pytorch); `strided`, stages 3 and 4 keep their
   strides and still dilate by 2 and 4, as SFNet's published ResNets do (output stride 32);
   `strided_contracted`, the same with halved first blocks, as in mmsegmentation's FastFCN;
+* dilations of the blocks of stage 4 one by one (`multi_grid`, as DeepLabv3 at output stride 16 in
+  mmsegmentation), in place of the stage's own;
 * whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet);
 * whether the max pool rounds odd sides up (`ceil_pool`, ICNet in mmsegmentation);
 * whether residual branches start at zero (`zero_residual`, mmcv, so the v1c networks; not torchvision).
@@ -18,7 +20,7 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). What varies:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Sequence
 
 from gluoncv.model_zoo import resnetv1b
 from mxnet.gluon import HybridBlock
@@ -58,6 +60,7 @@ class ResNet(TwoPartBackbone):
         rectified: bool,
         ceil_pool: bool,
         zero_residual: bool,
+        multi_grid: Sequence[int],
     ) -> None:
         block, layers = DEPTHS[depth]
         super().__init__(
@@ -86,6 +89,7 @@ class ResNet(TwoPartBackbone):
             if held or strided:
                 _dilate(stage, rate, dilation, keep_stride=not held)
 
+        _dilate_each(self.layer4, multi_grid)
         self._rectified = rectified
         if not rectified:
             for level in levels:
@@ -133,6 +137,16 @@ def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -
             set_dilation(block.conv2, rate)
 
 
+def _dilate_each(stage: HybridBlock, dilations: Sequence[int]) -> None:
+    """Give the blocks of a stage dilations of their own; none: they keep theirs."""
+    if dilations and len(dilations) != len(stage):
+        raise ConfigError(
+            f"multi_grid {list(dilations)}: stage 4 has {len(stage)} blocks, give a dilation for each"
+        )
+    for block, rate in zip(stage, dilations):
+        set_dilation(block.conv1 if _convolutions(block) == 2 else block.conv2, rate)
+
+
 def _register(depth: int) -> None:
     @BACKBONES.register(f"resnet{depth}", output_strides=(8, 16, 32))
     def build(
@@ -142,8 +156,9 @@ def _register(depth: int) -> None:
         rectified: bool = True,
         ceil_pool: bool = False,
         zero_residual: bool = False,
+        multi_grid: Sequence[int] = (),
     ) -> ResNet:
-        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual)
+        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual, multi_grid)
 
 
 def _register_with_stem(depth: int, suffix: str, stem: Stem) -> None:
@@ -155,8 +170,9 @@ def _register_with_stem(depth: int, suffix: str, stem: Stem) -> None:
         rectified: bool = True,
         ceil_pool: bool = False,
         zero_residual: bool = suffix == "v1c",
+        multi_grid: Sequence[int] = (),
     ) -> ResNet:
-        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual)
+        return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual, multi_grid)
 
 
 for _depth in DEPTHS:

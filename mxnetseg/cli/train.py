@@ -18,6 +18,7 @@ from mxnetseg.cli.common import (
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
+from mxnetseg.recipe.find import recipe_file
 from mxnetseg.runs import check_free, is_unfinished, resumed, run_folder
 
 # Recipe field -> the argument that is short for it.
@@ -80,7 +81,12 @@ def parser() -> Parser:
         metavar="PATH",
         help="folder of the data set; default: $MXNETSEG_DATA/<data>, else datasets/<data>",
     )
-    what.add_argument("--recipe", metavar="FILE", help="this recipe instead of the one looked up")
+    what.add_argument(
+        "--recipe",
+        metavar="FILE",
+        help="this recipe instead of the one looked up: a file, or the name of a published row "
+        "(python -m mxnetseg.recipes list)",
+    )
     how = p.add_argument_group("how")
     add_context_argument(how)
     add_engine_argument(how, ("mxnet", "torch"))
@@ -178,7 +184,7 @@ def chosen(options: argparse.Namespace) -> Tuple[Recipe, Path, bool]:
             )
         return (*resumed(options.resume, given), True)
     if options.recipe:
-        recipe = load_recipe(options.recipe, given)
+        recipe = load_recipe(recipe_file(options.recipe), given)
     elif options.model:
         recipe = find_recipe(options.model, options.backbone, options.data or "cityscapes", given)
     else:

@@ -122,10 +122,11 @@ def aux_on_c3(
     width: Optional[int] = 256,
     dropped: Dropped = "channels",
     capped: bool = True,
+    dilation: int = 1,
 ) -> list[Aux]:
     """The auxiliary classifier of the dilated family: a plain head on c3; `capped`: see `head_width`."""
     channels = backbone.channels[2]
-    head = FCNHead(channels, nclass, head_width(width, channels, capped), dropped=dropped)
+    head = FCNHead(channels, nclass, head_width(width, channels, capped), dropped=dropped, dilation=dilation)
     return [Aux(head, "backbone", 2)]
 
 

@@ -7,7 +7,7 @@ channels; two separable 3x3 units and a classifier. The backbone is Xception-65.
 Published implementations differ. GluonCV and MXNetSeg use plain convolutions and a 3x3 unit on the fine map;
 the SFNet authors and GluonCV's Wide-ResNet form leave batch norm and ReLU out of both projections
 (`linear=True`) and the bias out of the classifier; the order of the concatenation differs (`low_first`);
-mmsegmentation is 512 channels wide.
+mmsegmentation is 512 channels wide, and with ResNet-18 leaves 12 of the fine map (`low_width`).
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class DeepLabV3PlusHead(Head):
         nclass: int,
         width: int,
         separable: bool,
+        low_width: int,
         low_kernel: int,
         low_first: bool,
         linear: bool,
@@ -82,11 +83,11 @@ class DeepLabV3PlusHead(Head):
         self._align_corners = align_corners
         self.aspp = ASPP(channels[-1], width, separable=separable, align_corners=align_corners, **aspp)
         if linear:
-            self.low = nn.Conv2D(48, 1, use_bias=False, in_channels=channels[0])
+            self.low = nn.Conv2D(low_width, 1, use_bias=False, in_channels=channels[0])
         else:
-            self.low = ConvUnit(channels[0], 48, low_kernel)
+            self.low = ConvUnit(channels[0], low_width, low_kernel)
         self.units = nn.HybridSequential()
-        for in_channels in (width + 48, width):
+        for in_channels in (width + low_width, width):
             if separable:
                 self.units.add(SeparableUnit(in_channels, width, inner_act="relu"))
             else:
@@ -129,6 +130,7 @@ def deeplabv3plus(
     separable: bool = True,
     pool_first: bool = False,
     project: Literal["1x1", "3x3"] = "1x1",
+    low_width: int = 48,
     low_kernel: int = 1,
     low_first: bool = False,
     linear: bool = False,
@@ -139,13 +141,15 @@ def deeplabv3plus(
     align_corners: bool = True,
 ) -> Segmentor:
     """`rates`, `width`, `pool_first`, `project`, `aspp_dropout`: of the ASPP (`rates` by default the paper's
-    for the output stride). `separable`, `low_kernel`, `low_first`, `linear`: see the module. `dropouts`:
-    after the decoder's two units, `dropped`: of what. `aux`: a plain head on c3, which the paper lacks."""
+    for the output stride). `separable`, `low_width`, `low_kernel`, `low_first`, `linear`: see the module.
+    `dropouts`: after the decoder's two units, `dropped`: of what. `aux`: a plain head on c3, which the paper
+    lacks."""
     head = DeepLabV3PlusHead(
         backbone.channels,
         nclass,
         width,
         separable,
+        low_width,
         low_kernel,
         low_first,
         linear,

@@ -51,6 +51,7 @@ class FCN(Head):
         concat_input: bool,
         jpu: JPUOrder,
         gather: bool,
+        dilation: int,
         dropped: Dropped,
         capped: bool,
         align_corners: bool,
@@ -68,6 +69,7 @@ class FCN(Head):
             concat_input,
             kernel=1 if gather else 3,
             dropped=dropped,
+            dilation=dilation,
         )
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
@@ -99,17 +101,20 @@ def fcn(
     concat_input: bool = False,
     jpu: JPUOrder = False,
     gather: Optional[bool] = None,
+    dilation: int = 1,
     dropped: Dropped = "channels",
     capped: bool = True,
     align_corners: bool = True,
 ) -> Segmentor:
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, if `capped` at most their input's; None
     is a quarter of it. `gather`: classify all maps joined, through a unit of as many channels; None does so
-    on HRNet. `aux`: a plain head on c3; None has it where maps are not joined. `dropped`: what dropout
-    drops."""
+    on HRNet. `dilation`: of both heads' 3x3 units (mmsegmentation's FCN-D6 has 6). `aux`: a plain head on c3;
+    None has it where maps are not joined. `dropped`: what dropout drops."""
     channels = backbone.channels
     gather = not jpu and (backbone.parallel_branches if gather is None else gather)
-    head = FCN(channels, nclass, width, units, concat_input, jpu, gather, dropped, capped, align_corners)
+    head = FCN(
+        channels, nclass, width, units, concat_input, jpu, gather, dilation, dropped, capped, align_corners
+    )
     aux = not gather if aux is None else aux
-    supervised = aux_on_c3(backbone, nclass, aux_width, dropped, capped) if aux else ()
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped, capped, dilation) if aux else ()
     return Segmentor(backbone, head, supervised, align_corners=align_corners)

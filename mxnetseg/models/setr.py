@@ -194,10 +194,12 @@ def setr(
     width: int = 256,
     variant: Variant = "paper",
     cut: bool = True,
+    aux_units: int = 1,
     dropped: Dropped = "channels",
 ) -> Segmentor:
     """`decoder`, `variant`, `cut`: see above; `width`: channels of the decoder. `aux`: heads on the other
-    blocks tapped (`paper`), or MXNetSeg's. `dropped`: what dropout drops, which only MXNetSeg's have."""
+    blocks tapped (`paper`), or MXNetSeg's. `aux_units`: units of `naive`'s auxiliary heads (mmsegmentation
+    has two on ADE20K). `dropped`: what dropout drops, which only MXNetSeg's have."""
     if len(set(backbone.strides)) > 1:
         raise ConfigError("setr needs a backbone whose maps all have one stride, such as vit_large")
     channels = backbone.channels
@@ -205,7 +207,7 @@ def setr(
         # Blocks 10, 15, 20 and 24 of 24; the quarters' ends, which are the default, are for mla.
         backbone.tap([backbone.depth * block // 24 - 1 for block in (10, 15, 20, 24)])
     if variant == "paper":
-        head, supervised = _paper(channels, nclass, width, decoder)
+        head, supervised = _paper(channels, nclass, width, decoder, aux_units)
         # mmsegmentation gives the classifiers of several auxiliary heads no start of their own.
         draw_as_pytorch(*(getattr(one.block, "classifier", one.block) for one in supervised))
     else:
@@ -219,12 +221,15 @@ def setr(
     )
 
 
-def _paper(channels: Sequence[int], nclass: int, width: int, decoder: Decoder) -> Tuple[Head, List[Aux]]:
+def _paper(
+    channels: Sequence[int], nclass: int, width: int, decoder: Decoder, aux_units: int
+) -> Tuple[Head, List[Aux]]:
     if decoder == "mla":
         head = AggregationHead(channels, nclass, width, "paper")
         return head, [Aux(classifier(width, nclass), "head", k) for k in (1, 2, 3, 4)]
     if decoder == "naive":
-        options = other = dict(units=1, kernel=1, factor=4)
+        options = dict(units=1, kernel=1, factor=4)
+        other = {**options, "units": aux_units}
     else:
         options, other = dict(units=4, kernel=3, factor=2), dict(units=2, kernel=3, factor=4)
     head = DeepestHead(channels, nclass, width, **options)

@@ -82,7 +82,8 @@ class FCNHead(HybridBlock):
     `units` counts the 3x3 units; `concat_input=True` adds one more over the input joined with their
     output (mmsegmentation). `unit_bias` gives the 3x3 convolutions a bias before their batch norm
     (deep supervision of the SFNet repository). `dropout`: rate, `dropped`: of what.
-    `classifier_bias=False` leaves the classifier's out. `kernel`: side of the units' filters.
+    `classifier_bias=False` leaves the classifier's out. `kernel`: side of the units' filters, `dilation`:
+    theirs, but for the one over the joined maps.
     """
 
     def __init__(
@@ -97,11 +98,14 @@ class FCNHead(HybridBlock):
         dropped: Dropped = "channels",
         classifier_bias: bool = True,
         kernel: int = 3,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         self.units = nn.HybridSequential()
         for i in range(units):
-            self.units.add(ConvUnit(channels if i else in_channels, channels, kernel, bias=unit_bias))
+            self.units.add(
+                ConvUnit(channels if i else in_channels, channels, kernel, dilation=dilation, bias=unit_bias)
+            )
         self.join = ConvUnit(in_channels + channels, channels) if concat_input else None
         self.drop = dropout_layer(dropout, dropped)
         self.classifier = classifier(channels if units else in_channels, nclass, classifier_bias)

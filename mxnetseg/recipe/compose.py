@@ -122,8 +122,9 @@ def _steps(values: Values, usual: Values) -> List[str]:
     length, usual_length = _epochs(values), _epochs(usual)
     if schedule.get("name") != "step":
         return []
-    if length is None or usual_length is None:
+    if not schedule.get("step_epochs") or length is None or usual_length is None:
         schedule.pop("step_epochs", None)
+        schedule.pop("step_iterations", None)
         schedule["name"] = "poly"
         return ["schedule: poly in place of step, as the number of epochs is not known here"]
     schedule["step_epochs"] = [max(1, round(n * length / usual_length)) for n in schedule["step_epochs"]]

@@ -267,6 +267,9 @@ class ScheduleGroup(Group):
         "linear", description="equal steps, or equal factors (from a warmup_start above 0)"
     )
     step_epochs: List[int] = Field(default_factory=list, description="epochs after which step decays")
+    step_iterations: List[int] = Field(
+        default_factory=list, description="the same in optimizer steps (used where step_epochs is empty)"
+    )
     step_factor: float = Field(0.1, gt=0, lt=1, description="factor of each decay of step")
 
     @model_validator(mode="after")
@@ -277,8 +280,8 @@ class ScheduleGroup(Group):
             )
         if self.warmup == "exponential" and not self.warmup_start:
             raise ValueError("warmup exponential needs a warmup_start above 0")
-        if self.name == "step" and not self.step_epochs:
-            raise ValueError("schedule step needs step_epochs")
+        if self.name == "step" and not (self.step_epochs or self.step_iterations):
+            raise ValueError("schedule step needs step_epochs or step_iterations")
         return self
 
 

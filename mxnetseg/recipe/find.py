@@ -90,6 +90,30 @@ def _values(
     return values, source, notes
 
 
+def recipe_file(name: str) -> Path:
+    """The file that `--recipe` names: a path, or a published row (configs/<model>/<source>/<row>.yaml).
+
+    ConfigError with the nearest rows for a bare name that no file and no row has.
+    """
+    path = Path(name)
+    if path.suffix or len(path.parts) > 1 or path.exists():
+        return path
+    rows = {file.stem: file for folder in reversed(configs_folders()) for file in folder.glob("*/*/*.yaml")}
+    rows = {row: file for row, file in rows.items() if not row.startswith("_") and _is_model(file)}
+    if name not in rows:
+        close = nearest(name, rows)
+        raise ConfigError(
+            f"{name}: no recipe file and no published row; nearest: {', '.join(close)}"
+            if close
+            else f"{name}: no recipe file and no published row (python -m mxnetseg.recipes list)"
+        )
+    return rows[name]
+
+
+def _is_model(file: Path) -> bool:
+    return not file.parent.parent.name.startswith("_")
+
+
 def same_family(one: str, other: str) -> bool:
     """Whether two backbones have one name but for depth and variant: resnet18 and resnet101_v1s."""
     # A name that is none (`ResNet50`, `50`) is of no family; the registry refuses it, with the nearest ones.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, List
 
 from gluoncv.utils import LRScheduler
 
@@ -27,7 +27,7 @@ def make_schedule(settings, base_lr: float, steps_per_epoch: int) -> Callable[[i
         niters=max(remaining + 1, 2),
         offset=warmup,
         power=settings.power,
-        step_iter=[epoch * steps_per_epoch - warmup for epoch in settings.step_epochs],
+        step_iter=[step - warmup for step in _steps(settings, steps_per_epoch)],
         step_factor=settings.step_factor,
     )
     if settings.warmup == "exponential":
@@ -39,6 +39,11 @@ def make_schedule(settings, base_lr: float, steps_per_epoch: int) -> Callable[[i
 
 def _exponential(i: int, warmup: int, settings, base_lr: float) -> float:
     return base_lr * settings.warmup_start ** (1 - i / warmup)
+
+
+def _steps(settings, steps_per_epoch: int) -> List[int]:
+    """Optimizer steps after which `step` decays."""
+    return [epoch * steps_per_epoch for epoch in settings.step_epochs] or settings.step_iterations
 
 
 def total_iterations(settings, steps_per_epoch: int) -> int:

@@ -92,7 +92,6 @@ _MMSEG_AUX: Dict[str, Tuple[int, float]] = {
     **dict.fromkeys(("segformer", "segmenter", "semanticfpn", "erfnet", "lraspp"), (0, 0.0)),
     "bisenet": (2, 1.0),
     "bisenetv2": (4, 1.0),
-    "fastscnn": (2, 0.4),
     "icnet": (2, 0.4),
 }
 
@@ -103,6 +102,7 @@ def _mmseg_losses(reference_id: str, model: str) -> Group:
         "danet": _danet,
         "ddrnet": _ddrnet,
         "encnet": _encnet,
+        "fastscnn": _fastscnn,
         "ocrnet": _ocrnet,
         "pidnet": _pidnet,
         "stdcseg": _stdcseg,
@@ -139,6 +139,15 @@ def _ddrnet() -> Group:
 def _encnet() -> Group:
     presence = [dict(name="presence", label="decode.loss_se", weight=0.2)]
     return dict(outputs=[[_ce("decode.loss_ce")], presence, *_mmseg_aux(1, 0.4)])
+
+
+def _fastscnn() -> Group:
+    # use_sigmoid: each class by itself.
+    one = dict(name="sigmoid_cross_entropy")
+    outputs = [[_ce("decode.loss_ce", **one)], *_mmseg_aux(2, 0.4)]
+    for auxiliary in outputs[1:]:
+        auxiliary[0].update(one)
+    return dict(outputs=outputs)
 
 
 def _ocrnet() -> Group:

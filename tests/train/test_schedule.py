@@ -57,6 +57,11 @@ def test_steps_fall_at_the_epochs_named_warm_up_or_not():
         assert found[10::10] == pytest.approx([0.05, 0.025])
 
 
+def test_steps_can_be_named_by_iteration():
+    found = rates(name="step", iterations=30, step_iterations=[12, 25], step_factor=0.5, warmup_iterations=3)
+    assert found[11:13] == pytest.approx([0.1, 0.05]) and found[24:26] == pytest.approx([0.05, 0.025])
+
+
 @pytest.mark.parametrize("name", ["poly", "cosine", "linear", "constant"])
 def test_a_run_of_one_iteration_has_the_base_rate(name):
     assert rates(name=name, iterations=1, warmup_iterations=5) == pytest.approx([0.1])

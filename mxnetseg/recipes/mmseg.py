@@ -1,0 +1,106 @@
+"""From a row of mmsegmentation to a recipe.
+
+A step there is gpus x images crops, each GPU averaging its own; the mean over the global batch is the same.
+Its cross-entropy divides by all pixels, ignored ones included (`normalizer: all`). Crops that reach beyond
+the image are filled after normalization, so with the mean colour; VOC's pipeline pads before, with black.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple
+
+from mxnetseg.recipes.losses import published_loss
+from mxnetseg.recipes.rows import Row
+
+Values = Dict[str, Any]
+
+# Data set -> what a picture is fitted into, pixels: long and short side.
+_SCALES = {
+    "cityscapes": [2048, 1024],
+    "ade20k": [2048, 512],
+    "voc_aug": [2048, 512],
+    "pascal_context": [520, 520],
+    "pascal_context60": [520, 520],
+}
+# Crop -> step of the sliding window of that size, for the crops that are slid over the picture in testing.
+_STEPS = {769: 513, 768: 512, 480: 320}
+_NAMES = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
+
+
+def base(row: Row) -> str:
+    """The base file whose data set, crop and shape of the schedule the row has."""
+    height = row.facts["crop"][0]
+    usual = {"cityscapes": 512, "ade20k": 512, "voc_aug": 512, "pascal_context": 480, "pascal_context60": 480}
+    return row.data if height == usual[row.data] else f"{row.data}_{height}"
+
+
+def values(row: Row) -> Tuple[Values, List[str]]:
+    """(recipe values, what cannot be expressed) of a row."""
+    facts = row.facts
+    crop = list(facts["crop"])
+    scale = list(facts.get("scale") or _scale(row.data, crop[0]))
+    model: Values = {**row.model, "pretrained": facts.get("pretrained", True), "norm": "syncbn"}
+    if "norm_momentum" in facts:  # PyTorch's: the share of the new statistics
+        model["norm_momentum"] = 1 - facts["norm_momentum"]
+    made: Values = {
+        "model": model,
+        "data": {"name": row.data, "batch_size": facts["gpus"] * facts["images"]},
+        "augment": {
+            "crop": crop[0] if crop[0] == crop[1] else crop,
+            "resize": scale,
+            "scale_min": 0.5,
+            "scale_max": 2.0,
+            "photometric_distortion": facts.get("photometric", True),
+            "max_class_ratio": facts.get("cat_max_ratio", 0.75),
+            **({"fill": 0} if row.data == "voc_aug" else {}),
+        },
+        "loss": published_loss(row),
+        "optimizer": _optimizer(facts.get("optimizer", {})),
+        "schedule": _schedule(facts),
+        "evaluation": {"protocol": "mmseg", "resize": scale, **_windows(facts, crop[0])},
+    }
+    if "mean" in facts:
+        made["input"] = {"mean": facts["mean"], "std": facts["std"], "range": 255}
+    missing = []
+    if facts.get("precision") == "half":
+        missing.append("trained in half precision there, in single precision here")
+    return made, missing
+
+
+def _scale(data: str, crop: int) -> List[int]:
+    return [2049, 1025] if crop in (768, 769) else _SCALES[data]
+
+
+def _windows(facts: Values, crop: int) -> Values:
+    window, step = facts.get("window", crop), facts.get("step", _STEPS.get(crop))
+    return {"mode": "slide", "crop": window, "stride": step} if step else {"mode": "whole"}
+
+
+def _optimizer(stated: Values) -> Values:
+    name = _NAMES[stated.get("type", "SGD")]
+    group: Values = {
+        "name": name,
+        "lr": stated.get("lr", 0.01),
+        "weight_decay": stated.get("weight_decay", 5e-4),
+    }
+    if name == "sgd":
+        group["momentum"] = 0.9
+    if "head_lr_mult" in stated:
+        group["head_lr_mult"] = stated["head_lr_mult"]
+    if stated.get("norm_decay_mult") == 0:
+        group["no_decay"] = ["norm"]
+    if "clip" in stated:
+        group["clip_grad_norm"] = stated["clip"]
+    return group
+
+
+def _schedule(facts: Values) -> Values:
+    stated = facts.get("schedule", {})
+    group: Values = {"iterations": facts["iterations"]}
+    if "milestones" in stated:
+        group.update(name="step", step_iterations=stated["milestones"], end_lr=0.0)
+    else:
+        group.update(name="poly", power=stated.get("power", 0.9), end_lr=stated.get("eta_min", 1e-4))
+    if "warmup" in stated:
+        group.update(warmup_iterations=stated["warmup"], warmup_start=stated["warmup_factor"])
+    return group
