@@ -57,12 +57,13 @@ def chosen_engine(options: argparse.Namespace) -> Any:
 
     ConfigError where it has no mixed precision and `--amp` asks for it.
     """
-    from mxnetseg.compute.choice import choose_engine
+    from mxnetseg.compute.choice import PRECISIONS, choose_engine
 
     amp = options.amp or "none"
     choice = choose_engine(options.engine, options.ctx, options.checkpoint, amp)
-    if amp != "none" and choice.engine != "torch":
-        raise ConfigError(f"--amp {amp}: the {choice.engine} engine computes in float32: use --engine torch")
+    if amp != "none" and amp not in PRECISIONS.get(choice.engine, ()):
+        able = " or ".join(name for name, kinds in PRECISIONS.items() if amp in kinds)
+        raise ConfigError(f"--amp {amp}: the {choice.engine} engine has no {amp}: use --engine {able}")
     return choice
 
 

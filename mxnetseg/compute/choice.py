@@ -21,6 +21,10 @@ class Choice(NamedTuple):
     note: Optional[str] = None
 
 
+# What engines predict in, apart from float32.
+PRECISIONS = {"torch": ("bf16", "fp16"), "openvino": ("bf16",)}
+
+
 def choose_engine(
     wanted: str, devices: Optional[Sequence[str]] = None, checkpoint: Any = None, amp: str = "none"
 ) -> Choice:
@@ -28,7 +32,7 @@ def choose_engine(
     `auto`.
 
     `auto` is MXNet where it can compute on the devices, else PyTorch where that is installed; an exported
-    network (.onnx) runs on ONNX Runtime. Mixed precision (`amp`) is PyTorch's.
+    network (.onnx) runs on ONNX Runtime. Mixed precision (`amp`) is left to PyTorch.
     """
     if wanted != AUTO:
         return Choice(wanted)

@@ -78,7 +78,10 @@ def open_onnxruntime(
 def open_openvino(
     checkpoint: Any, recipe: Any, nclass: Optional[int] = None, devices: Optional[Sequence[str]] = None
 ) -> OnnxInference:
-    """See `mxnetseg.compute.inference.open_network`. ExportError for an ONNX file of another program."""
+    """See `mxnetseg.compute.inference.open_network`. ExportError for an ONNX file of another program.
+
+    Computes in bfloat16 where the recipe's `compute.amp` asks for it; DeviceError on a processor without.
+    """
     _only_cpu("openvino", devices)
     try:
         import openvino
@@ -86,9 +89,15 @@ def open_openvino(
         raise EngineError("openvino is not installed: pip install -r requirements-export.txt") from error
     content, where = _content(checkpoint, recipe, nclass)
     core = openvino.Core()
+    narrow = recipe.compute.amp == "bf16"
+    if narrow and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise DeviceError(
+            "this processor does not compute in bf16: leave --amp out, or set compute.amp to none"
+        )
     try:
-        # Without the hint OpenVINO computes in bfloat16 where the processor has it.
-        model = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        # Without the hint OpenVINO computes in bfloat16 wherever the processor has it.
+        hint = {"INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32"}
+        model = core.compile_model(core.read_model(content), "CPU", hint)
     except RuntimeError as error:
         raise ExportError(f"{where}: OpenVINO cannot load it ({error})") from error
     output = model.output(0)
@@ -122,7 +131,8 @@ def _content(checkpoint: Any, recipe: Any, nclass: Optional[int]) -> Tuple[bytes
                 f"more without that"
             )
         return path.read_bytes(), str(path)
-    from mxnetseg.export.onnx_model import Form, Input, build
+    from mxnetseg.export.form import Form, Input
+    from mxnetseg.export.onnx_model import build
     from mxnetseg.weights.checkpoint import load_network
 
     net, _ = load_network(checkpoint, recipe, nclass)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
+from mxnetseg.data.datasets.base import Dataset
+from mxnetseg.errors import ConfigError
 from mxnetseg.recipe import Recipe
 
 
-def export_checkpoint(checkpoint: Any, recipe: Recipe, path: Any, **form: Any) -> Dict[str, float]:
+def export_checkpoint(
+    checkpoint: Any,
+    recipe: Recipe,
+    path: Any,
+    calibrate: Optional[Dataset] = None,
+    pictures: int = 32,
+    **form: Any,
+) -> Dict[str, float]:
     """Write the network of a `.params` file or run folder as an ONNX file.
 
-    `form`: as `mxnetseg.export.to_onnx` takes it. Returns what the comparison with MXNet found. Raises
-    CheckpointError, ExportError and ConfigError.
+    `form`: as `mxnetseg.export.to_onnx` takes it. `calibrate`: a data set with labels, of whose images
+    `pictures` calibrate 8-bit integers. Returns what the comparison with MXNet found, and for integers the
+    scores. Raises CheckpointError, ExportError, DatasetError and ConfigError.
     """
     from mxnetseg.export import to_onnx
-    from mxnetseg.export.onnx_model import Input
+    from mxnetseg.export.form import Form, Input
     from mxnetseg.facts import default_backbone
     from mxnetseg.predict.session import pictures_of
     from mxnetseg.weights.checkpoint import load_network
@@ -33,4 +43,15 @@ def export_checkpoint(checkpoint: Any, recipe: Recipe, path: Any, **form: Any) -
         "recipe": shared.to_yaml(),
         "form": {"argmax": form.get("argmax", False), "uint8": form.get("uint8", False)},
     }
-    return to_onnx(net, path, statistics=Input(*recipe.input.of(dataset)), metadata=metadata, **form)
+    statistics = Input(*recipe.input.of(dataset))
+    if calibrate is not None:
+        if len(calibrate.scored_classes) != len(dataset.scored_classes):
+            raise ConfigError(
+                f"data set {calibrate.name!r} has {len(calibrate.scored_classes)} classes, the network was "
+                f"trained on the {len(dataset.scored_classes)} of {recipe.data.name!r}: calibrate on a data "
+                f"set of its classes"
+            )
+        from mxnetseg.export.quantize import calibration_of
+
+        form["int8"] = calibration_of(calibrate, Form(**form), statistics, pictures)
+    return to_onnx(net, path, statistics=statistics, metadata=metadata, **form)

@@ -95,6 +95,30 @@ def test_eval_predicts_pictures_with_an_exported_file(exported, repository, tmp_
     assert list(tmp_path.rglob("*.png")) and "bisenet" in capsys.readouterr().out
 
 
+def test_openvino_computes_in_bfloat16_where_it_is_asked_to(run_dir):
+    needs("openvino")
+    import openvino
+
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no bfloat16")
+    x = np.random.RandomState(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
+    exact, narrow = (
+        open_network(run_dir, recipe_of(run_dir, settings={"compute.amp": amp}), 11, ["cpu"], "openvino")
+        .scores(x)
+        .read()
+        for amp in ("none", "bf16")
+    )
+    difference = np.abs(exact - narrow).max() / exact.std()
+    assert 1e-3 < difference < 0.5  # eight bits of mantissa through some twenty layers
+
+
+def test_eval_refuses_a_precision_that_the_engine_has_not(exported, capsys):
+    with pytest.raises(SystemExit) as end:
+        eval_command.main(["--checkpoint", str(exported), "--data", "synthetic", "--amp", "bf16"])
+    assert end.value.code == 2
+    assert "the onnxruntime engine has no bf16: use --engine torch or openvino" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_a_device_that_the_engine_cannot_use_is_one_line(engine, run_dir):
     needs(engine)

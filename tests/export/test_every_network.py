@@ -13,7 +13,8 @@ from tests.models.test_every_model import smallest_backbone
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-from mxnetseg.export.onnx_model import Form, Input, build  # noqa: E402
+from mxnetseg.export.form import Form, Input  # noqa: E402
+from mxnetseg.export.onnx_model import build  # noqa: E402
 
 FEW = ("sfnet", "psanet", "fastscnn")
 STATISTICS = Input((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
