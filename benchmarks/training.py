@@ -2,15 +2,23 @@
 
     python benchmarks/training.py                               # FCN and SFNet, 128 x 256 crops, drawn scenes
     python benchmarks/training.py --models sfnet --crop 512 512 --batch-size 2 --ctx 0
+    python benchmarks/training.py --compare --models sfnet --crop 512 512 --batch-size 2    # against PyTorch
 
 Runs `train.py` itself for a few steps and reads the speed from the metrics that it wrote. The first window
 of steps (graphs are built, workers start) does not count; the table gives the median of the others and their
 range.
+
+With `--compare` it is the step alone, of the same network and the same batch: MXNet, this library's torch
+engine, and PyTorch as its own users write it, each in a process of its own (`benchmarks/step.py`), taking
+turns. The table gives the least processor time of a step on the CPU, which other work on the machine burdens
+little, and the median time by the clock. `--python` is an interpreter that has PyTorch beside this
+library's requirements; default: the one that runs this.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
@@ -57,6 +65,61 @@ def measure(model, options, run):
     return [line["images_per_second"] for line in lines if line["kind"] == "train"][1:]
 
 
+SIDES = ("mxnet", "torch", "pytorch")
+
+
+def compare(model, options):
+    """{side: [(processor seconds, seconds) of each step]}, the sides in turns."""
+    with contextlib.ExitStack() as stack:
+        sides = {side: stack.enter_context(_side(side, model, options)) for side in SIDES}
+        spent = {side: [] for side in SIDES}
+        for side, worker in sides.items():
+            print(f"  {side}: loss {_answer(side, worker)['loss']:.6f} after two steps", flush=True)
+        for _ in range(options.windows * WINDOW):
+            for side, worker in sides.items():
+                worker.stdin.write("\n")
+                worker.stdin.flush()
+                found = _answer(side, worker)
+                spent[side].append((found["cpu"], found["wall"]))
+    return spent
+
+
+@contextlib.contextmanager
+def _side(side, model, options):
+    python = sys.executable if side == "mxnet" else options.python
+    command = [python, str(ROOT / "benchmarks" / "step.py"), side, "--model", model]
+    height, width = options.crop if len(options.crop) == 2 else options.crop * 2
+    command += ["--crop", str(height), str(width), "--batch-size", str(options.batch_size)]
+    command += ["--backbone", options.backbone] if options.backbone else []
+    command += ["--ctx", *(options.ctx or ["cpu"])]
+    pipe = subprocess.PIPE
+    worker = subprocess.Popen(
+        command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield worker
+    finally:
+        worker.stdin.close()
+        worker.wait()
+
+
+def _answer(side, worker):
+    line = worker.stdout.readline()
+    if not line:
+        sys.exit(f"side {side} ended: run `{' '.join(worker.args[1:])}` to see why")
+    return json.loads(line)
+
+
+def print_comparison(model, spent):
+    """Table of `compare`; ratios are to PyTorch's own form."""
+    least = {side: min(cpu for cpu, _ in steps) for side, steps in spent.items()}
+    clock = {side: statistics.median(wall for _, wall in steps) for side, steps in spent.items()}
+    print(f"{model:<12} {'processor s':>12} {'ratio':>7} {'clock s':>9} {'ratio':>7}")
+    for side in SIDES:
+        cpu, wall = least[side] / least["pytorch"], clock[side] / clock["pytorch"]
+        print(f"{side:<12} {least[side]:12.3f} {cpu:7.2f} {clock[side]:9.3f} {wall:7.2f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -67,8 +130,14 @@ def main():
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--windows", type=int, default=4, help=f"windows of {WINDOW} steps that count")
     parser.add_argument("--ctx", nargs="+", help="as for train.py")
+    parser.add_argument("--compare", action="store_true", help="the step alone, against PyTorch")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the sides that take PyTorch")
     options = parser.parse_args()
     print(f"crops {' x '.join(map(str, options.crop))}, batches of {options.batch_size}")
+    if options.compare:
+        for model in options.models:
+            print_comparison(model, compare(model, options))
+        return
     print(f"{'model':<12} images/s   range")
     for model in options.models:
         with tempfile.TemporaryDirectory() as folder:

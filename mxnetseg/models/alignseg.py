@@ -18,6 +18,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, head_width
 from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
+from mxnetseg.nn.narrow import NarrowConv2D
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.tensor import Ops, Tensor
@@ -39,9 +40,7 @@ class FlowPredictor(HybridBlock):
     def __init__(self, width: int, flows: int) -> None:
         super().__init__()
         self.reduce = ConvUnit(2 * width, width, 1)
-        self.flow = nn.Conv2D(
-            2 * flows, 3, padding=1, use_bias=False, in_channels=width, weight_initializer="zeros"
-        )
+        self.flow = NarrowConv2D(2 * flows, 3, width, padding=1, weight_initializer="zeros")
 
     def hybrid_forward(self, F, high, low):
         return self.flow(self.reduce(F.concat(high, low, dim=1)))

@@ -14,6 +14,7 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Neck, Segmentor
 from mxnetseg.nn.initial import FAN_IN_LINEAR, draw, draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, FCNHead, dropout_layer
+from mxnetseg.nn.narrow import NarrowConv2D
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.twopath import ShuffleHead, SpatialPath
@@ -47,7 +48,7 @@ class GatedFlowAlign(HybridBlock):
         reduced = channels // 2
         self.reduce_context = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
         self.reduce_spatial = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
-        self.flow = nn.Conv2D(2, 3, padding=1, use_bias=False, in_channels=2 * reduced)
+        self.flow = NarrowConv2D(2, 3, 2 * reduced, padding=1)
         self.gate = nn.Conv2D(2, 1, in_channels=channels, activation="sigmoid")
         draw_as_pytorch(self)
 

@@ -21,6 +21,7 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, FCNHead, classifier, dropout_layer
+from mxnetseg.nn.narrow import NarrowConv2D
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import flow_grid, sample
@@ -52,7 +53,7 @@ class FlowAlign(HybridBlock):
         self._sample_corners = sample_corners
         self.reduce_high = nn.Conv2D(channels // 2, 1, use_bias=False, in_channels=channels)
         self.reduce_low = nn.Conv2D(channels // 2, 1, use_bias=False, in_channels=channels)
-        self.flow = nn.Conv2D(2, 3, padding=1, use_bias=False, in_channels=channels // 2 * 2)
+        self.flow = NarrowConv2D(2, 3, channels // 2 * 2, padding=1)
 
     def hybrid_forward(self, F, high, low):
         fine = self.reduce_low(low)

@@ -16,6 +16,7 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, FCNHead, classifier, dropout_layer
+from mxnetseg.nn.narrow import NarrowConv2D
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import flow_grid, sample
@@ -32,7 +33,7 @@ class GatedDualFlowAlign(HybridBlock):
         reduced = channels // 2
         self.reduce_high = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
         self.reduce_low = nn.Conv2D(reduced, 1, use_bias=False, in_channels=channels)
-        self.flow = nn.Conv2D(4, 3, padding=1, use_bias=False, in_channels=2 * reduced)
+        self.flow = NarrowConv2D(4, 3, 2 * reduced, padding=1)
         self.gate = nn.Conv2D(
             1, 3, padding=1, use_bias=False, in_channels=4 if gate == "statistics" else 2 * reduced
         )

@@ -27,12 +27,17 @@ _here = threading.local()
 def for_training() -> Iterator[None]:
     """Networks called or traced inside resize in the form whose gradient is quick. Values are the same but
     for rounding."""
-    before = getattr(_here, "by_matrices", False)
+    before = in_training_form()
     _here.by_matrices = True
     try:
         yield
     finally:
         _here.by_matrices = before
+
+
+def in_training_form() -> bool:
+    """Whether a network called or traced here is inside `for_training`."""
+    return getattr(_here, "by_matrices", False)
 
 
 def resize_like(F: Ops, x: Tensor, like: Tensor, align_corners: bool = True) -> Tensor:
@@ -107,7 +112,7 @@ def interpolation_weights(F: Ops, bins: Tensor, count: Tensor, pixels: Tensor, l
 
 def _resize(F, x, align_corners, like=None, **size):
     """`x` at the size of `like`, or what `size` says in the operator's words."""
-    if not getattr(_here, "by_matrices", False):
+    if not in_training_form():
         return _operator(F, x, align_corners, like, **size)
     if like is None:
         # The operator knows how to round: what it makes of one map tells the size.
