@@ -11,7 +11,7 @@ from mxnetseg.packages import require_packages
 __all__ = [
     "EXIT_USER_ERROR",
     "Parser",
-    "add_amp_argument",
+    "add_compute_arguments",
     "add_context_argument",
     "add_engine_argument",
     "add_set_argument",
@@ -43,12 +43,18 @@ def add_engine_argument(parser: argparse._ActionsContainer, engines: Sequence[st
     )
 
 
-def add_amp_argument(parser: argparse._ActionsContainer) -> None:
-    """`--amp`, the recipe's `compute.amp`."""
+def add_compute_arguments(parser: argparse._ActionsContainer) -> None:
+    """`--amp` and `--compile`, of the recipe's `compute` group."""
     parser.add_argument(
         "--amp",
         choices=["none", "bf16", "fp16"],
         help="automatic mixed precision of the torch engine; default: the recipe's",
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        default=None,
+        help="compile the network first, which takes minutes (torch engine)",
     )
 
 

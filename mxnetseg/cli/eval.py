@@ -9,13 +9,13 @@ from typing import Any, List, Optional
 
 from mxnetseg.cli.common import (
     Parser,
-    add_amp_argument,
+    add_compute_arguments,
     add_context_argument,
     add_engine_argument,
     add_set_argument,
     run,
 )
-from mxnetseg.cli.speed import chosen_engine, measure
+from mxnetseg.cli.speed import chosen_engine, compute_settings, measure
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError, DatasetError, nearest
 from mxnetseg.recipe import Recipe, parse_settings
@@ -84,7 +84,7 @@ def parser() -> Parser:
     what.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     add_context_argument(what)
     add_engine_argument(what, ("mxnet", "torch", "onnxruntime", "openvino"))
-    add_amp_argument(what)
+    add_compute_arguments(what)
 
     how = p.add_argument_group("protocol (default: the recipe's group `evaluation`)")
     how.add_argument("--ms", action="store_true", help="the data set's multiple scales, with flip")
@@ -288,8 +288,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     from mxnetseg.predict.session import recipe_of
 
     settings = parse_settings(options.settings, "--set")
-    if options.amp:
-        settings = {"compute.amp": options.amp, **settings}
+    settings = {**compute_settings(options), **settings}
     return recipe_of(options.checkpoint, options.model, options.backbone, options.data, settings)
 
 

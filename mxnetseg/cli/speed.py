@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
-from mxnetseg.cli.common import Parser, add_amp_argument, add_context_argument, add_engine_argument, run
+from mxnetseg.cli.common import Parser, add_compute_arguments, add_context_argument, add_engine_argument, run
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 from mxnetseg.facts import default_backbone
@@ -36,7 +36,7 @@ def parser() -> Parser:
     p.add_argument("--json", metavar="FILE", help="write the numbers to this file")
     add_context_argument(p)
     add_engine_argument(p, ("mxnet", "torch", "onnxruntime", "openvino"))
-    add_amp_argument(p)
+    add_compute_arguments(p)
     return p
 
 
@@ -53,18 +53,28 @@ def _speed(argv: Optional[List[str]]) -> None:
 
 
 def chosen_engine(options: argparse.Namespace) -> Any:
-    """The engine that `--engine`, `--ctx`, `--amp` and the checkpoint ask for, as `choose_engine` has it.
+    """The engine that `--engine`, `--ctx`, `--amp`, `--compile` and the checkpoint ask for.
 
-    ConfigError where it has no mixed precision and `--amp` asks for it.
+    ConfigError where it has no mixed precision or compilation and they ask for it.
     """
     from mxnetseg.compute.choice import PRECISIONS, choose_engine
 
     amp = options.amp or "none"
-    choice = choose_engine(options.engine, options.ctx, options.checkpoint, amp)
+    asked = [f"--amp {amp}"] if amp != "none" else []
+    asked += ["--compile"] if options.compile else []
+    choice = choose_engine(options.engine, options.ctx, options.checkpoint, asked)
     if amp != "none" and amp not in PRECISIONS.get(choice.engine, ()):
         able = " or ".join(name for name, kinds in PRECISIONS.items() if amp in kinds)
         raise ConfigError(f"--amp {amp}: the {choice.engine} engine has no {amp}: use --engine {able}")
+    if options.compile and choice.engine != "torch":
+        raise ConfigError(f"--compile: the {choice.engine} engine compiles nothing: use --engine torch")
     return choice
+
+
+def compute_settings(options: argparse.Namespace) -> Dict[str, Any]:
+    """Overrides of a checkpoint's recipe: its precision unless `--amp` is given, compiled by `--compile`."""
+    given = {"compute.compile": bool(options.compile)}
+    return {**given, "compute.amp": options.amp} if options.amp else given
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -88,8 +98,9 @@ def measure(options: argparse.Namespace) -> None:
     if choice.note:
         print(f"note: {choice.note}", file=sys.stderr)
     if options.checkpoint:
-        recipe = recipe_of(options.checkpoint, options.model, options.backbone, options.data)
-        recipe.compute.amp = options.amp or recipe.compute.amp
+        recipe = recipe_of(
+            options.checkpoint, options.model, options.backbone, options.data, compute_settings(options)
+        )
         name, channels = recipe.model.name, recipe.model.in_channels
         backbone = recipe.model.backbone or default_backbone(name, recipe.model.form)
         weights = f"from {options.checkpoint}"

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Tuple, Type
 
 from mxnetseg.cli.common import (
     Parser,
-    add_amp_argument,
+    add_compute_arguments,
     add_context_argument,
     add_engine_argument,
     add_set_argument,
@@ -35,6 +35,7 @@ SHORTHANDS = {
     "seed": "seed",
     "deterministic": "deterministic",
     "compute.amp": "amp",
+    "compute.compile": "compile",
     "init_from": "init_from",
     "output_dir": "output",
 }
@@ -90,7 +91,7 @@ def parser() -> Parser:
     how = p.add_argument_group("how")
     add_context_argument(how)
     add_engine_argument(how, ("mxnet", "torch"))
-    add_amp_argument(how)
+    add_compute_arguments(how)
     how.add_argument("--epochs", type=int, metavar="N", help="length of the run")
     how.add_argument(
         "--batch-size",

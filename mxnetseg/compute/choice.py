@@ -26,20 +26,20 @@ PRECISIONS = {"torch": ("bf16", "fp16"), "openvino": ("bf16",)}
 
 
 def choose_engine(
-    wanted: str, devices: Optional[Sequence[str]] = None, checkpoint: Any = None, amp: str = "none"
+    wanted: str, devices: Optional[Sequence[str]] = None, checkpoint: Any = None, asked: Sequence[str] = ()
 ) -> Choice:
     """The engine for `devices` (names as `--ctx` takes them) and `checkpoint`; `wanted` itself unless it is
     `auto`.
 
     `auto` is MXNet where it can compute on the devices, else PyTorch where that is installed; an exported
-    network (.onnx) runs on ONNX Runtime. Mixed precision (`amp`) is left to PyTorch.
+    network (.onnx) runs on ONNX Runtime. What is `asked` for of the recipe's `compute` group is PyTorch's.
     """
     if wanted != AUTO:
         return Choice(wanted)
     if checkpoint is not None and os.fspath(checkpoint).endswith(ONNX):
         return Choice("onnxruntime")
-    if amp != "none":
-        return Choice("torch", f"the torch engine computes: mxnet has no {amp}")
+    if asked:
+        return Choice("torch", f"the torch engine computes: mxnet has no {asked[0]}")
     names = [str(name).lower() for name in devices or ()]
     if (names and all(name.startswith("cpu") for name in names)) or not _torch_has_cuda():
         return Choice("mxnet")

@@ -31,11 +31,8 @@ def training_devices(names: Optional[Sequence[str]], norm: str, compute: Any) ->
     a worker of the engine, which on whole networks never ends. ConfigError for a `compute` group that asks
     for what this engine has not.
     """
-    if compute.amp != "none":
-        raise ConfigError(
-            f"the mxnet engine trains in float32: use engine torch for {compute.amp}, or set compute.amp to "
-            f"none"
-        )
+    if compute.asked():
+        raise ConfigError(f"the mxnet engine has no {compute.asked()[0]}: use engine torch")
     found = contexts(names)
     if norm == "syncbn" and all(context.device_type == "cpu" for context in found):
         return found[:1]

@@ -310,6 +310,28 @@ class ComputeGroup(Group):
         description="automatic mixed precision: convolutions and products in this type, parameters and "
         "losses in float32; fp16 scales the loss",
     )
+    compile: bool = Field(
+        False, description="networks through torch.compile, which takes minutes at the start"
+    )
+    activation_checkpointing: bool = Field(
+        False,
+        description="keep a part of the activations and compute the others again for the gradient: less "
+        "memory for large crops, a third more time",
+    )
+    cuda_graphs: bool = Field(
+        False, description="record the prediction of each input size on GPUs as one CUDA graph, and replay it"
+    )
+
+    @model_validator(mode="after")
+    def _exclusive(self):
+        if self.compile and (self.activation_checkpointing or self.cuda_graphs):
+            raise ValueError("compile cannot be joined with activation_checkpointing or cuda_graphs")
+        return self
+
+    def asked(self) -> List[str]:
+        """What is not as by default, such as "compute.amp bf16"."""
+        given = {name: (getattr(self, name), f.default) for name, f in type(self).model_fields.items()}
+        return [f"compute.{name} {value}" for name, (value, usual) in given.items() if value != usual]
 
 
 def check_channels(recipe: Recipe, dataset: Any) -> None:

@@ -27,7 +27,7 @@ def train(
 
     Raises CheckpointError where another process is training there.
     """
-    choice = choose_engine(engine, device_names, amp=recipe.compute.amp)
+    choice = choose_engine(engine, device_names, asked=recipe.compute.asked())
     if choice.note and not quiet:
         log(f"note: {choice.note}")
     files.make_folder(run_dir)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mxnetseg.compute.torch import arrays
+from mxnetseg.compute.torch.devices import upload
 from mxnetseg.compute.torch.precision import autocast, widened
 from mxnetseg.losses.base import MapLoss
 from mxnetseg.losses.plan import Mining, Term, join_maps
@@ -76,7 +77,7 @@ class Criterion:
         given = [labels] + [
             term.loss.host_weights(labels, self._ignore) for term in self._terms if term.weighs_pixels
         ]
-        tensors = [torch.as_tensor(np.asarray(x, np.float32)).to(device) for x in (images, *given)]
+        tensors = [upload(x, device) for x in (images, *given)]
         return list(zip(*(x.chunk(accumulate) for x in tensors)))
 
     def _seen(self, parts, seed) -> List[Found]:

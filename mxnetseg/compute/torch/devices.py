@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
-from typing import List, Optional, Sequence
+import shutil
+from typing import Any, List, Optional, Sequence
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from mxnetseg.errors import DeviceError
+from mxnetseg.compute.torch import precision
+from mxnetseg.errors import DeviceError, EngineError
 
 _NAME = re.compile(r"(?:(cpu|gpu)[:(]?)?(\d+)?\)?")
 
@@ -40,3 +46,40 @@ def devices(names: Optional[Sequence] = None) -> List[torch.device]:
     if len({device.type for device in chosen}) > 1:
         raise DeviceError(f"devices {shown}: GPUs and the CPU cannot compute together")
     return chosen
+
+
+def check_compute(compute: Any, devices: Sequence[torch.device]) -> None:
+    """Raises DeviceError for a device that cannot do what the recipe's `compute` group asks for, EngineError
+    where there is no compiler for `compile`."""
+    for device in devices:
+        if compute.amp != "none" and not precision.has_amp(compute.amp, device):
+            raise DeviceError(
+                f"device {device} does not compute in {compute.amp}: set compute.amp to none, or take "
+                f"another device"
+            )
+        if compute.cuda_graphs and device.type != "cuda":
+            raise DeviceError(f"device {device} has no CUDA graphs: set compute.cuda_graphs to false")
+        if compute.compile and not _has_compiler(device):
+            needed = "Triton and a C compiler" if device.type == "cuda" else "a C++ compiler (g++, or $CXX)"
+            raise EngineError(
+                f"torch.compile needs {needed}, which is not here: install it, or set compute.compile to "
+                f"false"
+            )
+
+
+def _has_compiler(device: torch.device) -> bool:
+    names = ("CC", "gcc", "clang", "cc") if device.type == "cuda" else ("CXX", "g++", "clang++", "c++")
+    compilers = [os.environ.get(names[0]), *names[1:]]
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return False
+    return any(name and shutil.which(name) for name in compilers)
+
+
+def upload(array: np.ndarray, device: torch.device) -> Tensor:
+    """The array as float32 on a device; on the CPU it may share its memory.
+
+    The copy that is on its way to a GPU lies in pinned memory: the array may change, and nothing has waited
+    for what the GPU is still computing.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

@@ -10,8 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mxnetseg.compute.inference import Cost, DeviceScores, Inference
+from mxnetseg.compute.torch.devices import check_compute, upload
 from mxnetseg.compute.torch.devices import devices as find_devices
-from mxnetseg.compute.torch.precision import autocast, check_amp
+from mxnetseg.compute.torch.graphs import CudaGraphs
+from mxnetseg.compute.torch.precision import autocast
+from mxnetseg.recipe.fields import ComputeGroup
 
 
 class TorchInference(Inference):
@@ -19,7 +22,8 @@ class TorchInference(Inference):
 
     modules  one for each of `devices`, on it.
     cost     a function of (size, in_channels) that counts, or None.
-    amp      what the networks compute in: "none" (float32), "bf16" or "fp16"; scores are float32.
+    compute  the recipe's `compute` group: what the networks compute in (scores are float32), whether they are
+             compiled, whether GPUs replay a recording.
     """
 
     def __init__(
@@ -27,22 +31,31 @@ class TorchInference(Inference):
         modules: Sequence[nn.Module],
         devices: Sequence[torch.device],
         cost: Any = None,
-        amp: str = "none",
+        compute: Optional[ComputeGroup] = None,
     ):
-        self._amp = amp
+        compute = compute or ComputeGroup()
+        self._amp = compute.amp
         self.engine = f"PyTorch {torch.__version__}"
         self.devices = [str(device) for device in devices]
         self._devices = list(devices)
         self._modules = [module.eval() for module in modules]
+        if compute.compile:
+            for module in self._modules:
+                module.compile()
+        self._run = [CudaGraphs(self._logits) if compute.cuda_graphs else self._logits for _ in modules]
         self._cost = cost
 
     def put(self, images: np.ndarray, device: int = 0) -> Tensor:
-        batch = torch.from_numpy(np.ascontiguousarray(images, np.float32))
-        return batch.to(self._devices[device], memory_format=torch.channels_last)
+        batch = upload(images, self._devices[device])
+        return batch.contiguous(memory_format=torch.channels_last)
 
     def forward(self, batch: Tensor) -> TorchScores:
-        with torch.inference_mode(), autocast(self._amp, batch.device):
-            return TorchScores(self._modules[self._devices.index(batch.device)](batch)[0].float())
+        with torch.inference_mode():
+            return TorchScores(self._run[self._devices.index(batch.device)](batch))
+
+    def _logits(self, batch: Tensor) -> Tensor:
+        with autocast(self._amp, batch.device):
+            return self._modules[self._devices.index(batch.device)](batch)[0].float()
 
     def reduces_on_device(self, device: int = 0) -> bool:
         return self._devices[device].type == "cuda"
@@ -102,7 +115,7 @@ def open_network(
     from mxnetseg.weights.checkpoint import load_network
 
     chosen = find_devices(devices)
-    check_amp(recipe.compute.amp, chosen)
+    check_compute(recipe.compute, chosen)
     net, _ = load_network(checkpoint, recipe, nclass)
 
     def cost(size, in_channels) -> Cost:
@@ -113,4 +126,4 @@ def open_network(
     modules: List[nn.Module] = [
         to_torch(deployed).to(device, memory_format=torch.channels_last) for device in chosen
     ]
-    return TorchInference(modules, chosen, cost, recipe.compute.amp)
+    return TorchInference(modules, chosen, cost, recipe.compute)

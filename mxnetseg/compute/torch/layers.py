@@ -1,4 +1,4 @@
-"""The two layers that do something else in training, as MXNet does it."""
+"""Layers that PyTorch's own do not replace."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Optional, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from mxnetseg.compute.torch.precision import in_float32_on_cpu
+from mxnetseg.compute.torch.recompute import recomputing
 
 
 class BatchNorm(nn.Module):
@@ -49,6 +52,8 @@ class BatchNorm(nn.Module):
             return torch.batch_norm(x, gamma, beta, running_mean, running_var, False, 0.0, self.eps, False)
         mean, unbiased = torch.zeros_like(running_mean), torch.zeros_like(running_var)
         y = torch.batch_norm(x, gamma, beta, mean, unbiased, True, 1.0, self.eps, True)
+        if recomputing():
+            return y
         # MXNet moves the statistics in the backward pass, so that the first of several calls counts last.
         share = (1 - self.momentum) * self.momentum ** (2 * turn - turns + 1)
         count = x.numel() // x.shape[1]
@@ -60,6 +65,13 @@ class BatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"eps={self.eps}, momentum={self.momentum}"
+
+
+class WideConvolution(nn.Conv2d):
+    """A convolution of those that `precision.must_be_wide` names."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return in_float32_on_cpu(super().forward, x)
 
 
 class Dropout(nn.Module):

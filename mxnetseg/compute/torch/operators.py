@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mxnetseg.compute.torch.precision import widened
+from mxnetseg.compute.torch.precision import in_float32_on_cpu, must_be_wide, widened
 from mxnetseg.errors import ConfigError
 
 Value = Union[Tensor, float]
@@ -273,7 +273,10 @@ def convolution(
     no_bias: bool = False,
     layout: str = "NCHW",
 ) -> Tensor:
-    return F.conv2d(x, weight, bias, stride, pad, dilate, num_group)
+    def convolve(x: Tensor) -> Tensor:
+        return F.conv2d(x, weight, bias, stride, pad, dilate, num_group)
+
+    return in_float32_on_cpu(convolve, x) if must_be_wide(weight.shape[1], dilate) else convolve(x)
 
 
 @_is("FullyConnected")

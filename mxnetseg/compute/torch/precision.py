@@ -8,13 +8,11 @@ convolutions and matrix products in the narrow type and keeps there what follows
 from __future__ import annotations
 
 import contextlib
-from typing import ContextManager, List, Sequence
+from typing import Callable, ContextManager, List, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from mxnetseg.errors import DeviceError
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -24,15 +22,6 @@ def autocast(amp: str, device: torch.device) -> ContextManager:
     if amp == "none":
         return contextlib.nullcontext()
     return torch.autocast(device.type, TYPES[amp])
-
-
-def check_amp(amp: str, devices: Sequence[torch.device]) -> None:
-    """Raises DeviceError for a device that does not compute in `amp`, or only by emulating it."""
-    for device in devices:
-        if amp != "none" and not has_amp(amp, device):
-            raise DeviceError(
-                f"device {device} does not compute in {amp}: set compute.amp to none, or take another device"
-            )
 
 
 def has_amp(amp: str, device: torch.device) -> bool:
@@ -46,6 +35,23 @@ def has_amp(amp: str, device: torch.device) -> bool:
 def widened(x: Tensor) -> Tensor:
     """`x`, in float32 where it is narrower."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def must_be_wide(channels: int, dilation: Sequence[int]) -> bool:
+    """Whether CPUs compute a convolution over so many channels (those of one group) in float32 always.
+
+    PyTorch 2.13 (oneDNN) on CPUs with AVX-512, in bf16 and channels-last: the gradient of a dilated kernel
+    over an odd number of channels (1 in a depthwise one) reads past its memory: noise, NaN or a crash.
+    """
+    return max(dilation) > 1 and channels % 2 == 1
+
+
+def in_float32_on_cpu(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`function(x)`; on a CPU under autocast in float32."""
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return function(x)
+    with torch.autocast("cpu", enabled=False):
+        return function(x.float())
 
 
 class LossScaler:

@@ -13,10 +13,11 @@ from torch import Tensor
 from mxnetseg.compute.base import StepResult
 from mxnetseg.compute.groups import ParameterGroup, parameter_groups
 from mxnetseg.compute.torch.criterion import Criterion
+from mxnetseg.compute.torch.devices import check_compute
 from mxnetseg.compute.torch.devices import devices as find_devices
 from mxnetseg.compute.torch.inference import TorchInference
 from mxnetseg.compute.torch.optimizer import MovingAverage, Updater
-from mxnetseg.compute.torch.precision import LossScaler, check_amp
+from mxnetseg.compute.torch.precision import LossScaler
 from mxnetseg.compute.torch.translate import parameters_of, translate
 from mxnetseg.errors import DeviceError
 from mxnetseg.losses.criterion import output_channels
@@ -28,10 +29,10 @@ from mxnetseg.symbols import trace
 
 def training_devices(names: Optional[Sequence[str]], norm: str, compute: Any) -> List[torch.device]:
     """The device that `names` mean; none: the first GPU, else the CPU. DeviceError for more than one, and for
-    one that does not compute in `compute.amp`."""
+    one that cannot do what the `compute` group asks for."""
     found = find_devices(names)
     found = found if names else found[:1]
-    check_amp(compute.amp, found)
+    check_compute(compute, found)
     if len(found) > 1:
         raise DeviceError(
             f"devices {' '.join(map(str, names))}: the torch engine trains on one; name one, or use "
@@ -66,13 +67,16 @@ class TrainingEngine:
         _freeze(network, groups)
         # On the device before anything shares their memory.
         self._parameters = parameters_of(network, self._device)
-        self._amp = compute.amp
-        if self._device.type == "cpu" or self._amp != "none":
+        if self._device.type == "cpu" or compute.amp != "none":
             _channels_last(self._parameters.values())
-        self._scaler = LossScaler() if self._amp == "fp16" else None
-        self._module = translate(trace(network), self._parameters).train()
+        self._scaler = LossScaler() if compute.amp == "fp16" else None
+        self._compute = compute
+        segmented = compute.activation_checkpointing
+        self._module = translate(trace(network), self._parameters, segmented).train()
         self._deployed = translate(trace(network.deploy()), self._parameters)
-        self._criterion = Criterion(self._module, terms, ignore_index, self._amp)
+        if compute.compile:
+            self._module.compile()
+        self._criterion = Criterion(self._module, terms, ignore_index, compute.amp)
         self._accumulate = optimizer.accumulate
         self._names = _unique(self._parameters)
         trained = []
@@ -134,7 +138,7 @@ class TrainingEngine:
             self._average.load_state_arrays(_under("ema:", arrays))
 
     def inference(self) -> TorchInference:
-        return TorchInference([self._deployed], self.devices, amp=self._amp)
+        return TorchInference([self._deployed], self.devices, compute=self._compute)
 
 
 def _channels_last(tensors: Iterable[Tensor]) -> None:

@@ -17,7 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from mxnetseg.compute.torch import operators
-from mxnetseg.compute.torch.layers import BatchNorm, Dropout
+from mxnetseg.compute.torch.layers import BatchNorm, Dropout, WideConvolution
+from mxnetseg.compute.torch.precision import must_be_wide
+from mxnetseg.compute.torch.recompute import recomputed
+from mxnetseg.compute.torch.source import Line, written
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.symbols import VARIABLE, Entry, Graph, Node, trace
@@ -41,7 +44,12 @@ class TorchNetwork(nn.Module):
 
     def _compile(self) -> None:
         name = f"<translated network {id(self)}>"
-        scope: Dict[str, Any] = {"torch": torch, "operator": operator, "operators": operators}
+        scope: Dict[str, Any] = {
+            "torch": torch,
+            "operator": operator,
+            "operators": operators,
+            recomputed.__name__: recomputed,
+        }
         exec(compile(self.source, name, "exec"), scope)
         # Tracebacks show the line of the network.
         linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
@@ -54,7 +62,8 @@ class TorchNetwork(nn.Module):
         return self._modules[name]
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_run"}
+        left_out = ("_run", "_compiled_call_impl")
+        return {key: value for key, value in self.__dict__.items() if key not in left_out}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -70,10 +79,10 @@ def to_torch(net) -> TorchNetwork:
     return translate(trace(net), parameters_of(net))
 
 
-def translate(graph: Graph, parameters: Mapping[str, nn.Parameter]) -> TorchNetwork:
+def translate(graph: Graph, parameters: Mapping[str, nn.Parameter], segmented: bool = False) -> TorchNetwork:
     """The module of a graph over `parameters`: tensors by structural name, a tied one under each of its
-    names."""
-    return _Translator(graph, dict(parameters)).module()
+    names. `segmented`: in training it keeps the maps between segments, and computes those inside again."""
+    return _Translator(graph, dict(parameters), segmented).module()
 
 
 def parameters_of(net, device: Any = "cpu") -> Dict[str, nn.Parameter]:
@@ -92,13 +101,13 @@ def parameters_of(net, device: Any = "cpu") -> Dict[str, nn.Parameter]:
 
 
 class _Translator:
-    """Writes the code line by line while it collects the layers that the lines name."""
+    """Writes the lines of the code while it collects the layers that they name."""
 
-    def __init__(self, graph: Graph, parameters: Dict[str, nn.Parameter]):
+    def __init__(self, graph: Graph, parameters: Dict[str, nn.Parameter], segmented: bool):
         self.graph = graph
+        self.segmented = segmented
         self.parameters = parameters
         self.first: Dict[str, str] = {}  # lines that come before all others, by what they define
-        self.lines: List[str] = []
         self.layers: Dict[str, Tuple[nn.Module, tuple]] = {}  # path -> (module, what it was made from)
         self.states = self._states()
         self.turns: Dict[str, List[int]] = {}  # path of a batch norm -> places of its calls
@@ -118,19 +127,18 @@ class _Translator:
             gamma = self._scale_of_norm(self.graph.nodes[place])
             if gamma is not None:
                 self.turns.setdefault(gamma, []).append(place)
-        for place in needed:
-            node = self.graph.nodes[place]
-            self.lines.append(f"x{place} = {self.expression(place, node)}")
-            # Python would keep every map of the network until its end.
-            done = [f"x{source}" for source in self._operators(place) if self.last_use[source] == place]
-            if done:
-                self.lines.append("del " + ", ".join(done))
-        outputs = "".join(self.value(entry) + ", " for entry in self.graph.outputs)
-        body = "".join(
-            f"    {line}\n" for line in [*self.first.values(), *self.lines, f"return ({outputs.rstrip()})"]
-        )
+        lines = [
+            Line(
+                place,
+                self.expression(place, self.graph.nodes[place]),
+                self._operators(place),
+                self.last_use[place],
+            )
+            for place in needed
+        ]
+        outputs = "".join(self.value(entry) + ", " for entry in self.graph.outputs).rstrip()
         tree = _tree(self.parameters, self.states, {path: layer for path, (layer, _) in self.layers.items()})
-        module = TorchNetwork(f"def run(self, {self.graph.data}):\n{body}", tree)
+        module = TorchNetwork(written(self.graph.data, self.first, lines, outputs, self.segmented), tree)
         module.eval()
         return module
 
@@ -239,7 +247,8 @@ def _convolution(t: _Translator, place: int, node: Node) -> Optional[str]:
     names = ("weight", "bias") if options["bias"] else ("weight",)
 
     def make() -> nn.Module:
-        return nn.Conv2d(shape[1] * groups, shape[0], tuple(shape[2:]), device="meta", **options)
+        kind = WideConvolution if must_be_wide(shape[1], options["dilation"]) else nn.Conv2d
+        return kind(shape[1] * groups, shape[0], tuple(shape[2:]), device="meta", **options)
 
     return t.layer(node, names, make, *options.values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import mxnet as mx
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from tests.train.tiny import tiny
 
 torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
 
+from mxnetseg.compute import to_torch  # noqa: E402
 from mxnetseg.compute.torch import operators, precision  # noqa: E402
 from mxnetseg.compute.torch.precision import LossScaler  # noqa: E402
 
@@ -95,8 +97,23 @@ def test_operators_that_overflow_are_computed_in_float32():
     assert operators.square(x.double()).dtype == torch.float64
 
 
+@pytest.mark.parametrize("channels, groups", [(19, 1), (32, 32)])
+def test_dilated_kernels_over_odd_channels_are_computed_in_float32_on_a_cpu(channels, groups):
+    layer = mx.gluon.nn.Conv2D(
+        channels, 3, padding=2, dilation=2, groups=groups, in_channels=channels, use_bias=False
+    )
+    layer.initialize(mx.init.Normal(0.3))
+    inside = mx.gluon.nn.HybridSequential()
+    inside.add(layer)
+    x = torch.randn(1, channels, 16, 64)
+    for module in (to_torch(layer), to_torch(inside)):
+        with precision.autocast("bf16", torch.device("cpu")):
+            (y,) = module(x)
+        assert y.dtype == torch.float32 and torch.equal(y, module(x)[0])
+
+
 def test_an_engine_or_a_device_without_it_is_refused(monkeypatch):
-    with pytest.raises(ConfigError, match="the mxnet engine trains in float32: use engine torch for bf16"):
+    with pytest.raises(ConfigError, match=r"the mxnet engine has no compute\.amp bf16: use engine torch"):
         training_devices("mxnet", ["cpu"], compute=ComputeGroup(amp="bf16"))
     monkeypatch.setattr(precision, "has_amp", lambda amp, device: amp == "bf16")
     with pytest.raises(DeviceError, match="device cpu does not compute in fp16"):

@@ -83,7 +83,7 @@ def compared(net, settings, accumulate=1, nclass=NCLASS, labels=None):
                 p.grad_req = "null"
     reported = mxnet.backward(images, labels, [mx.cpu()], accumulate)
     expected = list(mxnet.read(reported).values())
-    found = Criterion(module, mxnet.terms, IGNORE).backward(images, labels, "cpu", accumulate)
+    found = Criterion(module, mxnet.terms, IGNORE).backward(images, labels, torch.device("cpu"), accumulate)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
     state = dict(module.named_parameters())
     for name, gradient in gradients(net).items():
