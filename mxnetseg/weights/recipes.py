@@ -103,6 +103,7 @@ def _mmseg_losses(reference_id: str, model: str) -> Group:
         "ddrnet": _ddrnet,
         "encnet": _encnet,
         "fastscnn": _fastscnn,
+        "knet": _knet,
         "ocrnet": _ocrnet,
         "pidnet": _pidnet,
         "stdcseg": _stdcseg,
@@ -150,6 +151,12 @@ def _fastscnn() -> Group:
     return dict(outputs=outputs)
 
 
+def _knet() -> Group:
+    # The last masks, the auxiliary head's, those of the FCN and of the stages before the last.
+    stages = [[_ce(f"decode.loss_ce.s{k}")] for k in (3, 0, 1, 2)]
+    return dict(outputs=[stages[0], *_mmseg_aux(1, 0.4), *stages[1:]])
+
+
 def _ocrnet() -> Group:
     return dict(outputs=[[_ce("decode_1.loss_ce")], [_ce("decode_0.loss_ce", 0.4)]])
 
@@ -183,6 +190,9 @@ def _poly(iterations: int, end_lr: float = 1e-4, power: float = 0.9, warmup: int
 
 # (optimizer, schedule, batch size, crop) of what is not SGD 0.01 over 40,000 steps of 8 crops of 512 x 1024.
 _SEGFORMER = dict(name="adamw", lr=6e-5, weight_decay=0.01, head_lr_mult=10.0, no_decay=["norm"])
+_KNET = dict(name="adamw", lr=1e-4, weight_decay=5e-4, clip_grad_norm=1.0)
+# 80,000 steps of 16 of ADE20K's pictures, tenths after 60,000 and 72,000.
+_KNET_STEPS = dict(name="step", epochs=63, step_epochs=[48, 57], warmup_iterations=1000, warmup_start=1e-3)
 _MMSEG_RUNS: Dict[str, Tuple[Group, Group, int, Any]] = {
     "bisenet": (dict(lr=0.025), _poly(160000, warmup=1000), 16, 1024),
     "bisenetv2": (dict(lr=0.05), _poly(160000, warmup=1000), 16, 1024),
@@ -192,6 +202,7 @@ _MMSEG_RUNS: Dict[str, Tuple[Group, Group, int, Any]] = {
     "erfnet": (dict(), _poly(160000), 16, [512, 1024]),
     "fastscnn": (dict(lr=0.12, weight_decay=4e-5), _poly(160000), 32, [512, 1024]),
     "icnet": (dict(), _poly(80000), 8, 832),
+    "knet": (_KNET, _KNET_STEPS, 16, 512),
     "lraspp": (dict(), _poly(320000), 16, [512, 1024]),
     "pidnet": (dict(), _poly(120000, end_lr=0.0), 12, 1024),
     "segformer": (_SEGFORMER, _poly(160000, 0.0, 1.0, 1500, 1e-6), 8, 1024),

@@ -26,6 +26,7 @@ STILL = {
     # A bias before a softmax over all positions changes nothing.
     "gcnet": ("block.mask.bias",),
     # A bias of the keys adds the same to every score of a query: the softmax takes it out.
+    "knet": ("attention.k.bias",),
     "nonlocal": ("block.phi.bias",),
 }
 SIZE = (64, 96)
