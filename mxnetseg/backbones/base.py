@@ -69,6 +69,11 @@ class Backbone(HybridBlock):
                 depths.setdefault(name, max(1, number))
         return {name: depths[name] for name in self.collect_params() if name in depths}
 
+    def decay_depths(self) -> Dict[str, int]:
+        """The same as the authors count for learning rates that fall with depth; what is left out trains at
+        the full rate."""
+        return self.parameter_depths()
+
     def give_finest(self) -> None:
         """Return c0 before the other maps from now on, for decoders that go back to the size of the image;
         nothing changes for a family that has none."""

@@ -14,6 +14,11 @@ from mxnetseg.backbones.naming import Rule
 
 Tensors = Dict[str, np.ndarray]
 
+# Norms of the four maps: mmsegmentation's names and those of transformers.
+_OUTPUT_NORMS: List[Rule] = [
+    (r"^norm(\d)\.", r"norms.\1."),
+    (r"^hidden_states_norms\.stage(\d)\.", lambda m: f"norms.{int(m.group(1)) - 1}."),
+]
 # Swin: the authors' and timm's names (`layers`), mmsegmentation's (`stages`), those of transformers
 # (`encoder`) before and since version 5. `swin_tensors` has told the owners of mergings apart.
 SWIN: List[Rule] = [
@@ -23,8 +28,7 @@ SWIN: List[Rule] = [
     (r"^patch_embed\.norm\.", "patch_norm."),
     (r"^(swin\.)?encoder\.layers\.", "stages."),
     (r"^layers\.", "stages."),
-    (r"^norm(\d)\.", r"norms.\1."),
-    (r"^hidden_states_norms\.stage(\d)\.", lambda m: f"norms.{int(m.group(1)) - 1}."),
+    *_OUTPUT_NORMS,
     (r"\.merge\.reduction\.", ".merge.reduce."),
     (r"\.layernorm_before\.", ".norm1."),
     (r"\.layernorm_after\.", ".norm2."),
@@ -35,6 +39,42 @@ SWIN: List[Rule] = [
     (r"\.attention\.(self\.)?qkv\.", ".attn.qkv."),
     (r"\.intermediate\.dense\.", ".mlp.fc1."),
     (r"(\.blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
+    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
+]
+# ConvNeXt and ConvNeXt V2: the authors' and mmpretrain's names (`downsample_layers`), timm's
+# (`stages.N.blocks`), torchvision's (`features`) and those of transformers (`encoder`).
+CONVNEXT: List[Rule] = [
+    (r"^convnext(v2)?\.(?=em|en)", ""),
+    (r"^(downsample_layers\.0\.0|stem\.0|features\.0\.0|embeddings\.patch_embeddings)\.", "stem."),
+    (r"^(downsample_layers\.0\.1|stem\.1|features\.0\.1|embeddings\.layernorm)\.", "stem_norm."),
+    (r"^features\.([246])\.", lambda m: f"downsample_layers.{int(m.group(1)) // 2}."),
+    (r"^features\.([1357])\.(\d+)\.", lambda m: f"stages.{int(m.group(1)) // 2}.blocks.{m.group(2)}."),
+    (r"^(?:encoder\.)?stages\.(\d)\.(?:downsample|downsampling_layer)\.", r"downsample_layers.\1."),
+    (r"^downsample_layers\.(\d)\.0\.", r"stages.\1.norm."),
+    (r"^downsample_layers\.(\d)\.1\.", r"stages.\1.down."),
+    (r"^(?:encoder\.)?stages\.(\d)\.(?:layers\.|blocks\.)?(\d+)\.", r"stages.\1.blocks.\2."),
+    *_OUTPUT_NORMS,
+    (r"\.block\.0\.", ".depthwise."),
+    (r"\.block\.2\.", ".norm."),
+    (r"\.block\.3\.", ".fc1."),
+    (r"\.block\.5\.", ".fc2."),
+    (r"\.(dwconv|conv_dw|depthwise_conv)\.", ".depthwise."),
+    (r"\.layernorm\.", ".norm."),
+    (r"\.(pwconv|pointwise_conv|mlp\.fc)([12])\.", r".fc\2."),
+    (r"\.(mlp\.)?grn\.", ".response."),
+    (r"\.(layer_scale_parameter|layer_scale)$", ".gamma"),
+]
+# Twins: the authors' and timm's names (`blocks`) and mmsegmentation's (`layers`).
+TWINS: List[Rule] = [
+    (r"^patch_embeds\.(\d)\.proj(ection)?\.", r"stages.\1.patch."),
+    (r"^patch_embeds\.(\d)\.norm\.", r"stages.\1.patch_norm."),
+    (r"^pos_block\.(\d)\.proj\.0\.", r"stages.\1.position."),
+    (r"^position_encodings\.(\d)\.proj\.", r"stages.\1.position."),
+    (r"^norm_list\.(\d)\.", r"stages.\1.norm."),
+    (r"^(?:blocks|layers)\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2."),
+    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.attn\.attn\.(q|kv)_", r".attn.\1."),
     (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
     (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
 ]

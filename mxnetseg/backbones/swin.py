@@ -17,7 +17,7 @@ from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.hierarchical_names import SWIN, swin_tensors
 from mxnetseg.backbones.naming import CLASSIFIER, ImageNetNames
 from mxnetseg.nn.initial import draw_as_pytorch
-from mxnetseg.nn.tokens import TokenMLP, token_dense
+from mxnetseg.nn.tokens import TokenMLP, rising, token_dense
 from mxnetseg.nn.windows import (
     WindowAttention,
     apart,
@@ -116,9 +116,9 @@ class Swin(Backbone):
         draw_as_pytorch(self.patch)
         self.patch_norm = nn.LayerNorm(in_channels=width)
         self.stages, self.norms = nn.HybridSequential(), nn.HybridSequential()
-        rates = iter(np.linspace(0, skip, sum(depths)))
+        rates = iter(rising(skip, sum(depths)))
         for level, depth in enumerate(depths):
-            skips = [float(next(rates)) for _ in range(depth)]
+            skips = [next(rates) for _ in range(depth)]
             self.stages.add(Stage(self.channels[level], heads * 2**level, window, skips, level > 0))
             self.norms.add(nn.LayerNorm(in_channels=self.channels[level]))
 

@@ -51,30 +51,32 @@ def parameter_groups(network: Any, settings: Any) -> Dict[str, ParameterGroup]:
     named = named_parameters(network)
     kinds = _kinds(network)
     backbone = {id(parameter) for parameter in network.backbone.collect_params().values()}
-    depths, deepest = {}, 0
-    if settings.layer_decay is not None or settings.frozen_stages:
-        depths = _depths(network.backbone)
-        deepest = max(depths.values())
-        if settings.frozen_stages > deepest:
+    depths, rates = {}, {}
+    if settings.frozen_stages:
+        depths = _depths(network.backbone, network.backbone.parameter_depths())
+        if settings.frozen_stages > max(depths.values()):
             raise ConfigError(
-                f"optimizer.frozen_stages is {settings.frozen_stages}, but this backbone has {deepest} stages"
+                f"optimizer.frozen_stages is {settings.frozen_stages}, but this backbone has "
+                f"{max(depths.values())} stages"
             )
+    if settings.layer_decay is not None:
+        counted = _depths(network.backbone, network.backbone.decay_depths())
+        deepest = max(counted.values())
+        rates = {
+            one: settings.layer_decay ** (settings.layer_decay_last + deepest - depth)
+            for one, depth in counted.items()
+        }
     groups = {}
     for name, parameter in named.items():
         inside = id(parameter) in backbone
-        depth = depths.get(id(parameter), 0)
-        rate = 1.0 if inside else settings.head_lr_mult
-        if inside and settings.layer_decay is not None:
-            rate *= settings.layer_decay ** (deepest + 1 - depth)
+        rate = rates.get(id(parameter), 1.0) if inside else settings.head_lr_mult
         decay = settings.weight_decay
         if inside and settings.backbone_weight_decay is not None:
             decay = settings.backbone_weight_decay
         groups[name] = ParameterGroup(
             lr_mult=rate,
             weight_decay=0.0 if kinds[id(parameter)] in settings.no_decay else decay,
-            frozen=inside
-            and bool(settings.frozen_stages)
-            and depths[id(parameter)] <= settings.frozen_stages,
+            frozen=inside and id(parameter) in depths and depths[id(parameter)] <= settings.frozen_stages,
         )
     return groups
 
@@ -93,14 +95,12 @@ def _kinds(block: Any) -> Dict[int, str]:
     return kinds
 
 
-def _depths(backbone: Any) -> Dict[int, int]:
-    """{id of a parameter of the backbone: its depth}; those that no map depends on are the deepest."""
-    by_name: Dict[str, int] = backbone.parameter_depths()
+def _depths(backbone: Any, by_name: Dict[str, int]) -> Dict[int, int]:
+    """{id of a parameter of the backbone: its depth}, of those whose depth is known by their names."""
     if backbone.parallel_branches or len(set(by_name.values())) < 2:
         raise ConfigError(
             f"optimizer.layer_decay and optimizer.frozen_stages need stages one behind the other, which "
             f"backbone {backbone.registered_name!r} does not have"
         )
-    deepest = max(by_name.values())
     parameters: Sequence[Any] = list(backbone.collect_params().values())
-    return {id(parameter): by_name.get(parameter.name, deepest) for parameter in parameters}
+    return {id(one): by_name[one.name] for one in parameters if one.name in by_name}

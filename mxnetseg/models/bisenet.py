@@ -10,7 +10,7 @@ that shuffle their channels into pixels (`shuffle`, SFSegNets), and what the aux
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Sequence, Tuple
+from typing import Literal, Optional, Tuple
 
 from mxnet.gluon import HybridBlock
 
@@ -71,8 +71,7 @@ class TwoPaths(Neck):
 
     def __init__(
         self,
-        channels: Sequence[int],
-        strides: Sequence[int],
+        backbone: Backbone,
         width: int,
         merge: str,
         upsample: Tuple[Literal["bilinear", "nearest"], ...],
@@ -80,10 +79,11 @@ class TwoPaths(Neck):
         reduction: int,
     ) -> None:
         super().__init__()
-        c3, c4 = channels[2:]
+        c3, c4 = backbone.channels[2:]
         self.spatial_path = SpatialPath(width // 2, width)
         if merge == "progressive":
-            steps = (strides[3] // strides[2], strides[2] // 8)
+            s3, s4 = backbone.strides[2:]
+            steps = None if backbone.rounds_down else (s4 // s3, s3 // 8)
             self.context_path = ContextPath(c3, c4, width, steps, upsample)
         else:
             self.context_path = SummedContext(c3, c4, width)
@@ -149,7 +149,7 @@ def bisenet(
     `backbone` (c4, then c3). `aux_width`: channels of these heads, None is half of `width`. `dropout`: rate
     before classifiers that do not shuffle, `dropped`: of what."""
     width = width or max(128, backbone.channels[-1] // 4)
-    neck = TwoPaths(backbone.channels, backbone.strides, width, merge, tuple(upsample), gate, reduction)
+    neck = TwoPaths(backbone, width, merge, tuple(upsample), gate, reduction)
     head = BiSeNetHead(2 * width, nclass, 8 if shuffle else 0, dropout, dropped)
     on_context = aux_on == "context"
     heads = []

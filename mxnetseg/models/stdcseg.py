@@ -8,7 +8,7 @@ output needs a loss of its own.
 
 from __future__ import annotations
 
-from typing import Literal, Sequence
+from typing import Literal
 
 import mxnet as mx
 
@@ -31,11 +31,12 @@ AUTHORS = mx.init.MSRAPrelu("in", slope=1)
 class ContextOnDetail(Neck):
     """Pyramid to (fused map at stride 8, context at 8, context at 16)."""
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int) -> None:
+    def __init__(self, backbone: Backbone, width: int) -> None:
         super().__init__()
-        c2, c3, c4 = channels[1:]
-        s2, s3, s4 = strides[1:]
-        self.context_path = ContextPath(c3, c4, width, (s4 // s3, s3 // s2), ("nearest", "nearest"))
+        c2, c3, c4 = backbone.channels[1:]
+        s2, s3, s4 = backbone.strides[1:]
+        steps = None if backbone.rounds_down else (s4 // s3, s3 // s2)
+        self.context_path = ContextPath(c3, c4, width, steps, ("nearest", "nearest"))
         self.fusion = FeatureFusion(c2 + width, 2 * width, reduction=4)
 
     def hybrid_forward(self, F, image, c1, c2, c3, c4):
@@ -83,7 +84,7 @@ def stdcseg(
     channels of a boundary head on c2, 0 for none. `classifier_bias`: of every classifier. `context_corners`:
     whether the logits of the context are resized with aligned corners, as all others are. `dropout`: of
     channels, before every classifier. `drawn`: by whose initializers."""
-    neck = ContextOnDetail(backbone.channels, backbone.strides, width)
+    neck = ContextOnDetail(backbone, width)
     head = STDCSegHead(2 * width, nclass, classifier_bias, dropout)
     heads = [
         Aux(

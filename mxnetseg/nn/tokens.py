@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import List, Union
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
@@ -29,6 +29,11 @@ def token_dense(
         weight_initializer=weights,
         bias_initializer=biases,
     )
+
+
+def rising(last: float, count: int) -> List[float]:
+    """`count` rates of stochastic depth, growing linearly from 0 to `last`."""
+    return [last * index / max(count - 1, 1) for index in range(count)]
 
 
 class TokenMLP(HybridBlock):

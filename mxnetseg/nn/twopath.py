@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Tuple
+from typing import Literal, Optional, Tuple
 
 from mxnet.gluon import HybridBlock, contrib, nn
 
@@ -50,8 +50,9 @@ class ContextPath(HybridBlock):
 
     The globally pooled deepest map is added to its refinement; the sum goes up, is smoothed, joins the
     refinement of the finer map, and goes up and is smoothed again. `steps`: how many times finer each of the
-    two targets is (2 and 2 but for dilated backbones). `upsample`: `nearest` or `bilinear`
-    (corner-aligned) for each. Called with `(c3, c4, like)`; `like` has the final size.
+    two targets is (2 and 2 but for dilated backbones), None where a target may be a pixel more than that.
+    `upsample`: `nearest` or `bilinear` (corner-aligned) for each. Called with `(c3, c4, like)`; `like` has
+    the final size.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class ContextPath(HybridBlock):
         channels_c3: int,
         channels_c4: int,
         channels: int,
-        steps: Tuple[int, int] = (2, 2),
+        steps: Optional[Tuple[int, int]] = (2, 2),
         upsample: Tuple[str, str] = ("bilinear", "bilinear"),
     ) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class ContextPath(HybridBlock):
 
     def _up(self, F, x, like, step):
         if self._upsample[step] == "nearest":
-            return nearest_like(F, x, like, self._steps[step])
+            return nearest_like(F, x, like, self._steps and self._steps[step])
         return resize_like(F, x, like)
 
 

@@ -89,6 +89,19 @@ def regions(F: Ops, whole: Tensor, window: int, shift: int) -> Tensor:
     return F.broadcast_like(every, whole, lhs_axes=(0,), rhs_axes=(0,))
 
 
+def filled(F: Ops, whole: Tensor, like: Tensor) -> Tensor:
+    """`(N, H', W', 1)`: 1 for pixels of `whole` that lie outside of `like`, a map `(N, C, H, W)`; zeros where
+    either direction has none such."""
+    codes = [
+        F.broadcast_greater_equal(F.contrib.arange_like(whole, axis=axis), side(F, like, axis))
+        for axis in (2, 3)
+    ]
+    rows, columns = F.reshape(codes[0], (1, -1, 1, 1)), F.reshape(codes[1], (1, 1, -1, 1))
+    both = F.reshape(F.max(codes[0]) * F.max(codes[1]), (1, 1, 1, 1))
+    every = F.broadcast_mul(F.broadcast_maximum(rows, columns), both)
+    return F.broadcast_like(every, whole, lhs_axes=(0,), rhs_axes=(0,))
+
+
 def apart(F: Ops, numbers: Tensor, window: int, penalty: float) -> Tensor:
     """`(windows, 1, window^2, window^2)`: -`penalty` for pairs of places in a window whose `numbers`
     `(N, H', W', 1)` differ, else 0."""

@@ -226,6 +226,9 @@ class OptimizerGroup(Group):
         le=1,
         description="factor on the rate from each stage of the backbone (ViT: block) to the one before",
     )
+    layer_decay_last: int = Field(
+        1, ge=0, description="how often that factor is already on the rate of the last stage"
+    )
     frozen_stages: int = Field(
         0,
         ge=0,

@@ -49,9 +49,8 @@ def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
         if translate(n, rules, parameters) or not any(re.search(pattern, n) for pattern in unused)
     }
     read = {translate(n, rules, parameters) for n in kept}
-    fresh = [n for n in parameters if any(re.search(pattern, n) for pattern in backbone.imagenet.fresh)]
-    if not read.intersection(fresh):
-        parameters = {n: p for n, p in parameters.items() if n not in fresh}
+    fresh = {n for n in parameters if any(re.search(pattern, n) for pattern in backbone.imagenet.fresh)}
+    parameters = {n: p for n, p in parameters.items() if n in read or n not in fresh}
     values, problems = match(kept, rules, parameters)
     if problems:
         raise CheckpointError(f"{path} does not fit backbone {name!r}; {problems}")

@@ -46,6 +46,7 @@ _SLIDING = (
     ("mmseg_setr", {512: 341, 768: 512}),
     ("mmseg_segformer", {1024: 768}),
     ("mmseg_segmenter", {512: 480, 640: 608}),
+    ("mmseg_upernet_convnext", {512: 341, 640: 426}),
 )
 # Aerial pictures and tiles, scored by mmsegmentation as they are: their sides.
 _WHOLE_TILES = {"loveda": 1024, "potsdam": 512, "vaihingen": 512, "isaid": 896}

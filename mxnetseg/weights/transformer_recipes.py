@@ -17,8 +17,18 @@ def linear_decay(iterations: int = 160000) -> Group:
 
 
 _ADAMW = dict(name="adamw", lr=6e-5, weight_decay=0.01, no_decay=["norm", "embedding"])
+# Rates by stage, and no decay of anything of one dimension.
+_CONVNEXT = dict(
+    name="adamw", lr=1e-4, weight_decay=0.05, no_decay=["norm", "bias"], layer_decay=0.9, layer_decay_last=3
+)
+# Twins under Semantic FPN: mmsegmentation's 80,000 iterations with AdamW in place of SGD.
+_PLAIN = dict(name="adamw", lr=1e-4, weight_decay=1e-4)
 RUNS: Dict[str, Run] = {
     "upernet_swin": (_ADAMW, linear_decay(), 16, 512),
+    "upernet_convnext": (_CONVNEXT, linear_decay(), 16, 512),
+    "upernet_twins_svt": (_ADAMW, linear_decay(), 16, 512),
+    "upernet_twins_pcpvt": (_ADAMW, linear_decay(), 32, 512),
+    "fpn_twins": (_PLAIN, dict(name="poly", power=0.9, iterations=80000, end_lr=1e-4), 32, 512),
 }
 
 

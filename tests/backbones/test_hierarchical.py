@@ -12,11 +12,15 @@ from mxnet import autograd
 from mxnetseg.backbones import create_backbone
 from mxnetseg.nn.initial import FAN_OUT
 from mxnetseg.nn.surgery import named_parameters, without_dropout
-from mxnetseg.nn.windows import apart, regions, whole_windows
-from mxnetseg.weights.imagenet import load_backbone
-from tests.backbones.test_transformers import drawn, torch_name
+from mxnetseg.nn.windows import apart, filled, regions, whole_windows
+from mxnetseg.weights import imagenet
+from tests.backbones.test_transformers import torch_name
 
-SMALLEST = ("swin_tiny",)
+SMALLEST = (
+    "swin_tiny",
+    pytest.param("convnextv2_atto", marks=pytest.mark.slow),
+    pytest.param("twins_svt_small", marks=pytest.mark.slow),
+)
 
 
 def backbone(name, **options):
@@ -46,6 +50,7 @@ def test_one_hybridized_backbone_serves_images_of_any_size(name):
             np.testing.assert_allclose(found.asnumpy(), map_, rtol=1e-4, atol=1e-4 * map_.std())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
 def test_maps_and_gradients_are_those_of_the_pytorch_form(name):
     torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
@@ -57,7 +62,7 @@ def test_maps_and_gradients_are_those_of_the_pytorch_form(name):
             noise = mx.nd.random.normal(scale=0.1, shape=parameter.shape)
             parameter.set_data(parameter.data() + noise if len(parameter.shape) < 2 else parameter.data())
     net.cast("float64")
-    x = images((70, 101), 2)
+    x = images((41, 60), 2)
     twin = to_torch(net).double().train()
     for module in twin.modules():
         if type(module).__name__ == "Dropout":
@@ -85,8 +90,12 @@ def dropped(net):
     return len(re.findall(r'"op": "Dropout"', graph))
 
 
-def test_every_branch_but_those_of_the_first_block_can_be_passed_by():
-    assert dropped(create_backbone("swin_tiny")) == 2 * (12 - 1)
+@pytest.mark.parametrize(
+    ("name", "branches"),
+    [("swin_tiny", 2 * 12 - 2), ("convnext_tiny", 18 - 1), ("twins_svt_small", 2 * 18 - 2)],
+)
+def test_every_branch_but_those_of_the_first_block_can_be_passed_by(name, branches):
+    assert dropped(create_backbone(name)) == branches
 
 
 # ----- windows
@@ -105,14 +114,40 @@ def test_windows_of_a_rolled_map_keep_what_was_far_apart_apart():
         np.testing.assert_array_equal(mask[number, 0] == 0, near)
 
 
+def test_windows_of_twins_keep_filled_places_apart_only_where_both_directions_are_filled():
+    for size, masked in (((5, 6), True), ((8, 6), False), ((5, 8), False)):
+        x = mx.nd.zeros((1, *size, 2))
+        whole = whole_windows(mx.nd, x, 4)
+        numbers = filled(mx.nd, whole, mx.nd.zeros((1, 2, *size)))
+        outside = np.ones((8, 8))
+        outside[: size[0], : size[1]] = 0
+        np.testing.assert_array_equal(numbers.asnumpy()[0, :, :, 0], outside * masked)
+        assert (apart(mx.nd, numbers, 4, 1000.0).asnumpy() < 0).any() == masked
+
+
 # ----- files of others
 
 
-def filled(tmp_path, net, tensors):
-    np.savez(tmp_path / "file.npz", **tensors)
-    net.initialize()
-    load_backbone(net, str(tmp_path / "file.npz"))
-    return {n: p.data().asnumpy() for n, p in named_parameters(net).items()}
+def numbered(net):
+    """{name: array} of values that are all different in a parameter, and from one to the next."""
+    shapes = {name: parameter.shape for name, parameter in named_parameters(net).items()}
+    return {
+        name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + k
+        for k, (name, shape) in enumerate(shapes.items())
+    }
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """A function that loads tensors into a backbone and returns its values."""
+
+    def load(net, tensors):
+        monkeypatch.setattr(imagenet, "read_tensors", lambda path: tensors)
+        net.initialize()
+        imagenet.load_backbone(net, "a file")
+        return {n: p.data().asnumpy() for n, p in named_parameters(net).items()}
+
+    return load
 
 
 def swin_file(values, names):
@@ -156,17 +191,138 @@ def swin_file(values, names):
 
 
 @pytest.mark.parametrize("names", ["authors", "timm", "mmseg", "hub"])
-def test_files_of_swin_fill_every_parameter_but_the_norms_of_maps(tmp_path, names):
+def test_files_of_swin_fill_every_parameter_but_the_norms_of_maps(loaded, names):
     net = create_backbone("swin_tiny")
-    values = drawn(net)
+    values = numbered(net)
     file = swin_file(values, names)
     file["layers.0.blocks.1.attn.relative_position_index"] = np.zeros((49, 49), np.int64)
     file.update({"head.weight": np.zeros((1000, 768)), "norm.weight": np.zeros(768)})
     if names == "hub":
         file = {("classifier.weight" if n == "head.weight" else n): v for n, v in file.items()}
         file["swin.layernorm.weight"] = file.pop("norm.weight")
-    found = filled(tmp_path, net, file)
+    found = loaded(net, file)
     for name, value in values.items():
         if name.startswith("norms.") and names != "mmseg":
+            value = np.full(value.shape, float(name.endswith("gamma")))
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def convnext_file(values, names):
+    """`values` of ours as a file in the names of `authors`, `timm`, `torchvision`, `mmpretrain` or `hub`."""
+    file = {}
+    for name, value in values.items():
+        name = torch_name(name)
+        if name.startswith("norms."):
+            continue
+        stem = re.match(r"stem(_norm)?\.(.*)", name)
+        down = re.match(r"stages\.(\d)\.(norm|down)\.(.*)", name)
+        block = re.match(r"stages\.(\d)\.blocks\.(\d+)\.(.*)", name)
+        if stem:
+            second, rest = int(bool(stem.group(1))), stem.group(2)
+            place = {"authors": "downsample_layers.0", "timm": "stem", "torchvision": "features.0"}
+            hub = f"convnext.embeddings.{('patch_embeddings', 'layernorm')[second]}.{rest}"
+            name = f"{place.get(names, 'downsample_layers.0')}.{second}.{rest}" if names != "hub" else hub
+        elif down:
+            stage, second, rest = int(down.group(1)), int(down.group(2) == "down"), down.group(3)
+            place = {
+                "timm": f"stages.{stage}.downsample",
+                "torchvision": f"features.{2 * stage}",
+                "hub": f"convnext.encoder.stages.{stage}.downsampling_layer",
+            }.get(names, f"downsample_layers.{stage}")
+            name = f"{place}.{second}.{rest}"
+        else:
+            stage, index, rest = int(block.group(1)), block.group(2), block.group(3)
+            place, parts = {
+                "authors": (f"stages.{stage}.{index}", ("dwconv", "pwconv1", "pwconv2", "gamma")),
+                "mmpretrain": (
+                    f"stages.{stage}.{index}",
+                    ("depthwise_conv", "pointwise_conv1", "pointwise_conv2", "gamma"),
+                ),
+                "timm": (f"stages.{stage}.blocks.{index}", ("conv_dw", "mlp.fc1", "mlp.fc2", "gamma")),
+                "torchvision": (
+                    f"features.{2 * stage + 1}.{index}",
+                    ("block.0", "block.3", "block.5", "layer_scale"),
+                ),
+                "hub": (
+                    f"convnext.encoder.stages.{stage}.layers.{index}",
+                    ("dwconv", "pwconv1", "pwconv2", "layer_scale_parameter"),
+                ),
+            }[names]
+            for ours, theirs in zip(("depthwise", "fc1", "fc2", "gamma"), parts):
+                rest = re.sub(rf"^{ours}\b", theirs, rest)
+            rest = re.sub(
+                r"^norm\.", {"torchvision": "block.2.", "hub": "layernorm."}.get(names, "norm."), rest
+            )
+            rest = rest.replace("response.", "mlp.grn." if names == "timm" else "grn.")
+            if names == "torchvision" and rest == "layer_scale":
+                value = value.reshape(-1, 1, 1)
+            name = f"{place}.{rest}"
+        file[name] = value
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("convnext_tiny", "torchvision"),
+        ("convnext_tiny", "hub"),
+        ("convnextv2_atto", "mmpretrain"),
+        ("convnextv2_atto", "authors"),
+        ("convnextv2_atto", "timm"),
+    ],
+)
+def test_files_of_convnext_fill_every_parameter_but_the_norms_of_maps(loaded, name, names):
+    net = create_backbone(name)
+    values = numbered(net)
+    file = convnext_file(values, names)
+    file["head.weight" if names != "torchvision" else "classifier.2.weight"] = np.zeros((1000, 8))
+    found = loaded(net, file)
+    for parameter, value in values.items():
+        if parameter.startswith("norms."):
+            value = np.full(value.shape, float(parameter.endswith("gamma")))
+        np.testing.assert_array_equal(found[parameter], value, err_msg=parameter)
+
+
+def twins_file(values, names):
+    """`values` of ours as a file in the names of `authors` (timm's too) or `mmseg`."""
+    file = {}
+    for name, value in values.items():
+        _, stage, part, *rest = torch_name(name).split(".")
+        rest = ".".join(rest)
+        projected = f"patch_embeds.{stage}.proj" + ("ection" if names == "mmseg" else "")
+        blocks = ("layers" if names == "mmseg" else "blocks") + f".{stage}"
+        place = {
+            "patch": projected,
+            "patch_norm": f"patch_embeds.{stage}.norm",
+            "position": f"position_encodings.{stage}.proj"
+            if names == "mmseg"
+            else f"pos_block.{stage}.proj.0",
+            "norm": f"norm_list.{stage}",
+            "blocks": blocks,
+        }[part]
+        name = f"{place}.{rest}"
+        if part == "norm" and names == "authors":
+            continue
+        if names == "mmseg" and part == "blocks":
+            name = name.replace("mlp.fc1.", "ffn.layers.0.0.").replace("mlp.fc2.", "ffn.layers.1.")
+            if name.split(".")[2] in "13579":  # attends to all
+                name = name.replace("attn.proj.", "attn.attn.out_proj.")
+            joined = re.match(r"(.*\.attn)\.(q|kv)\.(weight|bias)$", name)
+            if joined:
+                name = f"{joined.group(1)}.attn.in_proj_{joined.group(3)}"
+                value = np.concatenate([file.pop(name), value]) if name in file else value
+        file[name] = value
+    return file
+
+
+@pytest.mark.parametrize("names", ["authors", "mmseg"])
+def test_files_of_twins_fill_every_parameter_but_norms_that_classifiers_lack(loaded, names):
+    net = create_backbone("twins_svt_small")
+    values = numbered(net)
+    file = twins_file(values, names)
+    file.update({"head.weight": np.zeros((1000, 8)), "norm.weight": np.zeros(512)})
+    found = loaded(net, file)
+    for name, value in values.items():
+        if re.match(r"stages\.\d\.norm\.", name) and names == "authors":
             value = np.full(value.shape, float(name.endswith("gamma")))
         np.testing.assert_array_equal(found[name], value, err_msg=name)

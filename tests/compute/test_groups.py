@@ -47,6 +47,16 @@ def test_rates_of_a_vision_transformer_fall_block_by_block(vit):
     assert {v for n, v in found.items() if not n.startswith("backbone.")} == {1.0}
 
 
+def test_rates_of_convnext_are_those_that_its_authors_train_with():
+    net = create_model("fcn", 4, backbone="convnext_tiny", init=False)
+    found = {n: g.lr_mult for n, g in groups(net, layer_decay=0.9, layer_decay_last=3).items()}
+    assert found["backbone.stages.3.blocks.0.gamma"] == pytest.approx(0.9**3)
+    assert found["backbone.stages.0.blocks.2.fc1.weight"] == pytest.approx(0.9**6)
+    for name in ("stem.weight", "stem_norm.gamma", "stages.1.norm.beta", "stages.3.down.weight"):
+        assert found[f"backbone.{name}"] == pytest.approx(0.9**7)
+    assert found["backbone.norms.0.gamma"] == found["head.classifier.classifier.weight"] == 1.0
+
+
 def test_what_is_spared_from_decay_goes_by_what_a_parameter_is(vit):
     def decayed(**settings):
         return {

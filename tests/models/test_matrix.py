@@ -21,8 +21,12 @@ FAMILIES = (
     "xception39",
     "resnest14",
     "swin_tiny",
+    "convnextv2_atto",
+    "twins_svt_small",
 )
-SIZE = (160, 195)  # SwiftNet's quarter-size pass keeps 32 pixels, which some backbones need
+# Odd at every level, for backbones that round up and for those that round down. SwiftNet's quarter-size pass
+# keeps 32 pixels, which some backbones need.
+SIZE = (167, 203)
 # Architectures that are their own backbone, or read a transformer's tokens instead of a pyramid.
 NOT_PYRAMID = {
     "eprnet",

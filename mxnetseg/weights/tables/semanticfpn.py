@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mxnetseg.backbones.hierarchical_names import TWINS
+from mxnetseg.backbones.naming import split_projections, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import GLUONCV_RESNET, MMSEG_RESNET
 
@@ -24,21 +26,30 @@ reference(
     options=dict(backbone="resnet50_v1s"),
 )
 
+MMSEG = [
+    (r"^neck\.lateral_convs\.(\d)\.conv\.", r"head.fpn.laterals.\1."),
+    (r"^neck\.fpn_convs\.(\d)\.conv\.", r"head.fpn.outs.\1."),
+    # Resizing layers are numbered with the units there.
+    (
+        r"^decode_head\.scale_heads\.(\d)\.(\d)\.",
+        lambda m: f"head.branches.{m.group(1)}.{int(m.group(2)) // 2}.",
+    ),
+    (r"^decode_head\.conv_seg\.", "head.classifier."),
+]
 for _depth in (50, 101):
     reference(
         f"mmseg_sem_fpn_r{_depth}",
         model="semanticfpn",
-        rules=[
-            *MMSEG_RESNET,
-            (r"^neck\.lateral_convs\.(\d)\.conv\.", r"head.fpn.laterals.\1."),
-            (r"^neck\.fpn_convs\.(\d)\.conv\.", r"head.fpn.outs.\1."),
-            # Resizing layers are numbered with the units there.
-            (
-                r"^decode_head\.scale_heads\.(\d)\.(\d)\.",
-                lambda m: f"head.branches.{m.group(1)}.{int(m.group(2)) // 2}.",
-            ),
-            (r"^decode_head\.conv_seg\.", "head.classifier."),
-        ],
+        rules=[*MMSEG_RESNET, *MMSEG],
         form="mmseg",
         options=dict(backbone=f"resnet{_depth}_v1c"),
+    )
+for _kind in ("pcpvt", "svt"):
+    reference(
+        f"mmseg_fpn_twins_{_kind}-s",
+        model="semanticfpn",
+        rules=[*under("backbone.", TWINS), *MMSEG],
+        form="mmseg",
+        options=dict(backbone=f"twins_{_kind}_small"),
+        prepare=split_projections,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mxnetseg.backbones.hierarchical_names import SWIN, swin_tensors
-from mxnetseg.backbones.naming import under
+from mxnetseg.backbones.hierarchical_names import CONVNEXT, SWIN, TWINS, swin_tensors
+from mxnetseg.backbones.naming import split_projections, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import MMSEG_AUX, MMSEG_RESNET
 
@@ -48,3 +48,26 @@ reference(
     unused=(r"^backbone\.swin\.layernorm\.",),
     prepare=swin_tensors,
 )
+reference(
+    "mmseg_upernet_convnext-t",
+    model="upernet",
+    form="mmseg",
+    rules=[*under("backbone.", CONVNEXT), *MMSEG],
+    options=dict(backbone="convnext_tiny", backbone_options=dict(layer_scale=1.0)),
+)
+reference(
+    "hf_upernet_convnext-tiny",
+    model="upernet",
+    form="mmseg",
+    rules=[*under("backbone.", CONVNEXT), *TRANSFORMERS],
+    options=dict(backbone="convnext_tiny", backbone_options=dict(skip=0.0)),
+)
+for _kind in ("pcpvt", "svt"):
+    reference(
+        f"mmseg_upernet_twins_{_kind}-s",
+        model="upernet",
+        form="mmseg",
+        rules=[*under("backbone.", TWINS), *MMSEG],
+        options=dict(backbone=f"twins_{_kind}_small"),
+        prepare=split_projections,
+    )
