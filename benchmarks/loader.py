@@ -34,6 +34,7 @@ import cv2
 import numpy as np
 
 from mxnetseg.data import create_dataset
+from mxnetseg.data.loading.cache import CachedSamples
 from mxnetseg.data.loading.loader import TrainLoader
 from mxnetseg.data.transforms import GaussianBlur, TrainTransform
 
@@ -135,8 +136,10 @@ def compare(dataset, arguments) -> None:
         transform(sample, np.random.default_rng(index), out=image)
 
     sample = dataset[0]
+    kept = CachedSamples(dataset, 4 << 30)
     sides = {
         "mxnetseg, reading and transform": lambda index: ours(dataset[index], index),
+        "mxnetseg, from data.cache, and transform": lambda index: ours(kept[index], index),
         "mxnetseg, transform alone": lambda index: ours(sample, index),
     }
     if dataset.name != "synthetic":
@@ -158,6 +161,9 @@ def compare(dataset, arguments) -> None:
         if f"gluoncv, {what}" in best:
             ratio = best[f"gluoncv, {what}"] / best[f"mxnetseg, {what}"]
             print(f"{what}: mxnetseg does {ratio:.1f} times the images per core of gluoncv")
+    if "gluoncv, reading and transform" in best:
+        ratio = best["gluoncv, reading and transform"] / best["mxnetseg, from data.cache, and transform"]
+        print(f"from data.cache: {ratio:.1f} times")
     batch = max(1, min(8, len(dataset) // 2))
     for mode, workers in (("process", 1), ("process", arguments.workers), ("thread", arguments.workers)):
         with TrainLoader(dataset, transform, batch, workers=workers, mode=mode) as loader:

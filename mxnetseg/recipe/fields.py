@@ -85,6 +85,12 @@ class DataGroup(Group):
         gt=0,
         description="seconds to wait for a loader worker that gives no answer; none: no limit",
     )
+    cache: int = Field(
+        0,
+        ge=0,
+        description="megabytes of decoded training samples that the workers together keep in memory, so that "
+        "these are read and decoded once; 0: none",
+    )
     skip_bad_samples: bool = Field(
         False, description="put a neighbour in place of a damaged sample instead of stopping"
     )

@@ -96,6 +96,7 @@ def prepare(
         prefetch=group.prefetch,
         skip_bad_samples=group.skip_bad_samples,
         timeout=group.timeout,
+        cache=group.cache << 20,
     )
     try:
         network = build_network(recipe, len(devices), resuming)

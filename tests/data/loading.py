@@ -32,6 +32,19 @@ class Numbers:
         return Sample(image, np.full(self.size, index % 5, np.int32), f"n{index}")
 
 
+class Logged(Numbers):
+    """Each reading of sample k adds a line `k` to a file."""
+
+    def __init__(self, log, length=20):
+        super().__init__(length)
+        self.log = log
+
+    def __getitem__(self, index):
+        with open(self.log, "a") as file:
+            file.write(f"{index}\n")
+        return super().__getitem__(index)
+
+
 class Damaged(Numbers):
     """Samples 3 and 4 cannot be read."""
 

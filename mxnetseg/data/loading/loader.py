@@ -44,6 +44,7 @@ class TrainLoader:
                 `bad_samples` maps the indices met so far to what was wrong with them.
     timeout     seconds to wait for the next answer of a worker before a DatasetError names it;
                 None waits without limit. Mode `none` cannot be timed.
+    cache       bytes of decoded samples that all workers together keep; 0 keeps none.
 
     The last incomplete batch of an epoch is dropped. Memory for `prefetch + 2` batches is shared with the
     workers; arrays handed out may be kept for as long as wanted. Use as a context manager or call `close()`.
@@ -61,6 +62,7 @@ class TrainLoader:
         prefetch: int = 2,
         skip_bad_samples: bool = False,
         timeout: Optional[float] = 300.0,
+        cache: int = 0,
     ):
         if mode not in MODES:
             raise ConfigError(f"worker mode {mode!r}: expected one of {', '.join(MODES)}")
@@ -88,6 +90,7 @@ class TrainLoader:
             tuple(transform.output_size),
             dataset.channels,
             0,
+            cache,
         )
         mode = mode if workers else "none"
         if mode == "process":

@@ -93,7 +93,7 @@ class Processes:
         self.prefetch = prefetch
         self.timeout = timeout
         slots = prefetch + _LEASES
-        self.job = job._replace(slots=slots)
+        self.job = job._replace(slots=slots, cache=job.cache // workers)
         message = _pickled(self.job)
         self.slot_size = work.slot_bytes(job.batch_size, job.size, job.channels)
         self.free: Deque[int] = deque(range(slots))
@@ -159,12 +159,18 @@ class Processes:
         ahead.append(batch)
         shares: Dict[_Process, List[work.Task]] = {}
         for task in tasks:
-            process = min(self.workers, key=lambda candidate: len(candidate.waiting))
+            process = self._for(task)
             task = task._replace(ticket=ticket, slot=batch.slot)
             process.waiting.append(task)
             shares.setdefault(process, []).append(task)
         for process, share in shares.items():
             process.send(_pickled(share))
+
+    def _for(self, task: work.Task) -> _Process:
+        """The worker with the least to do; with a cache, the one that would have the sample."""
+        if self.job.cache:
+            return self.workers[task.index % len(self.workers)]
+        return min(self.workers, key=lambda candidate: len(candidate.waiting))
 
     def _collect(self) -> None:
         """Wait for answers and book them."""

@@ -13,6 +13,7 @@ from typing import Any, Deque, Iterator, List, Optional, Tuple
 import numpy as np
 
 from mxnetseg.data.loading import worker as work
+from mxnetseg.data.loading.cache import cached
 from mxnetseg.errors import DatasetError
 
 
@@ -37,7 +38,7 @@ class InLine:
     """Mode `none`."""
 
     def __init__(self, job: work.Job):
-        self.job = job
+        self.job = job._replace(dataset=cached(job.dataset, job.cache))
 
     def run(self, plans: Iterator[List[work.Task]]) -> Iterator[Tuple]:
         for tasks in plans:
@@ -56,7 +57,7 @@ class Threads:
     """
 
     def __init__(self, job: work.Job, workers: int, prefetch: int, timeout: Optional[float]):
-        self.job = job
+        job = self.job = job._replace(dataset=cached(job.dataset, job.cache))
         self.prefetch = prefetch
         self.timeout = timeout
         self.asked: queue.SimpleQueue = queue.SimpleQueue()

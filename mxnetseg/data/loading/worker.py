@@ -20,6 +20,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from mxnetseg.data.loading.cache import cached
 from mxnetseg.errors import DatasetError, MxnetsegError
 
 # How many neighbours stand in for a damaged sample before the loader gives up.
@@ -65,7 +66,7 @@ class Ready(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What a worker works on, sent once."""
+    """What a worker works on, sent once. `cache`: bytes of decoded samples that it keeps."""
 
     dataset: Any
     transform: Any
@@ -74,6 +75,7 @@ class Job(NamedTuple):
     size: Tuple[int, int]
     channels: int
     slots: int
+    cache: int = 0
 
 
 def sample_generator(seed: int, epoch: int, position: int) -> np.random.Generator:
@@ -144,6 +146,7 @@ def main(socket_fd: int, memory_fd: int) -> None:
         job = _receive(connection, parent)
         if job is None:
             return
+        job = job._replace(dataset=cached(job.dataset, job.cache))
         memory = mmap.mmap(memory_fd, job.slots * slot_bytes(job.batch_size, job.size, job.channels))
         os.close(memory_fd)
         slots = [slot_arrays(memory, s, job.batch_size, job.size, job.channels) for s in range(job.slots)]
