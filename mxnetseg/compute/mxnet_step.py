@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mxnetseg.errors import ConfigError
 from mxnetseg.losses.criterion import Criterion
-from mxnetseg.nn.surgery import without_dropout
+from mxnetseg.nn.surgery import named_parameters, without_dropout
 from mxnetseg.recipe.explain import explain
 from mxnetseg.recipe.loss import LossGroup
 
@@ -23,6 +23,7 @@ def one_step(
     labels: np.ndarray,
     ignore_index: int = 255,
     dropout: bool = False,
+    engine: str = "mxnet",
 ) -> Dict[str, Any]:
     """One forward and backward pass in training mode.
 
@@ -31,9 +32,11 @@ def one_step(
     loss     the recipe's `loss` group as a mapping.
     images   `(N, C, H, W)`, normalized; labels `(N, H, W)` of train ids.
     dropout  False: nothing is dropped, elements, channels nor residual branches.
+    engine   mxnet, or torch: PyTorch computes, and what it finds is put into the network.
 
     Returns {"losses": {label: weighted loss}, "total": their sum}. Gradients are left in the network, and its
-    running statistics have moved as in training. Raises ConfigError for a loss that the network cannot have.
+    running statistics have moved as in training. Raises ConfigError for a loss that the network cannot have,
+    EngineError where PyTorch is asked for and not installed.
     """
     try:
         settings = LossGroup(**loss)
@@ -42,10 +45,31 @@ def one_step(
     images, labels = np.asarray(images), np.asarray(labels)
     first = next(iter(net.collect_params().values()))
     with nullcontext() if dropout else without_dropout(net):
-        criterion = Criterion(net, settings, _logits(net, images.shape), ignore_index)
+        nclass = _logits(net, images.shape)
+        if engine == "torch":
+            from mxnetseg.compute.torch import require_torch
+
+            require_torch()
+            from mxnetseg.compute.torch.step import step_of
+
+            losses, arrays = step_of(net, settings, nclass, images, labels, ignore_index)
+            _put(net, arrays)
+            return {"losses": losses, "total": sum(losses.values())}
+        criterion = Criterion(net, settings, nclass, ignore_index)
         reported = criterion.backward(images, labels, first.list_ctx()[:1], dtype=np.dtype(first.dtype).name)
         losses = criterion.read(reported)
     return {"losses": losses, "total": sum(losses.values())}
+
+
+def _put(net, arrays) -> None:
+    """Gradients into the parameters that are trained, values into the others."""
+    for name, parameter in named_parameters(net).items():
+        value = mx.nd.array(arrays[name], dtype=parameter.dtype)
+        if parameter.grad_req == "null":
+            parameter.set_data(value)
+        else:
+            for copy in parameter.list_grad():
+                copy[:] = value
 
 
 def _logits(net, shape):

@@ -47,3 +47,18 @@ def test_ignored_labels_count_nowhere():
     assert np.isfinite(whole)
     with pytest.raises(ConfigError, match="nam"):
         one_step(tiny(), dict(nam="focal"), images, labels)
+
+
+def test_pytorch_finds_the_same_losses_gradients_and_statistics():
+    pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
+    found, arrays = [], []
+    for engine in ("mxnet", "torch"):
+        net = tiny()
+        net.cast("float64")
+        found.append(one_step(net, dict(aux_weights=0.5), *batch(), engine=engine))
+        states = {n: p.data().asnumpy() for n, p in net._collect_params_with_prefix().items()}
+        arrays.append({**{f"gradient of {n}": g for n, g in gradients(net).items()}, **states})
+    assert found[0]["losses"] == pytest.approx(found[1]["losses"], rel=1e-9)
+    for name, value in arrays[0].items():
+        np.testing.assert_allclose(arrays[1][name], value, rtol=1e-5, atol=1e-8, err_msg=name)
+    assert np.abs(arrays[1]["backbone.1.running_mean"]).max() > 0

@@ -1,4 +1,4 @@
-"""`python -m tests.goldens.check_protocols FOLDER [PATTERN]`: a line for each protocol golden, then a count.
+"""`python -m tests.goldens.check_protocols FOLDER [PATTERN] [--engine torch]`: a line for each case.
 
 A line has, for each picture, the share of equal labels and the worst score difference over what is allowed.
 FOLDER holds `<id>.json` + `<id>.npz` files. The networks they name are looked for in the folder above, else
@@ -27,12 +27,13 @@ def main(argv=None) -> int:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("pattern", nargs="?", default="*", help="of the ids")
+    parser.add_argument("--engine", choices=("mxnet", "torch"), default="mxnet", help="what computes")
     options = parser.parse_args(argv)
     files = [path for path in case_files(options.folder) if fnmatch.fnmatch(path.stem, options.pattern)]
     agreed = 0
     for path in files:
         try:
-            found = list(agreements(path, golden_folder(path)))
+            found = list(agreements(path, golden_folder(path), options.engine))
         except (MxnetsegError, AssertionError, ValueError, LookupError, OSError, EOFError) as error:
             print(f"{path.stem}: {type(error).__name__}: {error}", flush=True)
             continue

@@ -1,18 +1,25 @@
-"""`python -m tests.goldens.check_training FOLDER [ID...]`: a line for each training golden of a folder."""
+"""`python -m tests.goldens.check_training FOLDER [ID...] [--engine torch]`: a line for each golden."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from pathlib import Path
 
 import mxnetseg  # noqa: F401  the repairs of compat, before anything imports mxnet
 from tests.goldens.training import Golden, cases
 
 
-def main(folder, *names):
-    agreed, names = 0, names or cases(folder)
+def main(argv=None):
+    p = argparse.ArgumentParser(prog="python -m tests.goldens.check_training", description=__doc__)
+    p.add_argument("folder", type=Path, help="folder of the training goldens")
+    p.add_argument("names", nargs="*", help="ids; default: all")
+    p.add_argument("--engine", choices=("mxnet", "torch"), default="mxnet", help="what computes")
+    options = p.parse_args(argv)
+    agreed, names = 0, options.names or cases(options.folder)
     for name in names:
         try:
-            found = Golden(folder, name).differences()
+            found = Golden(options.folder, name, options.engine).differences()
         except Exception as error:  # one network that fails must not hide the others
             print(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}", flush=True)
             continue
@@ -24,4 +31,4 @@ def main(folder, *names):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

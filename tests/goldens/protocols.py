@@ -36,6 +36,19 @@ PUBLISHERS = {
 }
 
 
+def _torch_inference(net):
+    import torch
+
+    from mxnetseg.compute import to_torch
+    from mxnetseg.compute.torch.inference import TorchInference
+
+    module = to_torch(net.deploy()).to(memory_format=torch.channels_last)
+    return TorchInference([module], [torch.device("cpu")])
+
+
+INFERENCES = {"mxnet": MxnetInference, "torch": _torch_inference}
+
+
 class Agreement(NamedTuple):
     """How a prediction compares with a case's; `problems` is empty where it agrees."""
 
@@ -49,13 +62,14 @@ def case_files(folder) -> List[Path]:
     return sorted(path for path in Path(folder).glob("*.json") if path.with_suffix(".npz").exists())
 
 
-def agreements(path, golden_dir) -> Iterator[Tuple[str, Agreement]]:
-    """(picture, how the prediction of it agrees) of the case in this JSON file."""
+def agreements(path, golden_dir, engine="mxnet") -> Iterator[Tuple[str, Agreement]]:
+    """(picture, how the prediction of it agrees) of the case in this JSON file, by an engine."""
     path = Path(path)
     case = json.loads(path.read_text())
     saved = np.load(path.with_suffix(".npz"))
     protocol = protocol_of(case)
-    predictor = Predictor(MxnetInference(network_of(case, golden_dir)), protocol, *statistics_of(case))
+    inference = INFERENCES[engine](network_of(case, golden_dir))
+    predictor = Predictor(inference, protocol, *statistics_of(case))
     for name, facts in case["pictures"].items():
         image = read_image(str(picture_file(path.parent, facts)))
         assert zlib.crc32(image.tobytes()) == facts["rgb_crc32"], f"{name}: decoded to other pixels"

@@ -32,6 +32,14 @@ def test_the_prediction_agrees_with_the_published_pipeline(path, golden_dir):
         assert not agreement.problems, (name, agreement)
 
 
+@pytest.mark.golden
+@pytest.mark.parametrize("path", CASES[:1], ids=[path.stem for path in CASES[:1]])
+def test_the_torch_engine_predicts_what_the_published_pipeline_predicts(path, golden_dir):
+    pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
+    for name, agreement in agreements(path, golden_dir, "torch"):
+        assert not agreement.problems, (name, agreement)
+
+
 def test_the_settings_of_a_case_are_those_that_its_words_say(golden_dir):
     read = {path.stem: protocol_of(json.loads(path.read_text())) for path in case_files(FOLDER)}
     assert len(read) >= 14

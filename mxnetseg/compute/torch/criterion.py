@@ -77,7 +77,8 @@ class Criterion:
         given = [labels] + [
             term.loss.host_weights(labels, self._ignore) for term in self._terms if term.weighs_pixels
         ]
-        tensors = [upload(x, device) for x in (images, *given)]
+        dtype = next(self._module.parameters()).dtype
+        tensors = [upload(x, device, dtype) for x in (images, *given)]
         return list(zip(*(x.chunk(accumulate) for x in tensors)))
 
     def _seen(self, parts, seed) -> List[Found]:

@@ -75,11 +75,11 @@ def _has_compiler(device: torch.device) -> bool:
     return any(name and shutil.which(name) for name in compilers)
 
 
-def upload(array: np.ndarray, device: torch.device) -> Tensor:
-    """The array as float32 on a device; on the CPU it may share its memory.
+def upload(array: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The array in a floating type on a device; on the CPU it may share its memory.
 
     The copy that is on its way to a GPU lies in pinned memory: the array may change, and nothing has waited
     for what the GPU is still computing.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(dtype)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
