@@ -152,6 +152,11 @@ def nearest_stride(name: str, wanted: int) -> int:
     return min(output_strides(name), key=lambda s: (abs(s - wanted), s))
 
 
+def of_one_stride(name: str) -> bool:
+    """Whether a backbone's maps all have one stride, so that it can be given a pyramid."""
+    return not BACKBONES.info(name).get("pyramid", True)
+
+
 def accepted_options(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
     """Those of `options` that the backbone's constructor takes: an architecture's taste in stems and
     dilation applies to the families that have them."""
@@ -192,6 +197,7 @@ def create_backbone(
     # known without a forward pass and lets the first convolution take any number of channels.
     backbone.infer_shape(mx.nd.zeros((1, in_channels, backbone.trace_size, backbone.trace_size)))
     forget_graph(backbone)
-    backbone.in_channels = in_channels
-    backbone.registered_name = name
+    for one in (backbone, backbone.pretrainable):
+        one.in_channels = in_channels
+        one.registered_name = name
     return convert_norm(backbone, norm, num_devices)

@@ -287,18 +287,6 @@ def split_projections(tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
     return split
 
 
-# timm's and mmsegmentation's names of ViT; the position embedding is the backbone's own affair.
-VIT = [
-    (r"^patch_embed\.proj(ection)?\.", "patch_embed."),
-    (r"^layers\.", "blocks."),
-    (r"\.ln([12])\.", r".norm\1."),
-    (r"\.attn\.attn\.in_proj_(weight|bias)$", r".attn.qkv.\1"),
-    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
-    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
-    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
-]
-
-
 # mmsegmentation's names of DDRNet and PIDNet.
 _RESIDUAL_UNITS: List[Rule] = [
     (r"\.conv([123])\.(conv|bn)\.", lambda m: f".units.{int(m.group(1)) - 1}.{m.group(2)}."),

@@ -26,7 +26,7 @@ from mxnetseg.nn.norm import is_norm
 from mxnetseg.nn.surgery import children, named_parameters, own_parameters
 
 # Own names of position embeddings and of tokens that are learnt: what published recipes do not decay.
-_EMBEDDINGS = ("pos_embed", "cls_token", "cls_pos", "classes", "positions")
+_EMBEDDINGS = ("pos_embed", "cls_token", "cls_pos", "registers", "classes", "queries", "positions")
 
 
 class ParameterGroup(NamedTuple):
@@ -50,7 +50,8 @@ def parameter_groups(network: Any, settings: Any) -> Dict[str, ParameterGroup]:
     """
     named = named_parameters(network)
     kinds = _kinds(network)
-    backbone = {id(parameter) for parameter in network.backbone.collect_params().values()}
+    pretrained = network.backbone.pretrainable.collect_params()
+    backbone = {id(parameter) for parameter in pretrained.values()}
     depths, rates = {}, {}
     if settings.frozen_stages:
         depths = _depths(network.backbone, network.backbone.parameter_depths())

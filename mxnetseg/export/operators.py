@@ -490,6 +490,8 @@ _UNARY = dict(
     ceil="Ceil",
     negative="Neg",
     erf="Erf",
+    sin="Sin",
+    cos="Cos",
 )
 _BINARY = dict(add="Add", sub="Sub", mul="Mul", div="Div", maximum="Max", minimum="Min")
 _COMPARED = dict(

@@ -54,9 +54,9 @@ class Segmentor(HybridBlock):
     Without a neck the head reads the backbone's maps. Logits come back main first, then in the order of
     `aux`, every one resized to the image; `align_corners` is of that last resizing, where `aux` says nothing
     else (`corners` lists all). `patch`: side of the patches that the backbone cut the image into, padded to
-    whole ones, where logits are to be resized to all of them and cut to the image; 1 resizes them to the
-    image itself. `predicts` says what each output is, main first (see `Aux`). Of all parameters, those of
-    `backbone` alone may come from ImageNet.
+    whole ones, where logits are to be resized to all of them and cut to the image (None: the backbone's); 1
+    resizes them to the image itself. `predicts` says what each output is, main first (see `Aux`). Of all
+    parameters, those of `backbone` alone may come from ImageNet.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Segmentor(HybridBlock):
         *,
         neck: Optional[Neck] = None,
         align_corners: bool = True,
-        patch: int = 1,
+        patch: Optional[int] = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -79,7 +79,7 @@ class Segmentor(HybridBlock):
         self._align_corners = align_corners
         own = (align_corners if one.corners is None else one.corners for one in aux)
         self.corners = (align_corners, *own)
-        self._patch = patch
+        self._patch = backbone.patch if patch is None else patch
         for one in aux:
             self.aux_heads.add(one.block)
 
@@ -95,8 +95,11 @@ class Segmentor(HybridBlock):
             logits.append(aux_head(maps[of][index]))
         if self._patch == 1:
             return tuple(resize_like(F, y, x, corners) for y, corners in zip(logits, self.corners))
-        one = F.slice_axis(maps["backbone"][-1], axis=1, begin=0, end=1)
-        padded = F.UpSampling(F.BlockGrad(one), scale=self._patch, sample_type="nearest")
+        side = self._patch
+        padded = F.pad(x, mode="constant", pad_width=(0, 0, 0, 0, 0, side - 1, 0, side - 1))
+        one = F.slice_axis(F.BlockGrad(padded), axis=1, begin=0, end=1)
+        patches = F.Pooling(one, kernel=(side, side), stride=(side, side), pool_type="max")
+        padded = F.UpSampling(patches, scale=side, sample_type="nearest")
         logits = [resize_like(F, y, padded, corners) for y, corners in zip(logits, self.corners)]
         return tuple(F.slice_like(y, x, axes=(2, 3)) for y in logits)
 
@@ -123,11 +126,13 @@ def aux_on_c3(
     dropped: Dropped = "channels",
     capped: bool = True,
     dilation: int = 1,
+    level: int = 2,
 ) -> list[Aux]:
-    """The auxiliary classifier of the dilated family: a plain head on c3; `capped`: see `head_width`."""
-    channels = backbone.channels[2]
-    head = FCNHead(channels, nclass, head_width(width, channels, capped), dropped=dropped, dilation=dilation)
-    return [Aux(head, "backbone", 2)]
+    """The auxiliary classifier of the dilated family: a plain head on c3, or another `level` from 0;
+    `capped`: see `head_width`."""
+    channels = backbone.channels[level]
+    width = head_width(width, channels, capped)
+    return [Aux(FCNHead(channels, nclass, width, dropped=dropped, dilation=dilation), "backbone", level)]
 
 
 def head_width(width: Optional[int], in_channels: int, capped: bool = True) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Union
 
 import mxnet as mx
 
-from mxnetseg.backbones.base import BACKBONES, accepted_options, create_backbone, nearest_stride
+from mxnetseg.backbones.base import accepted_options, create_backbone, nearest_stride, of_one_stride
 from mxnetseg.errors import ConfigError
 from mxnetseg.facts import form_options
 from mxnetseg.models.base import MODELS, Segmentor
@@ -51,24 +51,18 @@ def create_model(
     facts = MODELS.info(name)
     preset = form_options(name, form)
     backbone = backbone or preset.pop("backbone", facts["backbone"])
-    if not BACKBONES.info(backbone).get("pyramid", True) and not facts.get("one_stride"):
-        raise ConfigError(
-            f"backbone {backbone!r} gives all its maps at one stride and model {name!r} needs a pyramid; "
-            f"{backbone!r} is for {', '.join(_of_one_stride())}"
-        )
     wanted = preset.pop("output_stride", facts.get("output_stride", 32))
-    features = create_backbone(
-        backbone,
-        output_stride or nearest_stride(backbone, wanted),
-        in_channels=in_channels,
-        finest=preset.pop("finest", facts.get("finest", False)),
-        # What the architecture and its form prefer applies to backbones that have it.
-        **{
-            **accepted_options(backbone, facts.get("backbone_options", {})),
-            **accepted_options(backbone, preset.pop("backbone_options", {})),
-            **(backbone_options or {}),
-        },
-    )
+    # What the architecture and its form prefer applies to backbones that have it.
+    built = {
+        **accepted_options(backbone, facts.get("backbone_options", {})),
+        **accepted_options(backbone, preset.pop("backbone_options", {})),
+        **(backbone_options or {}),
+    }
+    if of_one_stride(backbone) and not facts.get("one_stride"):
+        built.setdefault("pyramid", "multilevel")
+    stride = output_stride or nearest_stride(backbone, wanted)
+    finest = preset.pop("finest", facts.get("finest", False))
+    features = create_backbone(backbone, stride, in_channels=in_channels, finest=finest, **built)
     preset.pop("backbone", None)
     keywords = {**preset, **options}
     if aux is not None:
@@ -97,10 +91,6 @@ def _initialize(net, init):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Parameter .* is already initialized", UserWarning)
         net.initialize(FAN_OUT if init is True else init)
-
-
-def _of_one_stride():
-    return [name for name in MODELS.names() if MODELS.info(name).get("one_stride")]
 
 
 def _settle(net, data_shape):

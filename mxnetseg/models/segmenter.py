@@ -18,10 +18,10 @@ import mxnet as mx
 from mxnet.gluon import nn
 
 from mxnetseg.backbones.base import Backbone
-from mxnetseg.backbones.vit import Block
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor
 from mxnetseg.nn.tokens import NARROW, to_tokens, token_dense
+from mxnetseg.nn.transformer import plain_block
 
 FORMS = {
     "paper": {},
@@ -48,7 +48,7 @@ class MaskDecoder(Head):
         self.blocks = nn.HybridSequential()
         for index in range(layers):
             rate = skip * index / max(layers - 1, 1)
-            self.blocks.add(Block(channels, channels // 64, 1e-5, dropout, rate, skip_attention=False))
+            self.blocks.add(plain_block(channels, channels // 64, 1e-5, dropout, rate, skip_attention=False))
         self.norm = nn.LayerNorm(in_channels=channels)
         weights = mx.init.Normal(channels**-0.5) if variant == "authors" else NARROW
         self.patch_proj = token_dense(channels, channels, bias=False, weights=weights)

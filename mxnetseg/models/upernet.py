@@ -16,7 +16,10 @@ from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 from mxnetseg.nn.resize import resize_like
 
-FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "align_corners": False}}
+FORMS = {
+    "paper": {},
+    "mmseg": {"backbone": "resnet101_v1c", "align_corners": False, "cut": False},
+}
 
 
 class UPerHead(Head):
@@ -74,9 +77,12 @@ def upernet(
     width: int = 512,
     aux_width: Optional[int] = 256,
     align_corners: bool = True,
+    aux_level: int = 2,
+    cut: bool = True,
 ) -> Segmentor:
-    """`width`: channels of the pyramid. The auxiliary head reads c3."""
+    """`width`: channels of the pyramid. The auxiliary head reads the map at `aux_level`, from 0. `cut`:
+    logits are cut to images whose sides are no multiples of a transformer's patch; mmsegmentation squeezes
+    the padding into them."""
     head = UPerHead(backbone.channels, nclass, width, align_corners)
-    return Segmentor(
-        backbone, head, aux_on_c3(backbone, nclass, aux_width) if aux else (), align_corners=align_corners
-    )
+    supervised = aux_on_c3(backbone, nclass, aux_width, level=aux_level) if aux else ()
+    return Segmentor(backbone, head, supervised, align_corners=align_corners, patch=None if cut else 1)

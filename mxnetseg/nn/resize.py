@@ -55,10 +55,12 @@ def resize_to(F: Ops, x: Tensor, size: Tuple[int, int], align_corners: bool = Tr
     return _resize(F, x, align_corners, height=size[0], width=size[1])
 
 
-def resize_bicubic_like(F: Ops, x: Tensor, like: Tensor) -> Tensor:
+def resize_bicubic_like(F: Ops, x: Tensor, like: Tensor, antialias: bool = False) -> Tensor:
     """`x` at the height and width of `like` by bicubic interpolation with unaligned corners (a = -0.75,
-    borders repeat, no antialiasing). For small maps: it is done by matrices."""
-    rows, columns = (_cubic_weights(F, x, like, axis) for axis in (2, 3))
+    borders repeat). `antialias`: as PyTorch does it then, with a = -0.5, a kernel that widens where the map
+    shrinks, and what lies beyond the border left out. For small maps: it is done by matrices."""
+    weights = _wide_cubic_weights if antialias else _cubic_weights
+    rows, columns = (weights(F, x, like, axis) for axis in (2, 3))
     return apply_rows_columns(F, x, rows, columns)
 
 
@@ -162,14 +164,23 @@ def _cubic_weights(F, x, like, axis):
     shares = 0
     for tap in (-1, 0, 1, 2):
         read = F.broadcast_minimum(F.relu(before + tap), last)
-        weight = _cubic(F, F.abs(source - before - tap))
+        weight = _cubic(F, F.abs(source - before - tap), -0.75)  # PyTorch's and OpenCV's
         same = F.broadcast_equal(F.reshape(old, (-1, 1)), F.reshape(read, (1, -1)))
         shares = F.broadcast_mul(same, F.reshape(weight, (1, -1))) + shares
     return shares
 
 
-def _cubic(F, distance):
-    a = -0.75  # PyTorch's and OpenCV's
+def _wide_cubic_weights(F, x, like, axis):
+    old, new = F.contrib.arange_like(x, axis=axis), F.contrib.arange_like(like, axis=axis)
+    scale = F.broadcast_div(F.max(old) + 1, F.max(new) + 1)
+    middle = F.broadcast_mul(new + 0.5, scale) - 0.5
+    distance = F.abs(F.broadcast_sub(F.reshape(old, (-1, 1)), F.reshape(middle, (1, -1))))
+    distance = F.broadcast_div(distance, F.broadcast_maximum(scale, F.ones_like(scale)))
+    shares = _cubic(F, distance, -0.5) * (distance < 2)
+    return F.broadcast_div(shares, F.sum(shares, axis=0, keepdims=True))
+
+
+def _cubic(F, distance, a):
     near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
     return F.where(distance <= 1, near, far)

@@ -39,11 +39,15 @@ def layers(net: Block, kind: Type[Layer]) -> Iterator[Layer]:
 
 class Transparent(HybridBlock):
     """A block around another one, its child `net`, whose parameters keep the structural names that they have
-    there: files of parameters serve with and without it."""
+    there: files of parameters serve with and without it. Further children have names of their own."""
 
     def _collect_params_with_prefix(self, prefix=""):
-        own = {f"{prefix}.{name}" if prefix else name: p for name, p in self._reg_params.items()}
-        return {**own, **self.net._collect_params_with_prefix(prefix)}
+        before = f"{prefix}." if prefix else ""
+        found = {before + name: p for name, p in self._reg_params.items()}
+        for name, child in self._children.items():
+            inner = child is self.net
+            found.update(child._collect_params_with_prefix(prefix if inner else before + name))
+        return found
 
 
 def settings(layer: Block) -> Dict[str, Any]:

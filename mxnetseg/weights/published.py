@@ -15,9 +15,12 @@ from typing import Any, Dict, Optional, Tuple
 USUAL_DATA = {19: "cityscapes", 150: "ade20k", 21: "voc2012"}
 _IMAGENET_255 = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], range=255)
 _IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], range=1)
+# What transformers' image processors of these networks, and timm's of ViT, map to -1 to 1.
+_HALVES = ("hf_beit", "hf_data2vec", "hf_dpt_vit", "smp_dpt_vit")
 # Beginnings of reference ids; the first that fits counts.
 _INPUTS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     ("mmseg_cgnet", dict(mean=[72.39239876, 82.90891754, 73.15835921], std=[1.0, 1.0, 1.0], range=255)),
+    *((name, dict(mean=[0.5] * 3, std=[0.5] * 3, range=1)) for name in _HALVES),
     ("mmseg_segmenter", dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], range=255)),
     ("hf_mobilenet_v2", dict(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5], range=1)),
     # Not standardized; they were trained on pictures whose channels are blue, green, red.
@@ -47,6 +50,7 @@ _SLIDING = (
     ("mmseg_segformer", {1024: 768}),
     ("mmseg_segmenter", {512: 480, 640: 608}),
     ("mmseg_upernet_convnext", {512: 341, 640: 426}),
+    ("mmseg_upernet_beit", {640: 426}),
 )
 # Aerial pictures and tiles, scored by mmsegmentation as they are: their sides.
 _WHOLE_TILES = {"loveda": 1024, "potsdam": 512, "vaihingen": 512, "isaid": 896}

@@ -89,7 +89,7 @@ def _mmseg_aux(count: int, weight: float) -> List[List[Group]]:
 
 # Auxiliary outputs that are not one of weight 0.4.
 _MMSEG_AUX: Dict[str, Tuple[int, float]] = {
-    **dict.fromkeys(("segformer", "segmenter", "semanticfpn", "erfnet", "lraspp"), (0, 0.0)),
+    **dict.fromkeys(("segformer", "segmenter", "semanticfpn", "erfnet", "lraspp", "dpt"), (0, 0.0)),
     "bisenet": (2, 1.0),
     "bisenetv2": (4, 1.0),
     "icnet": (2, 0.4),
@@ -357,7 +357,8 @@ def _swiftnet(reference_id: str, model: str) -> Group:
 
 def _hf(reference_id: str, model: str) -> Group:
     """transformers' copies of mmsegmentation's networks, with its loss: a mean over the valid pixels."""
-    loss = _mean(1, 0.4) if model == "upernet" else _mean(0, 0.0)
+    supervised = model == "upernet" or reference_id == "hf_dpt_vit-base"
+    loss = _mean(1, 0.4) if supervised else _mean(0, 0.0)
     return dict(_mmseg(reference_id, model), loss=loss)
 
 

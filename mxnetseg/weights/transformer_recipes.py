@@ -1,5 +1,6 @@
-"""How published networks on hierarchical backbones were trained, where it is not their architecture's usual
-way: (optimizer, schedule, batch size, crop) by the beginning of an id. All are mmsegmentation's on ADE20K."""
+"""How published networks on transformers and their like were trained, where it is not the usual way of their
+architecture: (optimizer, schedule, batch size, crop) by the beginning of an id. All are mmsegmentation's on
+ADE20K."""
 
 from __future__ import annotations
 
@@ -16,6 +17,14 @@ def linear_decay(iterations: int = 160000) -> Group:
     )
 
 
+# Norms of mmsegmentation's ViT are called `ln`, so that its rule against their decay finds none.
+_VIT = (dict(name="adamw", lr=6e-5, weight_decay=0.01, no_decay=["embedding"]), linear_decay(), 16, 512)
+_BEIT: Run = (
+    dict(name="adamw", lr=3e-5, weight_decay=0.05, layer_decay=0.9, no_decay=["norm", "bias", "embedding"]),
+    linear_decay(),
+    16,
+    640,
+)
 _ADAMW = dict(name="adamw", lr=6e-5, weight_decay=0.01, no_decay=["norm", "embedding"])
 # Rates by stage, and no decay of anything of one dimension.
 _CONVNEXT = dict(
@@ -24,6 +33,15 @@ _CONVNEXT = dict(
 # Twins under Semantic FPN: mmsegmentation's 80,000 iterations with AdamW in place of SGD.
 _PLAIN = dict(name="adamw", lr=1e-4, weight_decay=1e-4)
 RUNS: Dict[str, Run] = {
+    **dict.fromkeys(("upernet_deit", "upernet_vit", "dpt_vit", "dpt_dinov2"), _VIT),
+    **dict.fromkeys(("upernet_beit", "beit", "data2vec"), _BEIT),
+    # DINOv2's linear evaluation: the backbone stays as it is.
+    "dinov2-small_linear": (
+        dict(name="adamw", lr=1e-3, weight_decay=1e-4, frozen_stages=12),
+        dict(linear_decay(40000), power=0.9),
+        16,
+        512,
+    ),
     "upernet_swin": (_ADAMW, linear_decay(), 16, 512),
     "upernet_convnext": (_CONVNEXT, linear_decay(), 16, 512),
     "upernet_twins_svt": (_ADAMW, linear_decay(), 16, 512),

@@ -55,6 +55,8 @@ for _names, _function in (
     (("sigmoid",), torch.sigmoid),
     (("tanh",), torch.tanh),
     (("erf",), torch.erf),
+    (("sin",), torch.sin),
+    (("cos",), torch.cos),
     (("negative",), operator.neg),
     (("abs",), operator.abs),
 ):

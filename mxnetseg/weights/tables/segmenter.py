@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mxnetseg.backbones.naming import VIT, under
+from mxnetseg.backbones.naming import under
+from mxnetseg.backbones.token_names import TOKENS
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.vit import MMSEG_VIT, position_map, with_grid
 
@@ -18,7 +19,7 @@ reference(
         (r"^decode_head\.layers\.", "head.blocks."),
         (r"^decode_head\.", "head."),
     ]
-    + under("head.", VIT, "head.")
+    + under("head.", TOKENS, "head.")
     + MMSEG_VIT,
     form="mmseg",
     prepare=position_map(class_token=True),
