@@ -78,6 +78,33 @@ TWINS: List[Rule] = [
     (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
     (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
 ]
+# PoolFormer: the authors' and mmpretrain's names (`network`) and timm's (`stages`).
+POOLFORMER: List[Rule] = [
+    (r"^(patch_embed\.proj|stem\.conv)\.", "stages.0.patch."),
+    (r"^network\.([135])\.proj\.", lambda m: f"stages.{int(m.group(1)) // 2 + 1}.patch."),
+    (r"^stages\.(\d)\.downsample\.conv\.", r"stages.\1.patch."),
+    (r"^network\.([0246])\.", lambda m: f"stages.{int(m.group(1)) // 2}.blocks."),
+    (r"^norm([0246])\.", lambda m: f"norms.{int(m.group(1)) // 2}."),
+    (r"\.layer_scale_?([12])(\.scale)?$", r".scale\1"),
+]
+# MSCAN: the authors' names and mmsegmentation's.
+MSCAN_NAMES: List[Rule] = [
+    (r"^patch_embed1\.proj\.([03])\.", lambda m: f"stages.0.units.{2 * int(m.group(1)) // 3}.conv."),
+    (r"^patch_embed1\.proj\.([14])\.", lambda m: f"stages.0.units.{2 * int(m.group(1)) // 4}.bn."),
+    (r"^patch_embed(\d)\.proj\.", lambda m: f"stages.{int(m.group(1)) - 1}.units.0.conv."),
+    (r"^patch_embed(\d)\.norm\.", lambda m: f"stages.{int(m.group(1)) - 1}.units.0.bn."),
+    (r"^block(\d)\.", lambda m: f"stages.{int(m.group(1)) - 1}.blocks."),
+    (r"^norm(\d)\.", lambda m: f"stages.{int(m.group(1)) - 1}.norm."),
+    (r"\.layer_scale_([12])$", r".scale\1"),
+    (r"\.attn\.proj_1\.", ".attn.before."),
+    (r"\.attn\.proj_2\.", ".attn.after."),
+    (r"\.spatial_gating_unit\.conv0\.", ".gate.near."),
+    (r"\.spatial_gating_unit\.conv([012])_1\.", r".gate.across.\1."),
+    (r"\.spatial_gating_unit\.conv([012])_2\.", r".gate.down.\1."),
+    (r"\.spatial_gating_unit\.conv3\.", ".gate.mix."),
+    (r"\.mlp\.dwconv\.(dwconv\.)?", ".depthwise."),
+    (r"\.mlp\.", "."),
+]
 _PLACES = re.compile(r"\.relative_position_index$|\.attn_mask$|\.relative_coords_table$")
 
 

@@ -1,8 +1,9 @@
 """Twins (Chu et al., NeurIPS 2021, arXiv 2104.13840): PCPVT and SVT.
 
 Four stages, strides 4, 8, 16, 32. A depthwise convolution behind the first block of each stage tells
-positions, so any image fits. In PCPVT all tokens attend to a map that a strided convolution made smaller; in
-SVT every other block attends inside windows of 7 x 7 tokens instead, and each stage ends with a layer norm.
+positions, so any image of at least 32 x 32 pixels fits. In PCPVT all tokens attend to a map that a strided
+convolution made smaller; in SVT every other block attends inside windows of 7 x 7 tokens instead, and each
+stage ends with a layer norm.
 """
 
 from __future__ import annotations

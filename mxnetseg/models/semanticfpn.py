@@ -113,6 +113,9 @@ class SemanticFPNHead(Head):
         ("Cityscapes val", "resnet101, 512x1024, 80k", 75.8, "mmsegmentation"),
         ("Cityscapes val", "resnet50, 512x1024, 80k", 74.52, "mmsegmentation"),
         ("ADE20K val", "resnet101, 512x512, 160k", 39.35, "mmsegmentation"),
+        ("ADE20K val", "twins_pcpvt_small, 512x512, 80k", 43.26, "mmsegmentation"),
+        ("ADE20K val", "twins_svt_small, 512x512, 80k", 44.47, "mmsegmentation"),
+        ("ADE20K val", "poolformer_s12, 512x512, 40k", 36.68, "mmsegmentation"),
     ],
 )
 def semanticfpn(

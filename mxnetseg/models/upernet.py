@@ -65,6 +65,8 @@ class UPerHead(Head):
         ("ADE20K val", "swin_tiny, 512x512, 160k", 44.41, "mmsegmentation"),
         ("ADE20K val", "swin_small, 512x512, 160k", 47.72, "mmsegmentation"),
         ("ADE20K val", "swin_base, 512x512, 160k", 47.99, "mmsegmentation"),
+        ("ADE20K val", "twins_pcpvt_small, 512x512, 160k", 46.04, "mmsegmentation"),
+        ("ADE20K val", "twins_svt_small, 512x512, 160k", 46.08, "mmsegmentation"),
         ("ADE20K val", "convnext_tiny, 512x512, 160k", 46.11, "mmsegmentation"),
         ("ADE20K val", "convnext_small, 512x512, 160k", 48.56, "mmsegmentation"),
         ("ADE20K val", "convnext_base, 512x512, 160k", 48.71, "mmsegmentation"),

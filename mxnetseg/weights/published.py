@@ -73,7 +73,9 @@ def published_evaluation(reference: str, data: str, file: str = "") -> Dict[str,
     if protocol == "mmseg":
         if reference.startswith("swiftnet"):
             return {"protocol": "mmseg", "mode": "whole"}
-        return {"protocol": "mmseg", **_mmseg(reference, data, _crop(file))}
+        # SegNeXt pads pictures to whole cells of its coarsest map, with the mean colour.
+        padded = {"divisor": 32} if reference.startswith("mmseg_segnext") else {}
+        return {"protocol": "mmseg", **_mmseg(reference, data, _crop(file)), **padded}
     if protocol in ("gluoncv", "mxnetseg"):
         base, crop = _BASE_AND_CROP.get(data, (520, 480))
         several = dict(scales=list(_GLUONCV_SCALES), flip=True) if protocol == "gluoncv" else {}

@@ -89,7 +89,9 @@ def _mmseg_aux(count: int, weight: float) -> List[List[Group]]:
 
 # Auxiliary outputs that are not one of weight 0.4.
 _MMSEG_AUX: Dict[str, Tuple[int, float]] = {
-    **dict.fromkeys(("segformer", "segmenter", "semanticfpn", "erfnet", "lraspp", "dpt"), (0, 0.0)),
+    **dict.fromkeys(
+        ("segformer", "segmenter", "segnext", "semanticfpn", "erfnet", "lraspp", "dpt"), (0, 0.0)
+    ),
     "bisenet": (2, 1.0),
     "bisenetv2": (4, 1.0),
     "icnet": (2, 0.4),

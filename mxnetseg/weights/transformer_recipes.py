@@ -32,6 +32,7 @@ _CONVNEXT = dict(
 )
 # Twins under Semantic FPN: mmsegmentation's 80,000 iterations with AdamW in place of SGD.
 _PLAIN = dict(name="adamw", lr=1e-4, weight_decay=1e-4)
+_SEGNEXT = dict(name="adamw", lr=6e-5, weight_decay=0.01, head_lr_mult=10.0, no_decay=["norm"])
 RUNS: Dict[str, Run] = {
     **dict.fromkeys(("upernet_deit", "upernet_vit", "dpt_vit", "dpt_dinov2"), _VIT),
     **dict.fromkeys(("upernet_beit", "beit", "data2vec"), _BEIT),
@@ -46,6 +47,8 @@ RUNS: Dict[str, Run] = {
     "upernet_convnext": (_CONVNEXT, linear_decay(), 16, 512),
     "upernet_twins_svt": (_ADAMW, linear_decay(), 16, 512),
     "upernet_twins_pcpvt": (_ADAMW, linear_decay(), 32, 512),
+    "segnext": (_SEGNEXT, linear_decay(), 16, 512),
+    "fpn_poolformer": (dict(_PLAIN, lr=2e-4), dict(name="poly", power=0.9, iterations=40000), 32, 512),
     "fpn_twins": (_PLAIN, dict(name="poly", power=0.9, iterations=80000, end_lr=1e-4), 32, 512),
 }
 

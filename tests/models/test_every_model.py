@@ -25,6 +25,8 @@ STILL = {
     "dnlnet": ("block.theta.bias", "block.phi.bias", "block.unary.bias"),
     # A bias before a softmax over all positions changes nothing.
     "gcnet": ("block.mask.bias",),
+    # Published with biases before batch norms, which take them out.
+    "segnext": ("conv.bias",),
     # A bias of the keys adds the same to every score of a query: the softmax takes it out.
     "knet": ("attention.k.bias",),
     "nonlocal": ("block.phi.bias",),

@@ -26,6 +26,8 @@ FAMILIES = (
     "swin_tiny",
     "convnextv2_atto",
     "twins_svt_small",
+    "poolformer_s12",
+    "mscan_tiny",
 )
 # Odd at every level, for backbones that round up and for those that round down. SwiftNet's quarter-size pass
 # keeps 32 pixels, which some backbones need.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mxnetseg.backbones.hierarchical_names import TWINS
+from mxnetseg.backbones.hierarchical_names import POOLFORMER, TWINS
 from mxnetseg.backbones.naming import split_projections, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import GLUONCV_RESNET, MMSEG_RESNET
@@ -53,3 +53,10 @@ for _kind in ("pcpvt", "svt"):
         options=dict(backbone=f"twins_{_kind}_small"),
         prepare=split_projections,
     )
+reference(
+    "mmseg_fpn_poolformer_s12",
+    model="semanticfpn",
+    rules=[*under("backbone.", POOLFORMER), *MMSEG],
+    form="mmseg",
+    options=dict(backbone="poolformer_s12", backbone_options=dict(frozen_patches=True)),
+)
