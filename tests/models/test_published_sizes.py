@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 
+from mxnetseg.backbones import create_backbone
 from mxnetseg.complexity import complexity
 from mxnetseg.models import create_model
+from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.places import CHECKOUT
 from mxnetseg.recipe.load import load_recipe
 from mxnetseg.weights import reference_info
@@ -102,3 +105,33 @@ def test_parameters_and_multiply_adds_are_those_of_the_papers_tables(
     found = complexity(net, (1024, 2048))
     assert abs(found.parameters / 1e6 - millions) < 0.1
     assert abs(found.matrix / 1e9 / thousand_millions - 1) < 0.005
+
+
+# ImageNet classifiers as timm counts them: a norm of the last map and a linear layer of 1000 classes on top.
+CLASSIFIERS = {
+    "swin_tiny": 28288354,
+    "convnext_tiny": 28589128,
+    "convnextv2_atto": 3708400,
+    "twins_pcpvt_small": 24106216,
+    "twins_svt_small": 24060776,
+    "poolformer_s12": 11915176,
+}
+
+
+@pytest.mark.parametrize("backbone", CLASSIFIERS)
+def test_an_encoder_has_the_parameters_of_the_published_classifier(backbone):
+    net = create_backbone(backbone)
+    sizes = {name: math.prod(parameter.shape) for name, parameter in named_parameters(net).items()}
+    shared = sum(n for name, n in sizes.items() if not any(re.search(p, name) for p in net.imagenet.fresh))
+    on_top = 2 * net.channels[-1] + 1000 * (net.channels[-1] + 1)
+    assert shared + on_top == CLASSIFIERS[backbone]
+
+
+@pytest.mark.parametrize(
+    "size, millions, thousand_millions", [("tiny", 4.3, 6.6), ("small", 13.9, 15.9), ("base", 27.6, 34.9)]
+)
+def test_segnext_has_the_size_of_its_papers_table(size, millions, thousand_millions):
+    found = complexity(create_model("segnext", 150, backbone=f"mscan_{size}", init=False), (512, 512))
+    assert abs(found.parameters / 1e6 - millions) < 0.1
+    # The paper's count has some of what is done element by element.
+    assert 0 <= 1 - found.matrix / 1e9 / thousand_millions < 0.06
