@@ -37,8 +37,8 @@ class Backbone(HybridBlock):
     # The name whose ImageNet weights fit, where it is not the registered one.
     imagenet_name = ""
     # Channels of c0, the map one halving before c1, where the family has one.
-    finest_channels = 0
-    gives_finest = False
+    c0_channels = 0
+    gives_c0 = False
     # Whether a side is halved by rounding down, so that a map may have a pixel more than twice the next one.
     rounds_down = False
     # Side of an image that every level can be computed of.
@@ -64,7 +64,7 @@ class Backbone(HybridBlock):
     def parameter_depths(self) -> Dict[str, int]:
         """{Gluon's name of a parameter: the number of the shallowest map that depends on it, from 1}."""
         depths: Dict[str, int] = {}
-        for number, level in enumerate(self(mx.sym.var("data")), 0 if self.gives_finest else 1):
+        for number, level in enumerate(self(mx.sym.var("data")), 0 if self.gives_c0 else 1):
             for name in level.list_inputs():
                 depths.setdefault(name, max(1, number))
         return {name: depths[name] for name in self.collect_params() if name in depths}
@@ -74,17 +74,17 @@ class Backbone(HybridBlock):
         the full rate."""
         return self.parameter_depths()
 
-    def give_finest(self) -> None:
+    def give_c0(self) -> None:
         """Return c0 before the other maps from now on, for decoders that go back to the size of the image;
         nothing changes for a family that has none."""
-        if self.finest_channels and not self.gives_finest:
-            self.gives_finest = True
-            self.channels = (self.finest_channels, *self.channels)
+        if self.c0_channels and not self.gives_c0:
+            self.gives_c0 = True
+            self.channels = (self.c0_channels, *self.channels)
             self.strides = (self.strides[0] // 2, *self.strides)
 
     def _levels(self, c0, *maps):
         """What `hybrid_forward` returns: the maps, and c0 in front where it is asked for."""
-        return (c0, *maps) if self.gives_finest else maps
+        return (c0, *maps) if self.gives_c0 else maps
 
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """Tensors of a file of ImageNet weights, {name: array}, brought to the parts that parameters hold."""
@@ -170,13 +170,13 @@ def create_backbone(
     norm: str = "bn",
     in_channels: int = 3,
     num_devices: int = 1,
-    finest: bool = False,
+    c0: bool = False,
     **options: Any,
 ) -> Backbone:
     """A registered backbone with parameter shapes known and nothing initialized yet.
 
     `output_stride`: stride of the deepest map. `norm`: `bn`, `syncbn` (over `num_devices`) or `gn`.
-    `in_channels`: channels of the image. `finest`: whether c0, the map at stride 2, comes before the others;
+    `in_channels`: channels of the image. `c0`: whether the map at stride 2 comes before the others;
     a family that has none gives the others alone. `options` are the keywords of that backbone's own
     constructor. ImageNet weights are loaded afterwards, by `mxnetseg.weights.imagenet.load_backbone`. Raises
     RegistryError for an unknown name or option and ConfigError for an output stride that the family does not
@@ -191,8 +191,8 @@ def create_backbone(
     if len(offered) > 1:
         options["output_stride"] = output_stride
     backbone = BACKBONES.build(name, **options)
-    if finest:
-        backbone.give_finest()
+    if c0:
+        backbone.give_c0()
     # GluonCV leaves most input channels to be inferred; doing it here makes parameter shapes
     # known without a forward pass and lets the first convolution take any number of channels.
     backbone.infer_shape(mx.nd.zeros((1, in_channels, backbone.trace_size, backbone.trace_size)))

@@ -34,7 +34,7 @@ class DenseNet(Backbone):
             channels.append(width)
             width //= 2
         super().__init__(channels, [min(s, output_stride) for s in (4, 8, 16, 32)])
-        self.finest_channels = densenet.densenet_spec[depth][0]
+        self.c0_channels = densenet.densenet_spec[depth][0]
         cut(self, densenet.DenseNet(*densenet.densenet_spec[depth]).features, LEVELS)
         if output_stride < 32:
             _hold(self.layer4, 32 // output_stride)

@@ -35,7 +35,7 @@ class DFNet(Backbone):
     """
 
     family = "dfnet"
-    finest_channels = 32
+    c0_channels = 32
 
     def __init__(self, version: int, taps: Sequence[str]) -> None:
         facts, stride = {}, 4

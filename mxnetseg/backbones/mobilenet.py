@@ -66,7 +66,7 @@ class MobileNet(Backbone):
         if taps == "first":
             channels[3] = cuts.first
         super().__init__(channels[1:], [min(s, output_stride) for s in (4, 8, 16, 32)])
-        self.finest_channels = channels[0]
+        self.c0_channels = channels[0]
         self.imagenet = imagenet
         tapped = ends if taps == "last" else [begin + 1 for begin in (cuts.half, *ends[:2])] + ends[3:]
         self._taps = [cuts.half, *tapped]

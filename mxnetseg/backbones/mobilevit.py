@@ -150,7 +150,7 @@ class MobileViT(Backbone):
         output_stride: int,
     ) -> None:
         super().__init__(channels[1:], [min(s, output_stride) for s in (4, 8, 16, 32)])
-        self.finest_channels = channels[0]
+        self.c0_channels = channels[0]
         # Zero input channels: the image's are inferred when the backbone is created.
         self.stem = SiLUUnit(0, stem, strides=2)
         self.level0 = InvertedResidual(stem, channels[0], expansion)

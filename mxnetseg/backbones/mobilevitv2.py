@@ -89,7 +89,7 @@ class MobileViTV2(Backbone):
         channels[0] = max(16, int(CHANNELS[0] * multiplier + 8) // 16 * 16)
         stem = max(16, eights(min(max(32 * multiplier, 16), 64)))
         super().__init__(channels[1:], [min(s, output_stride) for s in (4, 8, 16, 32)])
-        self.finest_channels = channels[0]
+        self.c0_channels = channels[0]
         # Zero input channels: the image's are inferred when the backbone is created.
         self.stem = SiLUUnit(0, stem, strides=2)
         self.level0 = InvertedResidual(stem, channels[0], EXPANSION)

@@ -81,6 +81,8 @@ MOBILENETV2 = ImageNetNames(
     [
         (r"^features\.0\.([01])\.", r"layer1.\1."),
         (r"^features\.(\d+)\.conv\.(\d)(?:\.(\d))?\.(?=[a-z])", _inverted_residual),
+        # The closing 1x1 convolution, where the backbone has it.
+        (r"^features\.18\.([01])\.", lambda m: f"layer4.{4 + int(m.group(1))}."),
     ],
     (*CLASSIFIER, r"^features\.18\."),
 )
@@ -149,6 +151,49 @@ MMSEG_MOBILENETV2: List[Rule] = [
     (r"^conv1\.conv\.", "layer1.0."),
     (r"^conv1\.bn\.", "layer1.1."),
 ]
+
+
+# Parts of an inverted residual of EfficientNet in torchvision, for blocks that do not expand and those that
+# do; in timm; ours are segmentation_models.pytorch's without the underscores.
+_TORCHVISION_MBCONV = (("depthwise", "se", "project"), ("expand", "depthwise", "se", "project"))
+_MBCONV_NORMS = {"expand": "bn0", "depthwise": "bn1", "project": "bn2"}
+_TIMM_MBCONV = (
+    {"conv_dw": "depthwise_conv", "bn1": "bn1", "conv_pw": "project_conv", "bn2": "bn2"},
+    {
+        **{"conv_pw": "expand_conv", "bn1": "bn0", "conv_dw": "depthwise_conv", "bn2": "bn1"},
+        **{"conv_pwl": "project_conv", "bn3": "bn2"},
+    },
+)
+
+
+def efficientnet_names(blocks: Sequence[int]) -> ImageNetNames:
+    """Names of EfficientNet in torchvision, timm and segmentation_models.pytorch; `blocks` of each stage."""
+
+    def place(stage: str, index: str) -> str:
+        return f"blocks.{sum(blocks[: int(stage)]) + int(index)}."
+
+    def torchvision(match: Match) -> str:
+        stage, index, part, rest = match.groups()
+        kind = _TORCHVISION_MBCONV[int(stage) > 1][int(part)]
+        block = place(str(int(stage) - 1), index)
+        if kind == "se":
+            return f"{block}{'se_reduce' if rest == 'fc1' else 'se_expand'}."
+        return f"{block}{f'{kind}_conv' if rest == '0' else _MBCONV_NORMS[kind]}."
+
+    def timm(match: Match) -> str:
+        stage, index, part = match.groups()
+        return f"{place(stage, index)}{_TIMM_MBCONV[int(stage) > 0][part]}."
+
+    rules: List[Rule] = [
+        (r"^features\.0\.0\.", "conv_stem."),
+        (r"^(features\.0\.1|bn1)\.", "bn0."),
+        (r"^features\.([1-7])\.(\d+)\.block\.(\d)\.(fc[12]|[01])\.", torchvision),
+        (r"^blocks\.(\d)\.(\d+)\.(conv_\w+|bn\d)\.", timm),
+        (r"^blocks\.(\d)\.(\d+)\.se\.conv_(reduce|expand)\.", lambda m: f"{place(m[1], m[2])}se_{m[3]}."),
+        (r"^_(conv_stem|bn0)\.", r"\1."),
+        (r"^_blocks\.(\d+)\._", r"blocks.\1."),
+    ]
+    return ImageNetNames(rules, (*CLASSIFIER, r"^features\.8\.", r"^(_conv_head|_bn1|_fc|conv_head|bn2)\."))
 
 
 def _hrnet_chain(match: Match) -> str:

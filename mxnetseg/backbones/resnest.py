@@ -37,7 +37,7 @@ class ResNeSt(TwoPartBackbone):
         super().__init__(
             channels=(256, 512, 1024, 2048), strides=[min(s, output_stride) for s in (4, 8, 16, 32)]
         )
-        self.finest_channels = 2 * stem_width
+        self.c0_channels = 2 * stem_width
         whole = resnest.ResNeSt(
             resnest.Bottleneck,
             layers,

@@ -74,7 +74,7 @@ class ResNet(TwoPartBackbone):
                 f"dilation {dilation!r} keeps every stride, so it needs output stride 32, not {output_stride}"
             )
         width = STEMS[stem]
-        self.finest_channels = 2 * width if width else 64
+        self.c0_channels = 2 * width if width else 64
         whole = resnetv1b.ResNetV1b(block, layers, deep_stem=width is not None, stem_width=width or 32)
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             setattr(self, name, getattr(whole, name))

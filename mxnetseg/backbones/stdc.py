@@ -53,7 +53,7 @@ class STDC(Backbone):
     """Maps of 64, 256, 512, 1024 channels at strides 4, 8, 16, 32."""
 
     family = "stdc"
-    finest_channels = 32
+    c0_channels = 32
 
     def __init__(self, version: int) -> None:
         super().__init__(channels=(64, *WIDTHS), strides=(4, 8, 16, 32))

@@ -30,6 +30,7 @@ class WideResNet(Backbone):
             channels=(128 if finest == 2 else 256, 512, 1024, 4096), strides=[finest, *strides[1:]]
         )
         self._finest = finest
+        self.c0_channels = 128 if finest == 4 else 0
         whole = wideresnet.WiderResNetA2(structure, dilation=True)
         for name in MODULES:
             setattr(self, name, getattr(whole, name))
@@ -47,7 +48,7 @@ class WideResNet(Backbone):
         c2 = self.mod4(quarter)
         c3 = self.mod5(c2)
         c4 = self.mod7(self.mod6(c3))
-        return half if self._finest == 2 else quarter, c2, c3, c4
+        return (half, c2, c3, c4) if self._finest == 2 else self._levels(half, quarter, c2, c3, c4)
 
 
 def _enter_with_stride(block: HybridBlock) -> None:

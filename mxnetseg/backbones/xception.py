@@ -29,7 +29,7 @@ class Xception(Backbone):
     and of the middle flow, c4 the exit flow's.
     """
 
-    finest_channels = 64
+    c0_channels = 64
 
     def __init__(self, depth: int, output_stride: int) -> None:
         super().__init__(

@@ -55,8 +55,9 @@ class Segmentor(HybridBlock):
     `aux`, every one resized to the image; `align_corners` is of that last resizing, where `aux` says nothing
     else (`corners` lists all). `patch`: side of the patches that the backbone cut the image into, padded to
     whole ones, where logits are to be resized to all of them and cut to the image (None: the backbone's); 1
-    resizes them to the image itself. `predicts` says what each output is, main first (see `Aux`). Of all
-    parameters, those of `backbone` alone may come from ImageNet.
+    resizes them to the image itself. `full_size`: the main logits are at the image's own resolution, padded
+    where its sides are odd, and are cut to it instead (None among `corners`). `predicts` says what each
+    output is, main first (see `Aux`). Of all parameters, those of `backbone` alone may come from ImageNet.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Segmentor(HybridBlock):
         neck: Optional[Neck] = None,
         align_corners: bool = True,
         patch: Optional[int] = None,
+        full_size: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -78,7 +80,7 @@ class Segmentor(HybridBlock):
         self._sources = [(one.of, one.index) for one in aux]
         self._align_corners = align_corners
         own = (align_corners if one.corners is None else one.corners for one in aux)
-        self.corners = (align_corners, *own)
+        self.corners = (None if full_size else align_corners, *own)
         self._patch = backbone.patch if patch is None else patch
         for one in aux:
             self.aux_heads.add(one.block)
@@ -94,13 +96,16 @@ class Segmentor(HybridBlock):
         for (of, index), aux_head in zip(self._sources, self.aux_heads):
             logits.append(aux_head(maps[of][index]))
         if self._patch == 1:
-            return tuple(resize_like(F, y, x, corners) for y, corners in zip(logits, self.corners))
+            return tuple(_on_image(F, y, x, corners) for y, corners in zip(logits, self.corners))
         side = self._patch
         padded = F.pad(x, mode="constant", pad_width=(0, 0, 0, 0, 0, side - 1, 0, side - 1))
         one = F.slice_axis(F.BlockGrad(padded), axis=1, begin=0, end=1)
         patches = F.Pooling(one, kernel=(side, side), stride=(side, side), pool_type="max")
         padded = F.UpSampling(patches, scale=side, sample_type="nearest")
-        logits = [resize_like(F, y, padded, corners) for y, corners in zip(logits, self.corners)]
+        logits = [
+            y if corners is None else resize_like(F, y, padded, corners)
+            for y, corners in zip(logits, self.corners)
+        ]
         return tuple(F.slice_like(y, x, axes=(2, 3)) for y in logits)
 
     def deploy(self) -> Segmentor:
@@ -111,7 +116,15 @@ class Segmentor(HybridBlock):
             neck=self.neck,
             align_corners=self._align_corners,
             patch=self._patch,
+            full_size=self.corners[0] is None,
         )
+
+
+def _on_image(F, logits, image, corners):
+    """Logits resized to the image, or cut to it for `corners` None."""
+    if corners is None:
+        return F.slice_like(logits, image, axes=(2, 3))
+    return resize_like(F, logits, image, corners)
 
 
 def _as_tuple(maps):

@@ -11,7 +11,7 @@ from mxnetseg.backbones.base import accepted_options, create_backbone, nearest_s
 from mxnetseg.errors import ConfigError
 from mxnetseg.facts import form_options
 from mxnetseg.models.base import MODELS, Segmentor
-from mxnetseg.nn.initial import FAN_OUT
+from mxnetseg.nn.initial import FAN_OUT, draw_in_style
 from mxnetseg.nn.norm import convert_norm, tune_norm
 
 
@@ -61,13 +61,16 @@ def create_model(
     if of_one_stride(backbone) and not facts.get("one_stride"):
         built.setdefault("pyramid", "multilevel")
     stride = output_stride or nearest_stride(backbone, wanted)
-    finest = preset.pop("finest", facts.get("finest", False))
-    features = create_backbone(backbone, stride, in_channels=in_channels, finest=finest, **built)
+    c0 = preset.pop("c0", facts.get("c0", False))
+    features = create_backbone(backbone, stride, in_channels=in_channels, c0=c0, **built)
     preset.pop("backbone", None)
     keywords = {**preset, **options}
     if aux is not None:
         keywords["aux"] = aux
+    style = keywords.pop("drawn", None)
     net = MODELS.build(name, nclass, features, **keywords)
+    if style is not None:
+        draw_in_style(style, *(part for part in (net.neck, net.head, net.aux_heads) if part is not None))
     if norm == "syncbn" and num_devices > 1 and net.backbone.runs_twice:
         raise ConfigError(
             f"model {name!r} runs its backbone more than once in a pass, which MXNet's synchronized batch "

@@ -3,8 +3,9 @@
 Atrous spatial pyramid pooling on the deepest map, then a 1x1 classifier. Rates follow the output stride:
 6, 12, 18 at 16, doubled at 8. Published implementations differ: GluonCV, MXNetSeg and AceCoooool put one
 more 3x3 unit under the classifier (`units=1`); MXNetSeg keeps 6, 12, 18 at output stride 8; mmsegmentation
-joins the pooled map first and projects with a 3x3 unit, twice as wide; transformers has a form on MobileNetV2
-without dilated branches, and others on MobileViT. `jpu` puts joint pyramid upsampling
+joins the pooled map first and projects with a 3x3 unit, twice as wide; torchvision and
+segmentation_models.pytorch drop nothing under the classifier; transformers has a form on MobileNetV2 without
+dilated branches, and others on MobileViT. `jpu` puts joint pyramid upsampling
 (FastFCN, arXiv 1903.11816) under it, for a backbone at output stride 32.
 """
 
@@ -21,6 +22,8 @@ from mxnetseg.nn.layers import Dropped, FCNHead
 MMSEG = {"width": 512, "pool_first": True, "project": "3x3", "align_corners": False}
 ELEMENTS = {"units": 1, "aspp_dropout": 0.5, "dropped": "elements"}
 MOBILE = {"aux": False, "aspp_dropout": 0.1, "align_corners": False}
+UNIT = {"units": 1, "aspp_dropout": 0.5, "dropout": 0.0}
+TORCHVISION = {"aux_width": None, "align_corners": False, "dropped": "elements", "drawn": "pytorch", **UNIT}
 FORMS = {
     "paper": {},
     "transformers_mobilenet": {
@@ -53,6 +56,28 @@ FORMS = {
     },
     "gluoncv": {"backbone": "resnet101_v1s", **ELEMENTS},
     "mxnetseg": {"backbone": "resnet101_v1s", "rates": (6, 12, 18), **ELEMENTS},
+    "torchvision": {"backbone": "resnet50", **TORCHVISION},
+    "torchvision_mobilenet": {
+        "backbone": "mobilenetv3_large",
+        "output_stride": 16,
+        "backbone_options": {
+            "dilated": "with",
+            "closing": True,
+            "taps": "first",
+            "epsilon": 1e-3,
+            "momentum": 0.99,
+        },
+        "rates": (12, 24, 36),
+        "aux_level": 1,
+        **TORCHVISION,
+    },
+    "smp": {
+        "backbone": "resnet34",
+        "backbone_options": {"dilation": "everywhere"},
+        "aux": False,
+        "drawn": "smp",
+        **UNIT,
+    },
     "ace_jpu": {"backbone": "resnet101_v1s", "output_stride": 32, "jpu": True, **ELEMENTS},
 }
 
@@ -110,6 +135,7 @@ def deeplabv3(
     project: Literal["1x1", "3x3", "linear"] = "1x1",
     aspp_dropout: float = 0.0,
     aux_width: Optional[int] = 256,
+    aux_level: int = 2,
     jpu: JPUOrder = False,
     dropout: float = 0.1,
     dropped: Dropped = "channels",
@@ -117,8 +143,8 @@ def deeplabv3(
 ) -> Segmentor:
     """`rates`: dilation of the three 3x3 branches, by default the paper's for the stride of the map they
     read. `units`: 3x3 units under the classifier. `width`, `pool_first`, `project`, `aspp_dropout`: of the
-    ASPP. `aux`: a plain head on c3. `jpu`: see `jpu_neck`. `dropout`: before the classifier,
-    `dropped`: of what."""
+    ASPP. `dropout`: rate under the classifier, `dropped`: what it drops. `aux`: a plain head on the map
+    `aux_level`, counted from 0 for c1. `jpu`: see `jpu_neck`."""
     stride = backbone.strides[1 if jpu else -1]
     head = DeepLabV3Head(
         backbone.channels,
@@ -134,5 +160,5 @@ def deeplabv3(
         project=project,
         dropout=aspp_dropout,
     )
-    supervised = aux_on_c3(backbone, nclass, aux_width, dropped) if aux else ()
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped, level=aux_level) if aux else ()
     return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -7,12 +7,14 @@ channels; two separable 3x3 units and a classifier. The backbone is Xception-65.
 Published implementations differ. GluonCV and MXNetSeg use plain convolutions and a 3x3 unit on the fine map;
 the SFNet authors and GluonCV's Wide-ResNet form leave batch norm and ReLU out of both projections
 (`linear=True`) and the bias out of the classifier; the order of the concatenation differs (`low_first`);
-mmsegmentation is 512 channels wide, and with ResNet-18 leaves 12 of the fine map (`low_width`).
+mmsegmentation is 512 channels wide, and with ResNet-18 leaves 12 of the fine map (`low_width`);
+segmentation_models.pytorch has no norm inside its separable units, one of them already under the resizing
+(`smooth`) and one after it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, Optional, Sequence, Tuple
+from typing import Any, Literal, Optional, Sequence
 
 from mxnet.gluon import nn
 
@@ -53,6 +55,16 @@ FORMS = {
         "dropouts": (0.0, 0.1),
         "align_corners": False,
     },
+    "smp": {
+        "backbone": "resnet34",
+        "backbone_options": {"dilation": "everywhere"},
+        "rates": (12, 24, 36),
+        "inner_norm": False,
+        "smooth": True,
+        "dropouts": (0.0,),
+        "aspp_dropout": 0.5,
+        "drawn": "smp",
+    },
     "gluoncv": {"aux": True, "aux_width": None, **PLAIN},
     "gluoncv_wide": {"backbone": "wideresnet38", "backbone_options": {"finest": 2}, **LINEAR},
     "mxnetseg": {"low_first": True, **PLAIN},
@@ -73,7 +85,9 @@ class DeepLabV3PlusHead(Head):
         low_kernel: int,
         low_first: bool,
         linear: bool,
-        dropouts: Tuple[float, float],
+        inner_norm: bool,
+        smooth: bool,
+        dropouts: Sequence[float],
         dropped: Dropped,
         align_corners: bool,
         **aspp: Any,
@@ -81,24 +95,34 @@ class DeepLabV3PlusHead(Head):
         super().__init__()
         self._low_first = low_first
         self._align_corners = align_corners
-        self.aspp = ASPP(channels[-1], width, separable=separable, align_corners=align_corners, **aspp)
+        self.aspp = ASPP(
+            channels[-1],
+            width,
+            separable=separable,
+            inner_norm=inner_norm,
+            align_corners=align_corners,
+            **aspp,
+        )
+        self.smooth = SeparableUnit(width, width, inner_norm=inner_norm) if smooth else None
         if linear:
             self.low = nn.Conv2D(low_width, 1, use_bias=False, in_channels=channels[0])
         else:
             self.low = ConvUnit(channels[0], low_width, low_kernel)
-        self.units = nn.HybridSequential()
-        for in_channels in (width + low_width, width):
+        self.units, self.drops = nn.HybridSequential(), nn.HybridSequential()
+        for index, rate in enumerate(dropouts):
+            before = width if index else width + low_width
             if separable:
-                self.units.add(SeparableUnit(in_channels, width, inner_act="relu"))
+                self.units.add(SeparableUnit(before, width, inner_act="relu", inner_norm=inner_norm))
             else:
-                self.units.add(ConvUnit(in_channels, width))
-        self.drops = nn.HybridSequential()
-        for rate in dropouts:
+                self.units.add(ConvUnit(before, width))
             self.drops.add(dropout_layer(rate, dropped))
         self.classifier = classifier(width, nclass, bias=not linear)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
-        deep = resize_like(F, self.aspp(c4), c1, self._align_corners)
+        deep = self.aspp(c4)
+        if self.smooth is not None:
+            deep = self.smooth(deep)
+        deep = resize_like(F, deep, c1, self._align_corners)
         low = self.low(c1)
         x = F.concat(*([low, deep] if self._low_first else [deep, low]), dim=1)
         for unit, drop in zip(self.units, self.drops):
@@ -134,16 +158,18 @@ def deeplabv3plus(
     low_kernel: int = 1,
     low_first: bool = False,
     linear: bool = False,
+    inner_norm: bool = True,
+    smooth: bool = False,
     aspp_dropout: float = 0.1,
-    dropouts: Tuple[float, float] = (0.0, 0.0),
+    dropouts: Sequence[float] = (0.0, 0.0),
     dropped: Dropped = "channels",
     aux_width: Optional[int] = 256,
     align_corners: bool = True,
 ) -> Segmentor:
     """`rates`, `width`, `pool_first`, `project`, `aspp_dropout`: of the ASPP (`rates` by default the paper's
-    for the output stride). `separable`, `low_width`, `low_kernel`, `low_first`, `linear`: see the module.
-    `dropouts`: after the decoder's two units, `dropped`: of what. `aux`: a plain head on c3, which the paper
-    lacks."""
+    for the output stride). `separable`, `low_width`, `low_kernel`, `low_first`, `linear`, `inner_norm`,
+    `smooth`: see the module. `dropouts`: after each unit of the decoder, as many as it has; `dropped`: of
+    what. `aux`: a plain head on c3, which the paper lacks."""
     head = DeepLabV3PlusHead(
         backbone.channels,
         nclass,
@@ -153,6 +179,8 @@ def deeplabv3plus(
         low_kernel,
         low_first,
         linear,
+        inner_norm,
+        smooth,
         dropouts,
         dropped,
         align_corners,

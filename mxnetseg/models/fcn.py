@@ -2,9 +2,9 @@
 
 A classifier over the last backbone map, resized to the image: FCN-32s at output stride 32, the dilated
 form at 8. Published implementations differ in the classifier only: one 3x3 unit of a fixed width
-(MXNetSeg), of a quarter of the input (GluonCV, AceCoooool), or two 3x3 units joined with their input
-(mmsegmentation). `jpu=True` puts joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it. On HRNet
-(arXiv 1908.07919) all branches are joined and the unit is pointwise (`gather`).
+(MXNetSeg), of a quarter of the input (GluonCV, AceCoooool, torchvision), or two 3x3 units joined with their
+input (mmsegmentation). `jpu=True` puts joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it. On
+HRNet (arXiv 1908.07919) all branches are joined and the unit is pointwise (`gather`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ FORMS = {
     "gluoncv": {"backbone": "resnet101_v1s", **QUARTER},
     "mxnetseg": {"backbone": "resnet101_v1s", "dropped": "elements"},
     "ace_jpu": {"backbone": "resnet101_v1s", "output_stride": 32, "jpu": True, **QUARTER},
+    "torchvision": {"backbone": "resnet50", "align_corners": False, "drawn": "pytorch", **QUARTER},
 }
 
 

@@ -31,7 +31,7 @@ FORMS = {
         "output_stride": 8,
         "variant": "windows",
         "epsilon": 1e-3,
-        "finest": True,
+        "c0": True,
         "backbone_options": {**TENSORFLOW, "padding": "same"},
     },
 }
@@ -108,7 +108,7 @@ def lraspp(
     if variant == "paper":
         head = LRASPPHead(backbone.channels, nclass, width)
     else:
-        if not backbone.gives_finest:
+        if not backbone.gives_c0:
             raise ConfigError(
                 "model 'lraspp': its variant 'windows' reads a map at stride 2 too, which backbone "
                 f"{backbone.registered_name!r} was not asked for or does not have; form mmseg asks"

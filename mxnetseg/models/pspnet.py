@@ -4,14 +4,15 @@ Averages of the deepest map over grids of 1, 2, 3 and 6 bins, each reduced to a 
 stand beside it before the classifier. Published implementations differ in the classifier's width
 (MXNetSeg 256, the paper 512), in the finest grid (AceCoooool has 4 bins where the paper has 6) and, in the
 SFNet authors' repository, in pooled units without activation, the map last in the concatenation, a 1x1
-unit before the classifier and no bias at its end (`reduce`). `jpu` puts joint pyramid upsampling (FastFCN,
-arXiv 1903.11816) under it, for a backbone at output stride 32. Dropout is of channels but in GluonCV,
-MXNetSeg and AceCoooool.
+unit before the classifier and no bias at its end (`reduce`). segmentation_models.pytorch reads c2, at
+stride 8 without dilation, has the map last too, and swaps the kernels of unit and classifier. `jpu` puts
+joint pyramid upsampling (FastFCN, arXiv 1903.11816) under it, for a backbone at output stride 32. Dropout
+is of channels but in GluonCV, MXNetSeg and AceCoooool.
 """
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from mxnet.gluon import nn
 
@@ -44,6 +45,20 @@ FORMS = {
     "mxnetseg": {"backbone": "resnet101_v1s", "width": 256, **ELEMENTS},
     "ace": ACE,
     "ace_jpu": {"output_stride": 32, "jpu": True, **ACE},
+    "smp": {
+        "backbone": "resnet34",
+        "backbone_options": {"stem": "7x7"},
+        "output_stride": 32,
+        "aux": False,
+        "level": 1,
+        "input_first": False,
+        "bare_mean": True,
+        "width": 512,
+        "unit_kernel": 1,
+        "classifier_kernel": 3,
+        "dropout": 0.2,
+        "drawn": "smp",
+    },
     "sfsegnets": {
         "backbone": "resnet50_v1s",
         "backbone_options": {"dilation": "uniform"},
@@ -55,7 +70,8 @@ FORMS = {
 
 
 class PSPHead(Head):
-    """Pyramid pooling and classifier on the deepest map: `(N, c4, h, w)` to `(N, nclass, h, w)`."""
+    """Pyramid pooling and classifier on the map `level`, the deepest, or on what `jpu` makes of the maps:
+    `(N, C, h, w)` to `(N, nclass, h, w)`. `classifier`: options of its plain head."""
 
     def __init__(
         self,
@@ -65,11 +81,16 @@ class PSPHead(Head):
         bins: Sequence[int],
         reduce: bool,
         jpu: JPUOrder,
-        dropped: Dropped,
         align_corners: bool,
+        level: int,
+        input_first: bool,
+        bare_mean: bool,
+        **classifier: Any,
     ) -> None:
         super().__init__()
+        self._level = level
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
+        deepest = deepest if jpu else channels[level]
         summary = deepest // 4
         self.ppm = PyramidPooling(
             deepest,
@@ -77,7 +98,8 @@ class PSPHead(Head):
             bins,
             act=None if reduce else "relu",
             align_corners=align_corners,
-            input_first=not reduce,
+            input_first=input_first,
+            bare_mean=bare_mean,
         )
         joined = self.ppm.out_channels
         self.reduce = nn.HybridSequential()
@@ -88,17 +110,17 @@ class PSPHead(Head):
             joined,
             nclass,
             width or summary,
-            dropout=0.0 if reduce else 0.1,
             classifier_bias=not reduce,
-            dropped=dropped,
+            **classifier,
         )
         if reduce:
             draw(self, FAN_IN)
 
-    def hybrid_forward(self, F, c1, c2, c3, c4):
+    def hybrid_forward(self, F, *features):
+        x = features[self._level]
         if self.jpu is not None:
-            c4 = self.jpu(c2, c3, c4)
-        return self.classifier(self.reduce(self.ppm(c4)))
+            x = self.jpu(*features[1:])
+        return self.classifier(self.reduce(self.ppm(x)))
 
 
 @MODELS.register(
@@ -128,13 +150,38 @@ def pspnet(
     bins: Sequence[int] = (1, 2, 3, 6),
     reduce: bool = False,
     jpu: JPUOrder = False,
+    level: int = 3,
+    input_first: Optional[bool] = None,
+    bare_mean: bool = False,
+    unit_kernel: int = 3,
+    classifier_kernel: int = 1,
+    dropout: Optional[float] = None,
     dropped: Dropped = "channels",
     align_corners: bool = True,
 ) -> Segmentor:
     """`width`, `aux_width`: channels of the classifiers' 3x3 units, by default a quarter of the map they
     stand on (512 and 256 on a ResNet-50). `bins`: sides of the pooling grids. `reduce`: the SFNet authors'
-    form, see the module. `jpu`: see `jpu_neck`. `dropped`: what dropout drops."""
-    head = PSPHead(backbone.channels, nclass, width, tuple(bins), reduce, jpu, dropped, align_corners)
+    form, see the module. `jpu`: see `jpu_neck`. `level`: the map that is read, counted from 0 for c1.
+    `input_first`: whether it stands before the averages; None does but with `reduce`. `bare_mean`: the
+    average over all of the map has no batch norm. `unit_kernel`, `classifier_kernel`: sides of the
+    classifier's two filters. `dropout`: rate between them, by default 0.1 and 0 with `reduce`; `dropped`:
+    of what."""
+    head = PSPHead(
+        backbone.channels,
+        nclass,
+        width,
+        tuple(bins),
+        reduce,
+        jpu,
+        align_corners,
+        level,
+        not reduce if input_first is None else input_first,
+        bare_mean,
+        kernel=unit_kernel,
+        classifier_kernel=classifier_kernel,
+        dropout=(0.0 if reduce else 0.1) if dropout is None else dropout,
+        dropped=dropped,
+    )
     return Segmentor(
         backbone,
         head,

@@ -3,7 +3,9 @@ NeurIPS 2021, arXiv 2105.15203).
 
 Mix transformers (`mit_b0` to `mit_b5`) with a head of pointwise layers only: every level is brought to
 the same channels and to stride 4, and all are fused. In the paper (`variant="paper"`) the levels' layers are
-bare linear ones; mmsegmentation's are units with batch norm and ReLU (`variant="units"`).
+bare linear ones; mmsegmentation's are units with batch norm and ReLU (`variant="units"`);
+segmentation_models.pytorch's are linear, too, and take in a map at stride 2 of backbones that have one
+(`variant="smp"`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from mxnet.gluon import nn
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor
-from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.initial import XAVIER, draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, Dropped, classifier, dropout_layer
 from mxnetseg.nn.resize import resize_like
 
@@ -25,14 +27,22 @@ FORMS = {
         "dropped": "elements",
         "backbone_options": {"epsilon": 1e-5, "inner_epsilon": 1e-5},
     },
+    "smp": {
+        "backbone_options": {"inner_epsilon": 1e-5},
+        "c0": True,
+        "variant": "smp",
+        "width": 256,
+        "end_corners": True,
+        "drawn": "smp",
+    },
 }
-Variant = Literal["paper", "units"]
+Variant = Literal["paper", "units", "smp"]
 # The paper's heads are wider on its larger transformers.
 WIDTHS = {"mit_b2": 768, "mit_b3": 768, "mit_b4": 768, "mit_b5": 768}
 
 
 class PointwiseHead(Head):
-    """Logits at c1's size."""
+    """Four levels, or five with c0, to logits at c1's size."""
 
     def __init__(
         self, channels: Sequence[int], nclass: int, width: int, variant: Variant, dropped: Dropped
@@ -40,17 +50,23 @@ class PointwiseHead(Head):
         super().__init__()
         self.levels = nn.HybridSequential()
         for n in channels:
-            unit = variant == "units"
-            self.levels.add(ConvUnit(n, width, 1) if unit else nn.Conv2D(width, 1, in_channels=n))
+            linear = XAVIER if variant == "smp" else None
+            self.levels.add(
+                ConvUnit(n, width, 1)
+                if variant == "units"
+                else nn.Conv2D(width, 1, in_channels=n, weight_initializer=linear)
+            )
         self.fuse = ConvUnit(width * len(channels), width, 1)
-        self.drop = dropout_layer(0.1, dropped)
+        self.drop = dropout_layer(0.0 if variant == "smp" else 0.1, dropped)
         self.classifier = classifier(width, nclass)
         if variant == "paper":
             draw_as_pytorch(self.levels, self.classifier)
 
     def hybrid_forward(self, F, *features):
         maps = [level(x) for level, x in zip(self.levels, features)]
-        maps = [maps[0]] + [resize_like(F, x, maps[0], align_corners=False) for x in maps[1:]]
+        at = len(maps) - 4  # c1
+        like = maps[at]
+        maps = [x if i == at else resize_like(F, x, like, align_corners=False) for i, x in enumerate(maps)]
         return self.classifier(self.drop(self.fuse(F.concat(*maps, dim=1))))
 
 
@@ -78,9 +94,10 @@ def segformer(
     width: Optional[int] = None,
     variant: Variant = "paper",
     dropped: Dropped = "channels",
+    end_corners: bool = False,
 ) -> Segmentor:
     """`width`: channels of the head; None is 768 from mit_b2 on, else 256. `variant`: see above. `dropped`:
-    what dropout drops."""
+    what dropout drops. `end_corners`: whether the resizing to the image aligns corners."""
     width = width or WIDTHS.get(backbone.registered_name, 256)
     head = PointwiseHead(backbone.channels, nclass, width, variant, dropped)
-    return Segmentor(backbone, head, align_corners=False)
+    return Segmentor(backbone, head, align_corners=end_corners)

@@ -3,7 +3,8 @@ arXiv 1901.02446).
 
 A feature pyramid whose levels, 256 channels wide, are each brought to stride 4 by 3x3 units and twofold
 resizing and summed. The published pyramid has plain convolutions and repeats pixels on its way down;
-MXNetSeg's (`fpn="unit"`) has units with batch norm, resizes bilinearly, and smooths no top level.
+MXNetSeg's (`fpn="unit"`) has units with batch norm, resizes bilinearly, and smooths no top level;
+segmentation_models.pytorch's FPN smooths no level (`fpn="sums"`) and normalizes the branches by groups.
 """
 
 from __future__ import annotations
@@ -16,32 +17,45 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Head, Segmentor
 from mxnetseg.nn.initial import XAVIER, draw
 from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
+from mxnetseg.nn.norm import ChannelGroupNorm
 from mxnetseg.nn.resize import nearest_like, resize_by, resize_like
+from mxnetseg.nn.surgery import exchange
 
 FORMS = {
     "paper": {},
     "mmseg": {"backbone": "resnet101_v1c", "align_corners": False},
     "mxnetseg": {"backbone": "resnet101_v1s", "fpn": "unit", "dropout": 0.0},
+    "smp": {
+        "backbone": "resnet34",
+        "fpn": "sums",
+        "branch_norm": "gn",
+        "dropout": 0.2,
+        "drawn": "smp",
+    },
 }
-Pyramid = Literal["plain", "unit"]
+GROUPS = 32
+Pyramid = Literal["plain", "unit", "sums"]
 
 
 class PlainPyramid(HybridBlock):
-    """Four levels to four of `width` channels: biased convolutions, top-down sums of nearest neighbours."""
+    """Four levels to four of `width` channels: biased convolutions, top-down sums of nearest neighbours,
+    which `smooth` has 3x3 convolutions after."""
 
-    def __init__(self, channels: Sequence[int], width: int) -> None:
+    def __init__(self, channels: Sequence[int], width: int, smooth: bool) -> None:
         super().__init__()
         self.laterals, self.outs = nn.HybridSequential(), nn.HybridSequential()
         for n in channels:
             self.laterals.add(nn.Conv2D(width, 1, in_channels=n))
-            self.outs.add(nn.Conv2D(width, 3, padding=1, in_channels=width))
-        draw(self, XAVIER)
+            if smooth:
+                self.outs.add(nn.Conv2D(width, 3, padding=1, in_channels=width))
+        if smooth:
+            draw(self, XAVIER)
 
     def hybrid_forward(self, F, *features):
         maps = [lateral(x) for lateral, x in zip(self.laterals, features)]
         for i in reversed(range(len(maps) - 1)):
             maps[i] = maps[i] + nearest_like(F, maps[i + 1], maps[i])
-        return [out(x) for out, x in zip(self.outs, maps)]
+        return [out(x) for out, x in zip(self.outs, maps)] if len(self.outs) else maps
 
 
 class UnitPyramid(HybridBlock):
@@ -74,6 +88,7 @@ class SemanticFPNHead(Head):
         branch_width: int,
         dropout: float,
         align_corners: bool,
+        branch_norm: Literal["bn", "gn"] = "bn",
     ) -> None:
         super().__init__()
         self._align_corners = align_corners
@@ -83,7 +98,10 @@ class SemanticFPNHead(Head):
         for doublings in self._doublings:
             units = nn.HybridSequential()
             for i in range(max(1, doublings)):
-                units.add(ConvUnit(branch_width if i else width, branch_width))
+                unit = ConvUnit(branch_width if i else width, branch_width)
+                if branch_norm == "gn":
+                    exchange(unit, "bn", ChannelGroupNorm(branch_width, GROUPS, 1e-5))
+                units.add(unit)
             self.branches.add(units)
         self.drop = dropout_layer(dropout)
         self.classifier = classifier(branch_width, nclass)
@@ -125,10 +143,17 @@ def semanticfpn(
     branch_width: int = 128,
     fpn: Pyramid = "plain",
     dropout: float = 0.1,
+    branch_norm: Literal["bn", "gn"] = "bn",
     align_corners: bool = True,
 ) -> Segmentor:
-    """`width`, `branch_width`: channels of the pyramid and of the summed maps. `fpn`: see the module. The
-    paper normalizes the branches by groups: `norm="gn"` of `create_model`."""
-    pyramid = (PlainPyramid if fpn == "plain" else UnitPyramid)(backbone.channels, width)
-    head = SemanticFPNHead(pyramid, backbone.strides, nclass, width, branch_width, dropout, align_corners)
+    """`width`, `branch_width`: channels of the pyramid and of the summed maps. `fpn`: see the module.
+    `branch_norm`: of the branches, by groups in the paper and in segmentation_models.pytorch alone;
+    `norm="gn"` of `create_model` has it everywhere."""
+    if fpn == "unit":
+        pyramid: HybridBlock = UnitPyramid(backbone.channels, width)
+    else:
+        pyramid = PlainPyramid(backbone.channels, width, smooth=fpn == "plain")
+    head = SemanticFPNHead(
+        pyramid, backbone.strides, nclass, width, branch_width, dropout, align_corners, branch_norm
+    )
     return Segmentor(backbone, head, align_corners=align_corners)

@@ -21,7 +21,8 @@ def rates_for(stride: int) -> Tuple[int, int, int]:
 class ASPP(HybridBlock):
     """`(N, in, H, W)` to `(N, width, H, W)`: a 1x1 unit, dilated 3x3 units and the pooled map, projected.
 
-    `separable`: the dilated units are depthwise separable (DeepLabv3+). `pool_first`: the pooled map is the
+    `separable`: the dilated units are depthwise separable (DeepLabv3+), `inner_norm`: with a norm inside.
+    `pool_first`: the pooled map is the
     first in the concatenation, else the last. `project`: `1x1` or `3x3` unit, or `linear`, a 1x1
     convolution alone. `image_pool=False` leaves the pooled map out.
     """
@@ -37,6 +38,7 @@ class ASPP(HybridBlock):
         dropout: float = 0.5,
         align_corners: bool = True,
         image_pool: bool = True,
+        inner_norm: bool = True,
     ) -> None:
         super().__init__()
         if project not in ("1x1", "3x3", "linear"):
@@ -47,7 +49,7 @@ class ASPP(HybridBlock):
         self.branches.add(ConvUnit(in_channels, width, 1))
         for rate in rates:
             if separable:
-                self.branches.add(SeparableUnit(in_channels, width, rate, inner_act="relu"))
+                self.branches.add(SeparableUnit(in_channels, width, rate, "relu", inner_norm=inner_norm))
             else:
                 self.branches.add(ConvUnit(in_channels, width, dilation=rate))
         self.pool = ConvUnit(in_channels, width, 1) if image_pool else None

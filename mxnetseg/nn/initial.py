@@ -6,19 +6,22 @@ keeps it, whatever the block around it asks for; only a classifier's is overrule
 
 from __future__ import annotations
 
-from typing import Iterator, Optional, Union
+from typing import Iterator, Literal, Optional, Union
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter, nn
 
 from mxnetseg.nn.surgery import layers
 
+Style = Literal["pytorch", "smp"]
 Layer = Union[nn.Conv2D, nn.Dense]
 
 # He et al.'s normal distribution, variance 2 / fan, as PyTorch counts: the fan of a grouped convolution is
 # that of a whole one with as many filters. FAN_OUT is mmcv's for units, and torchvision's for ResNets.
 FAN_OUT = mx.init.MSRAPrelu("out", slope=0)
 FAN_IN = mx.init.MSRAPrelu("in", slope=0)
+# He et al.'s uniform distribution of the same variance.
+FAN_IN_UNIFORM = mx.init.Xavier("uniform", "in", 6)
 # The same for layers that no ReLU follows: variance 1 / fan_in.
 FAN_IN_LINEAR = mx.init.MSRAPrelu("in", slope=1)
 # mmsegmentation's classifiers, so that a first loss is the logarithm of the number of classes.
@@ -59,6 +62,18 @@ def draw_as_pytorch(*blocks: Block) -> None:
             layer.weight.init = PYTORCH
             if layer.bias is not None:
                 layer.bias.init = PytorchBias(layer.weight)
+
+
+def draw_in_style(style: Style, *blocks: Block) -> None:
+    """Draw the convolutions and linear layers of blocks that have no initializer of their own as a library
+    does: `pytorch`, which leaves them as they are created (so torchvision's heads), or `smp`,
+    segmentation_models.pytorch, where classifiers are drawn apart."""
+    for block in blocks:
+        if style == "pytorch":
+            draw_as_pytorch(block)
+            continue
+        for layer in _without_own(block):
+            layer.weight.init = XAVIER if layer.weight.init is CLASSIFIER else FAN_IN_UNIFORM
 
 
 def start_at_zero(norm: nn.BatchNorm) -> None:

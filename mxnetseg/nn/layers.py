@@ -65,11 +65,12 @@ def dropout_layer(rate: float, dropped: Dropped = "channels") -> nn.Dropout:
     return nn.Dropout(rate, axes=(2, 3) if dropped == "channels" else ())
 
 
-def classifier(in_channels: int, nclass: int, bias: bool = True) -> nn.Conv2D:
-    """The 1x1 convolution that gives logits; drawn narrowly, so that training starts with no preference."""
+def classifier(in_channels: int, nclass: int, bias: bool = True, kernel: int = 1) -> nn.Conv2D:
+    """The convolution that gives logits, 1x1; drawn narrowly, so that training starts with no preference."""
     return nn.Conv2D(
         nclass,
-        1,
+        kernel,
+        padding=kernel // 2,
         use_bias=bias,
         in_channels=in_channels,
         weight_initializer=CLASSIFIER,
@@ -82,8 +83,8 @@ class FCNHead(HybridBlock):
     `units` counts the 3x3 units; `concat_input=True` adds one more over the input joined with their
     output (mmsegmentation). `unit_bias` gives the 3x3 convolutions a bias before their batch norm
     (deep supervision of the SFNet repository). `dropout`: rate, `dropped`: of what.
-    `classifier_bias=False` leaves the classifier's out. `kernel`: side of the units' filters, `dilation`:
-    theirs, but for the one over the joined maps.
+    `classifier_bias=False` leaves the classifier's out. `kernel`, `classifier_kernel`: sides of the units'
+    filters and the classifier's. `dilation`: the units', but for the one over the joined maps.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class FCNHead(HybridBlock):
         dropped: Dropped = "channels",
         classifier_bias: bool = True,
         kernel: int = 3,
+        classifier_kernel: int = 1,
         dilation: int = 1,
     ) -> None:
         super().__init__()
@@ -108,7 +110,8 @@ class FCNHead(HybridBlock):
             )
         self.join = ConvUnit(in_channels + channels, channels) if concat_input else None
         self.drop = dropout_layer(dropout, dropped)
-        self.classifier = classifier(channels if units else in_channels, nclass, classifier_bias)
+        width = channels if units else in_channels
+        self.classifier = classifier(width, nclass, classifier_bias, classifier_kernel)
 
     def hybrid_forward(self, F, x):
         y = self.units(x)

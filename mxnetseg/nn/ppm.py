@@ -16,7 +16,8 @@ class PyramidPooling(HybridBlock):
 
     Each grid of `bins` x `bins` averages goes through a 1x1 unit and back to the map's size.
     `act=None` leaves the ReLU of those units out (SFNet repository); `input_first` is the order of
-    the concatenation.
+    the concatenation. `bare_mean`: the average over the whole map, one pixel, has a biased convolution and
+    the activation alone.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class PyramidPooling(HybridBlock):
         act: Optional[str] = "relu",
         align_corners: bool = True,
         input_first: bool = True,
+        bare_mean: bool = False,
     ) -> None:
         super().__init__()
         self._bins = tuple(bins)
@@ -34,8 +36,11 @@ class PyramidPooling(HybridBlock):
         self._input_first = input_first
         self.out_channels = in_channels + len(self._bins) * channels
         self.stages = nn.HybridSequential()
-        for _ in self._bins:
-            self.stages.add(ConvUnit(in_channels, channels, 1, act=act))
+        for bins in self._bins:
+            if bins == 1 and bare_mean:
+                self.stages.add(nn.Conv2D(channels, 1, activation=act, in_channels=in_channels))
+            else:
+                self.stages.add(ConvUnit(in_channels, channels, 1, act=act))
 
     def hybrid_forward(self, F, x):
         pooled = [

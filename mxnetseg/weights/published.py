@@ -12,7 +12,7 @@ import re
 from typing import Any, Dict, Optional, Tuple
 
 # The data set that a published network is usually for, by its number of classes.
-USUAL_DATA = {19: "cityscapes", 150: "ade20k", 21: "voc2012"}
+USUAL_DATA = {2: "drive", 19: "cityscapes", 150: "ade20k", 21: "voc2012"}
 _IMAGENET_255 = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], range=255)
 _IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], range=1)
 # What transformers' image processors of these networks, and timm's of ViT, map to -1 to 1.
@@ -54,6 +54,8 @@ _SLIDING = (
 )
 # Aerial pictures and tiles, scored by mmsegmentation as they are: their sides.
 _WHOLE_TILES = {"loveda": 1024, "potsdam": 512, "vaihingen": 512, "isaid": 896}
+# Retinas are slid over at their own size: crop and stride.
+_RETINAS = {"drive": (64, 42), "stare": (128, 85), "chase_db1": (128, 85), "hrf": (256, 170)}
 # GluonCV's and MXNetSeg's base and crop sizes.
 _BASE_AND_CROP = {"cityscapes": (2048, 768)}
 _GLUONCV_SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
@@ -84,6 +86,9 @@ def published_evaluation(reference: str, data: str, file: str = "") -> Dict[str,
 
 
 def _mmseg(reference: str, data: str, crop: Optional[int]) -> Dict[str, Any]:
+    if data in _RETINAS:
+        side, stride = _RETINAS[data]
+        return {"mode": "slide", "crop": side, "stride": stride}
     streets = data == "cityscapes"
     usual = 1024 if streets else 512
     strides = _of(reference, (*_SLIDING, ("", {})))

@@ -212,6 +212,7 @@ _MMSEG_RUNS: Dict[str, Tuple[Group, Group, int, Any]] = {
     "semanticfpn": (dict(), _poly(80000), 8, [512, 1024]),
     "setr": (dict(weight_decay=0.0, head_lr_mult=10.0), _poly(80000), 8, 768),
     "stdcseg": (dict(), _poly(80000, warmup=1000), 48, [512, 1024]),
+    "unet": (dict(), _poly(160000), 16, [512, 1024]),
 }
 
 
@@ -223,6 +224,8 @@ def _mmseg(reference_id: str, model: str) -> Group:
         optimizer["lr"] = 0.05
     if reference_id.startswith("mmseg_setr") and reference_id.endswith("_mla"):
         optimizer["lr"] = 0.002
+    if model == "unet" and not reference_id.endswith("_fcn"):  # on DRIVE
+        schedule, crop = _poly(40000), 64
     if reference_id in ("mmseg_pspnet_r18-d8", "mmseg_fcn_m-v2-d8", "mmseg_deeplabv3plus_s101-d8"):
         schedule = _poly(80000)
     if optimizer["name"] != "sgd":
@@ -364,7 +367,37 @@ def _hf(reference_id: str, model: str) -> Group:
     return dict(_mmseg(reference_id, model), loss=loss)
 
 
+# ----- torchvision, segmentation_models.pytorch
+
+
+def _torchvision(reference_id: str, model: str) -> Group:
+    """Its reference scripts: batches of 8 on each of 4 GPUs; the auxiliary head has ten times the rate."""
+    aux = 0 if model == "lraspp" else 1
+    return dict(
+        loss=_mean(aux, 0.5),
+        optimizer=dict(name="sgd", lr=0.02, momentum=0.9, weight_decay=1e-4),
+        schedule=dict(name="poly", power=0.9, epochs=30),
+        data=dict(batch_size=32),
+        augment=dict(crop=480, base=520, scale_min=0.5, scale_max=2.0),
+    )
+
+
+def _smp(reference_id: str, model: str) -> Group:
+    """No recipe belongs to its networks: optimizer and schedule are its examples', which train by the overlap
+    of regions; cross-entropy beside it keeps gradients where a class is absent."""
+    overlap = dict(name="dice", label="main_dice", options=dict(squared=False, per_image=False))
+    return dict(
+        loss=dict(outputs=[[dict(label="main"), overlap]]),
+        optimizer=dict(name="adam", lr=2e-4, weight_decay=0.0),
+        schedule=dict(name="cosine", epochs=50, end_lr=1e-5),
+        data=dict(batch_size=16),
+        augment=dict(crop=512),
+    )
+
+
 _FAMILIES: Dict[str, Callable[[str, str], Group]] = {
+    "tv": _torchvision,
+    "smp": _smp,
     "mmseg": _mmseg,
     "hf": _hf,
     "sfsegnets": _sfsegnets,

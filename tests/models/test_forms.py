@@ -21,7 +21,7 @@ from mxnetseg.models import (
 
 FORMS = [(name, form) for name in list_models() for form in model_info(name)["forms"]]
 # What a form may say beside the options of its constructor.
-COMMON = {"backbone", "output_stride", "aux", "finest", "backbone_options"}
+COMMON = {"backbone", "output_stride", "aux", "backbone_options", "c0", "drawn"}
 
 
 @pytest.mark.slow

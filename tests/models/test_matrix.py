@@ -67,8 +67,8 @@ def test_a_backbone_publishes_the_channels_and_strides_that_it_gives(name):
     from mxnetseg.backbones import BACKBONES, create_backbone
 
     for output_stride in BACKBONES.info(name).get("output_strides", (32,)):
-        net = create_backbone(name, output_stride, finest=True)
-        assert len(net.channels) == 4 + bool(net.finest_channels)
+        net = create_backbone(name, output_stride, c0=True)
+        assert len(net.channels) == 4 + bool(net.c0_channels)
         side = max(net.trace_size, 128)
         maps = net(mx.sym.var("data"))
         _, shapes, _ = mx.sym.Group(list(maps)).infer_shape(data=(1, 3, side, 2 * side))

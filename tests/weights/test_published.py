@@ -67,6 +67,7 @@ def test_a_white_pixel_reaches_the_network_as_the_authors_feed_it(reference, whi
             "",
             dict(resize=[2048, 512], mode="slide", crop=512, stride=341),
         ),
+        ("mmseg_unet-s5-d16_fcn", "drive", "", dict(mode="slide", crop=64, stride=42)),
     ],
 )
 def test_mmsegmentations_sizes_and_windows_follow_the_data_set_and_the_crop_in_the_name(

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Match, Sequence, Tuple
 
 import numpy as np
 
-from mxnetseg.backbones.naming import HRNET, Rule, stdc, under
+from mxnetseg.backbones.naming import HRNET, Rule, mobilenetv3_names, stdc, under
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights.rename import Prepare
 
@@ -82,6 +82,21 @@ def mxseg_fcn_head(prefix: str, ours: str) -> List[Rule]:
     return [
         (rf"^{prefix}\.conv1\.", f"{ours}.units.0."),
         (rf"^{prefix}\.conv2\.", f"{ours}.classifier."),
+    ]
+
+
+def mobilenetv3(size: str) -> List[Rule]:
+    """MobileNet v3, `large` or `small`, as torchvision and mmsegmentation store it under `backbone`."""
+    ends = {"large": (6, 9, 15, 18), "small": (4, 6, 11, 14)}[size]
+    return under("backbone.", mobilenetv3_names(ends).rules)
+
+
+def torchvision_aux() -> List[Rule]:
+    """torchvision's auxiliary head."""
+    return [
+        (r"^aux_classifier\.0\.", "aux_heads.0.units.0.conv."),
+        (r"^aux_classifier\.1\.", "aux_heads.0.units.0.bn."),
+        (r"^aux_classifier\.4\.", "aux_heads.0.classifier."),
     ]
 
 

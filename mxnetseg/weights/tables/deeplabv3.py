@@ -1,4 +1,5 @@
-"""DeepLabv3 as published by MXNetSeg, GluonCV, AceCoooool (on JPU) and mmsegmentation."""
+"""DeepLabv3 as published by MXNetSeg, GluonCV, AceCoooool (on JPU), mmsegmentation, torchvision and
+segmentation_models.pytorch."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ from mxnetseg.weights.tables.common import (
     MMSEG_RESNET,
     MXSEG_ASPP,
     gluoncv_head,
+    mobilenetv3,
     mxseg_fcn_head,
+    torchvision_aux,
 )
+from mxnetseg.weights.tables.encoders import aspp, smp
 
 reference(
     "mxseg_deeplabv3_resnet50",
@@ -102,3 +106,30 @@ for _id, _form, _rules in (
             *HF_UNITS,
         ],
     )
+
+smp(
+    "deeplabv3",
+    "resnet34",
+    "deeplabv3",
+    [
+        *aspp(r"decoder\.aspp"),
+        (r"^decoder\.conv\.", "head.classifier.units.0.conv."),
+        (r"^decoder\.bn\.", "head.classifier.units.0.bn."),
+        (r"^head\.classifier\.(weight|bias)$", r"head.classifier.classifier.\1"),
+    ],
+)
+
+TORCHVISION = [
+    *aspp(r"classifier\.0"),
+    (r"^classifier\.1\.", "head.classifier.units.0.conv."),
+    (r"^classifier\.2\.", "head.classifier.units.0.bn."),
+    (r"^classifier\.4\.", "head.classifier.classifier."),
+    *torchvision_aux(),
+]
+reference("tv_deeplabv3_resnet50", model="deeplabv3", rules=TORCHVISION, form="torchvision")
+reference(
+    "tv_deeplabv3_mobilenet_v3_large",
+    model="deeplabv3",
+    rules=[*mobilenetv3("large"), *TORCHVISION],
+    form="torchvision_mobilenet",
+)

@@ -1,4 +1,5 @@
-"""DeepLabv3+ as published by MXNetSeg, GluonCV (two forms), mmsegmentation and the SFNet authors."""
+"""DeepLabv3+ as published by MXNetSeg, GluonCV (two forms), mmsegmentation, the SFNet authors and
+segmentation_models.pytorch."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from mxnetseg.weights.tables.common import (
     SFSEGNETS_RESNET,
     gluoncv_head,
 )
+from mxnetseg.weights.tables.encoders import aspp, smp, unit
 
 GLUONCV_XCEPTION = [(r"^((?:conv|bn)[1-5]|block(?:[123]|20)|midflow)\.", r"backbone.\1.")]
 
@@ -115,3 +117,16 @@ for _id, _depth, _stride in (
         form="sfsegnets",
         options=dict(backbone=f"resnet{_depth}_v1s", output_stride=_stride),
     )
+
+SMP = [
+    *aspp(r"decoder\.aspp\.0", separable=True),
+    (r"^decoder\.aspp\.1\.0\.", "head.smooth.depthwise."),
+    (r"^decoder\.aspp\.1\.1\.", "head.smooth.pointwise.conv."),
+    (r"^decoder\.aspp\.2\.", "head.smooth.pointwise.bn."),
+    *unit(r"decoder\.block1", "head.low"),
+    (r"^decoder\.block2\.0\.0\.", "head.units.0.depthwise."),
+    (r"^decoder\.block2\.0\.1\.", "head.units.0.pointwise.conv."),
+    (r"^decoder\.block2\.1\.", "head.units.0.pointwise.bn."),
+]
+for _encoder in ("resnet34", "mobilenet_v2"):
+    smp("deeplabv3plus", _encoder, "deeplabv3plus", SMP)

@@ -1,4 +1,4 @@
-"""FCN as published by MXNetSeg, GluonCV, AceCoooool and mmsegmentation."""
+"""FCN as published by MXNetSeg, GluonCV, AceCoooool, mmsegmentation and torchvision."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mxnetseg.weights.tables.common import (
     MMSEG_RESNET,
     gluoncv_head,
     mxseg_fcn_head,
+    torchvision_aux,
 )
 
 MXSEG = GLUONCV_RESNET + mxseg_fcn_head("head", "head.classifier") + mxseg_fcn_head("aux_head", "aux_heads.0")
@@ -69,4 +70,16 @@ reference(
     rules=under("backbone.", MMSEG_MOBILENETV2) + MMSEG_FCN_HEAD + MMSEG_AUX,
     form="mmseg",
     options=dict(backbone="mobilenetv2_1.0", backbone_options=dict(dilated="first")),
+)
+
+reference(
+    "tv_fcn_resnet50",
+    model="fcn",
+    rules=[
+        (r"^classifier\.0\.", "head.classifier.units.0.conv."),
+        (r"^classifier\.1\.", "head.classifier.units.0.bn."),
+        (r"^classifier\.4\.", "head.classifier.classifier."),
+        *torchvision_aux(),
+    ],
+    form="torchvision",
 )

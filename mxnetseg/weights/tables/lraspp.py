@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from mxnetseg.backbones.naming import mobilenetv3_names, under
 from mxnetseg.weights.rename import reference
-
-ENDS = {"large": (6, 9, 15, 18), "small": (4, 6, 11, 14)}
+from mxnetseg.weights.tables.common import mobilenetv3
 
 reference(
     "tv_lraspp_mobilenet_v3_large",
     model="lraspp",
     form="torchvision",
     rules=[
-        *under("backbone.", mobilenetv3_names(ENDS["large"]).rules),
+        *mobilenetv3("large"),
         (r"^classifier\.cbr\.0\.", "head.unit.conv."),
         (r"^classifier\.cbr\.1\.", "head.unit.bn."),
         (r"^classifier\.scale\.1\.", "head.gate."),
@@ -26,7 +24,7 @@ for _id, _size in (("mmseg_mobilenet-v3-d8_lraspp", "large"), ("mmseg_mobilenet-
         model="lraspp",
         form="mmseg",
         rules=[
-            *under("backbone.", mobilenetv3_names(ENDS[_size]).rules),
+            *mobilenetv3(_size),
             (r"^decode_head\.aspp_conv\.", "head.unit."),
             (r"^decode_head\.image_pool\.1\.conv\.", "head.gate."),
             (r"^decode_head\.conv_up_input\.", "head.mix."),

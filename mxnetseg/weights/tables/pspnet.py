@@ -1,4 +1,5 @@
-"""PSPNet as published by MXNetSeg, GluonCV, AceCoooool, mmsegmentation and the SFNet authors."""
+"""PSPNet as published by MXNetSeg, GluonCV, AceCoooool, mmsegmentation, the SFNet authors and
+segmentation_models.pytorch."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from mxnetseg.weights.tables.common import (
     mxseg_fcn_head,
     numbered,
 )
+from mxnetseg.weights.tables.encoders import smp, unit
 
 reference(
     "mxseg_pspnet_resnet50",
@@ -96,3 +98,15 @@ for _id, _backbone in (("pspnet", "resnet50_v1s"), ("pspnet_resnet101", "resnet1
         form="sfsegnets",
         options=dict(backbone=_backbone),
     )
+
+smp(
+    "pspnet",
+    "resnet34",
+    "pspnet",
+    [
+        (r"^decoder\.psp\.blocks\.0\.pool\.1\.0\.", "head.ppm.stages.0."),
+        *unit(r"decoder\.psp\.blocks\.(\d)\.pool\.1", r"head.ppm.stages.\1"),
+        *unit(r"decoder\.conv", "head.classifier.units.0"),
+        (r"^head\.classifier\.(weight|bias)$", r"head.classifier.classifier.\1"),
+    ],
+)

@@ -1,13 +1,15 @@
-"""SegFormer as published by mmsegmentation and transformers."""
+"""SegFormer as published by mmsegmentation, transformers and segmentation_models.pytorch."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, Mapping
 
 import numpy as np
 
 from mxnetseg.backbones.naming import HF_MIT, MIT, split_projections, under
 from mxnetseg.weights.rename import reference
+from mxnetseg.weights.tables.encoders import smp, unit
 
 RULES = [
     *under("backbone.", MIT),
@@ -35,9 +37,14 @@ def _ours(tensors: Mapping[str, Any]) -> Dict[str, Any]:
         if ".k_proj." in name:
             pair = (ours.pop(name), ours.pop(name.replace(".k_proj.", ".v_proj.")))
             ours[name.replace(".k_proj.", ".kv.")] = np.concatenate(pair)
-    fuse = np.asarray(ours["decode_head.linear_fuse.weight"])
-    ours["decode_head.linear_fuse.weight"] = np.concatenate(np.split(fuse, 4, axis=1)[::-1], axis=1)
-    return ours
+    return _shallow_first(ours, "decode_head.linear_fuse.weight", 4)
+
+
+def _shallow_first(tensors: Mapping[str, Any], name: str, levels: int) -> Dict[str, Any]:
+    """With the weights of levels that are joined deepest first there in our order."""
+    fuse = np.asarray(tensors[name])
+    turned = np.concatenate(np.split(fuse, levels, axis=1)[::-1], axis=1)
+    return {**tensors, name: turned}
 
 
 reference(
@@ -53,3 +60,18 @@ reference(
     form="transformers",
     prepare=_ours,
 )
+
+SMP = [
+    (r"^decoder\.mlp_stage\.(\d)\.linear\.", r"stage.\1."),
+    *unit(r"decoder\.fuse_stage", "head.fuse"),
+]
+for _encoder, _levels in (("mit_b0", 4), ("resnet34", 5)):
+    # Its stages begin with the deepest map.
+    _order = (r"^stage\.(\d)\.", lambda m, last=_levels - 1: f"head.levels.{last - int(m.group(1))}.")
+    smp(
+        "segformer",
+        _encoder,
+        "segformer",
+        [*SMP, _order],
+        prepare=partial(_shallow_first, name="decoder.fuse_stage.0.weight", levels=_levels),
+    )

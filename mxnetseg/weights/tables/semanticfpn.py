@@ -1,11 +1,12 @@
-"""Semantic FPN as published by MXNetSeg and mmsegmentation."""
+"""Semantic FPN as published by MXNetSeg, mmsegmentation and segmentation_models.pytorch."""
 
 from __future__ import annotations
 
 from mxnetseg.backbones.hierarchical_names import POOLFORMER, TWINS
 from mxnetseg.backbones.naming import split_projections, under
 from mxnetseg.weights.rename import reference
-from mxnetseg.weights.tables.common import GLUONCV_RESNET, MMSEG_RESNET
+from mxnetseg.weights.tables.common import GLUONCV_RESNET, MMSEG_RESNET, numbered
+from mxnetseg.weights.tables.encoders import smp, unit
 
 reference(
     "mxseg_semanticfpn_resnet50",
@@ -60,3 +61,19 @@ reference(
     form="mmseg",
     options=dict(backbone="poolformer_s12", backbone_options=dict(frozen_patches=True)),
 )
+
+for _encoder in ("resnet34", "efficientnet-b0"):
+    smp(
+        "fpn",
+        _encoder,
+        "semanticfpn",
+        [
+            (r"^decoder\.p5\.", "head.fpn.laterals.3."),
+            (r"^decoder\.p([234])\.skip_conv\.", numbered("head.fpn.laterals.{}.", 2)),
+            (
+                r"^decoder\.seg_blocks\.(\d)\.block\.(\d)\.block\.",
+                lambda m: f"branch.{3 - int(m.group(1))}.{m.group(2)}.",
+            ),
+            *unit(r"branch\.(\d)\.(\d)", r"head.branches.\1.\2"),
+        ],
+    )

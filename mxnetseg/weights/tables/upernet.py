@@ -1,4 +1,4 @@
-"""UPerNet as published by mmsegmentation and by transformers."""
+"""UPerNet as published by mmsegmentation, transformers and segmentation_models.pytorch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from mxnetseg.backbones.hierarchical_names import CONVNEXT, SWIN, TWINS, swin_te
 from mxnetseg.backbones.naming import split_projections, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import MMSEG_AUX, MMSEG_RESNET
+from mxnetseg.weights.tables.encoders import smp, unit
 
 MMSEG = [
     *MMSEG_AUX,
@@ -71,3 +72,21 @@ for _kind in ("pcpvt", "svt"):
         options=dict(backbone=f"twins_{_kind}_small"),
         prepare=split_projections,
     )
+
+smp(
+    "upernet",
+    "resnet34",
+    "upernet",
+    [
+        (r"^decoder\.feature_norms\.", "head.input_norms."),
+        *unit(r"decoder\.psp\.blocks\.(\d)\.1", r"head.ppm.stages.\1"),
+        *unit(r"decoder\.psp\.out_conv", "head.ppm_fuse"),
+        (
+            r"^decoder\.fpn_lateral_blocks\.(\d)\.conv_norm_relu\.",
+            lambda m: f"laterals.{2 - int(m.group(1))}.",
+        ),
+        (r"^decoder\.fpn_conv_blocks\.(\d)\.", lambda m: f"smooths.{2 - int(m.group(1))}."),
+        *unit(r"(laterals|smooths)\.(\d)", r"head.\1.\2"),
+        *unit(r"decoder\.fusion_block", "head.fuse"),
+    ],
+)
