@@ -12,13 +12,14 @@ REQUIREMENT_FILES := $(REQUIREMENTS) pyproject.toml requirements/common.txt requ
 JOBS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help venv demo test test-fast test-faults lint doctor clean distclean
+.PHONY: help venv demo test test-fast test-faults test-browser lint doctor clean distclean
 
 help:
 	@echo "make demo       train SFNet on drawn street scenes, evaluate it, write pictures and a report (about 10 min)"
 	@echo "make test       all tests              (PYTEST_ARGS='-k warp' and JOBS=4 are passed on)"
 	@echo "make test-fast  without the tests marked slow or golden"
 	@echo "make test-faults  kills, full disks and signals at every step of training runs (an hour on one core)"
+	@echo "make test-browser  the web page in a real Chromium (Debian: chromium, chromium-driver)"
 	@echo "make lint       ruff"
 	@echo "make doctor     versions, devices, what is missing and why"
 	@echo "make venv       only make $(VENV) (REQUIREMENTS=requirements-gpu.txt for NVIDIA GPUs)"
@@ -40,6 +41,10 @@ test-fast: $(STAMP)
 
 test-faults: $(STAMP)
 	$(PY) -m tests.faults.campaign $(FAULTS_ARGS)
+
+test-browser: $(STAMP)
+	$(PY) -m pip install -q -r requirements/browser.txt
+	$(PY) -m pytest tests/demo/test_browser.py $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .

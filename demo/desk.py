@@ -50,16 +50,23 @@ def decode(data, long_side):
     return np.ascontiguousarray(image[..., ::-1])
 
 
-def answer(segment, image):
-    """What the page draws: size, label map as a grey PNG whose values are class indices, shares."""
+def answer(segment, data, long_side):
+    """What the page draws of an encoded picture: size, label map as a grey PNG whose values are class
+    indices, shares, and the seconds that each stage took."""
+    begun = time.perf_counter()
+    image = decode(data, long_side)
+    decoded = time.perf_counter() - begun
     labels, seconds = segment(image)
+    begun = time.perf_counter()
     _, png = cv2.imencode(".png", labels.astype(np.uint8))
+    shares = [[index, round(share, 5)] for index, share in segment.shares(labels)]
+    encoded = time.perf_counter() - begun
     return {
         "height": labels.shape[0],
         "width": labels.shape[1],
-        "seconds": round(seconds, 3),
+        "seconds": {"decode": round(decoded, 4), "network": round(seconds, 4), "encode": round(encoded, 4)},
         "labels": base64.b64encode(png.tobytes()).decode(),
-        "shares": [[index, round(share, 5)] for index, share in segment.shares(labels)],
+        "shares": shares,
     }
 
 
@@ -70,8 +77,8 @@ class Desk:
     network, which does not come back when the thread ends.
     """
 
-    def __init__(self, segment, long_side):
-        self._segment, self._long_side = segment, long_side
+    def __init__(self, segments, long_side):
+        self._segments, self._long_side = segments, long_side
         self._change = threading.Condition()
         self.held = self._held_bytes = 0  # uploads at this moment
         self.taken = 0  # uploads ever
@@ -98,13 +105,14 @@ class Desk:
                 self._held_bytes -= size
                 self._change.notify_all()
 
-    def hand_in(self, data):
-        """A Future of the `answer` to an encoded picture; cancelled ones that have not begun are left out."""
+    def hand_in(self, data, network=0):
+        """A Future of the `answer` to an encoded picture by one of the networks; cancelled ones that have not
+        begun are left out."""
         future = Future()
         with self._change:
             if self._closed:
                 raise BusyError(1)
-            self._pictures.put((future, data))
+            self._pictures.put((future, data, network))
         return future
 
     def close(self, seconds):
@@ -121,7 +129,7 @@ class Desk:
             job = self._pictures.get()
             if job is None:
                 return
-            future, data = job
+            future, data, network = job
             if not future.set_running_or_notify_cancel():
                 continue
             if self._closed:
@@ -129,7 +137,7 @@ class Desk:
                 continue
             begun = time.monotonic()
             try:
-                future.set_result(answer(self._segment, decode(data, self._long_side)))
+                future.set_result(answer(self._segments[network], data, self._long_side))
             except Exception as error:  # of any kind: it belongs to the caller who waits
                 future.set_exception(error)
             self._seconds += 0.2 * (time.monotonic() - begun - self._seconds)

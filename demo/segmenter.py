@@ -42,7 +42,7 @@ class Segmenter:
             print(f"note: {choice.note}")
         session = open_session(checkpoint, facts, recipe, protocol, devices, choice.engine)
         self.model, self.backbone = session.names().values()
-        self.data = recipe.data.name
+        self.data, self.engine = recipe.data.name, choice.engine
         self.classes, self.palette = facts.scored_classes, facts.scored_palette
         self._predictor = session.predictor
 

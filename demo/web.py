@@ -1,7 +1,7 @@
 """A web page to segment pictures: `python demo/web.py`, then open the address that it prints.
 
 Serves this machine only (127.0.0.1); the page is one file and loads nothing from elsewhere. Programs post a
-picture to /segment and get JSON (`Handler`).
+picture to /segment and get JSON; /openapi.json says what it holds.
 """
 
 from __future__ import annotations
@@ -24,49 +24,38 @@ from pathlib import Path
 from desk import BusyError, Desk, PictureError
 from segmenter import HERE, SMALL_MODEL, Segmenter, sample_pictures
 
-from mxnetseg.cli.common import add_context_argument, add_engine_argument, run
+from mxnetseg.cli.common import add_context_argument, run
 from mxnetseg.errors import ConfigError
 
 LARGEST_UPLOAD = 40 * 2**20  # bytes
 CONNECTIONS = 256  # open at a time, a thread each
 UPLOAD_SECONDS = 60  # for one picture to arrive
+ENGINES = ("auto", "mxnet", "torch", "onnxruntime", "openvino")
 LOCAL = ("127.0.0.1", "localhost")
 CLOSING_SECONDS = 10  # for the picture being computed when the server is stopped
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET / the page, GET /model facts, GET /samples/NAME a picture, POST /segment a picture's classes.
+    """GET / the page, GET /networks facts, GET /samples/NAME a picture, POST /segment a picture's classes;
+    GET /openapi.json describes them (`openapi.json` beside this file).
 
-    `POST /segment` takes the bytes of a picture file and answers 200 with the JSON of `answer`: `labels` is a
-    grey PNG in base64 of `width` x `height` class indices (the `classes` of /model), `shares` are pairs of
-    class and share of the pixels. Every other status has {"error": text}: 400 a request that is none, 403
-    from a page or under a name of elsewhere, 413 larger than LARGEST_UPLOAD, 422 no picture or one of too
-    many pixels, 503 too many wait (Retry-After says for how long), 500 the network failed.
+    403 is for a request from a page or under a name of elsewhere.
     """
 
     protocol_version = "HTTP/1.1"
     timeout = 30  # seconds without a byte
 
     def do_GET(self):
-        path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
+        path = urllib.parse.unquote(self.path.partition("?")[0])
         samples = {sample.name: sample for sample in sample_pictures()}
         if not self._is_local():
             self._send(403, b"this server answers to 127.0.0.1 and localhost only", "text/plain")
         elif path == "/":
             self._send(200, (HERE / "web.html").read_bytes(), "text/html; charset=utf-8")
-        elif path == "/model":
-            segment = self.server.segment
-            self._send_json(
-                200,
-                {
-                    "model": segment.model,
-                    "backbone": segment.backbone,
-                    "data": segment.data,
-                    "classes": segment.classes,
-                    "palette": segment.palette.tolist(),
-                    "samples": sorted(samples),
-                },
-            )
+        elif path == "/networks":
+            self._send_json(200, {"networks": self.server.facts, "samples": sorted(samples)})
+        elif path == "/openapi.json":
+            self._send(200, (HERE / "openapi.json").read_bytes(), "application/json")
         elif path.startswith("/samples/") and path[9:] in samples:
             sample = samples[path[9:]]
             kind = "image/png" if sample.suffix == ".png" else "image/jpeg"
@@ -77,11 +66,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         text = self.headers.get("Content-Length", "")
         length = int(text) if text.isdigit() and len(text) < 20 else -1
+        path, _, query = self.path.partition("?")
+        network = self._network(query)
         refused = None
         if not self._is_local() or not self._is_own_page():
             refused = 403, "This server answers to its own page and to programs on this machine."
-        elif self.path != "/segment" or length < 0:
+        elif path != "/segment" or length < 0:
             refused = 400, "Post the bytes of a picture to /segment."
+        elif network is None:
+            refused = 400, f"?network= takes a number from 0 to {len(self.server.facts) - 1}: see /networks."
         elif length > LARGEST_UPLOAD:
             refused = 413, f"Pictures of up to {LARGEST_UPLOAD >> 20} MB, please."
         if refused:
@@ -91,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         self._left, self._begun = length, time.monotonic()
         try:
             with self.server.desk.place(length):
-                result = self._wait_for(self.server.desk.hand_in(self._body()))
+                result = self._wait_for(self.server.desk.hand_in(self._body(), network))
         except BusyError as error:
             self._discard_body()
             self._send_json(503, {"error": str(error)}, {"Retry-After": str(error.seconds)})
@@ -104,6 +97,14 @@ class Handler(BaseHTTPRequestHandler):
             raise
         else:
             self._send_json(200, result)
+
+    def _network(self, query):
+        """The place of the network that a query asks for, 0 where it asks for none; None for no such."""
+        asked = urllib.parse.parse_qs(query, keep_blank_values=True)
+        text = asked.pop("network", ["0"])[-1]
+        if asked or not (text.isascii() and text.isdigit()) or len(text) > 4:
+            return None
+        return int(text) if int(text) < len(self.server.facts) else None
 
     def _body(self):
         """The bytes of the upload; ConnectionError where they do not come."""
@@ -174,9 +175,10 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address, segment, long_side):
+    def __init__(self, address, segments, long_side):
         super().__init__(address, Handler)
-        self.segment, self.desk = segment, Desk(segment, long_side)
+        self.facts = [facts_of(segment) for segment in segments]
+        self.desk = Desk(segments, long_side)
         self._room = threading.Semaphore(CONNECTIONS)
 
     def process_request(self, request, client_address):
@@ -204,15 +206,30 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def make_server(segment, port, long_side=1024):
-    """The server, listening on 127.0.0.1 but not yet serving; port 0 takes a free one."""
+def facts_of(segment):
+    """What /networks says of a network."""
+    return {
+        "model": segment.model,
+        "backbone": segment.backbone,
+        "data": segment.data,
+        "engine": segment.engine,
+        "classes": list(segment.classes),
+        "palette": segment.palette.tolist(),
+    }
+
+
+def make_server(segments, port, long_side=1024, address="127.0.0.1"):
+    """The server, listening but not yet serving; port 0 takes a free one. `segments`: networks to choose
+    from, the first is the page's default."""
     if long_side < 1:
         raise ConfigError(f"--long-side {long_side}: expected a number of pixels")
     try:
-        return Server(("127.0.0.1", port), segment, long_side)
+        return Server((address, port), segments, long_side)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "ports are numbers to 65535"
-        raise ConfigError(f"port {port} cannot be used ({reason}): choose another with --port") from error
+        raise ConfigError(
+            f"{address}, port {port} cannot be used ({reason}): choose another with --port or --address"
+        ) from error
 
 
 def parser():
@@ -220,8 +237,22 @@ def parser():
     p.add_argument(
         "--checkpoint",
         type=Path,
-        default=SMALL_MODEL,
-        help="a .params file with recipe.yaml beside it, or a run folder",
+        nargs="+",
+        default=[SMALL_MODEL],
+        help=".params files with recipe.yaml beside them, run folders or ONNX files; the page lets choose",
+    )
+    p.add_argument(
+        "--engine",
+        nargs="+",
+        choices=ENGINES,
+        default=["auto"],
+        help="what computes; each checkpoint is offered with each (default auto: MXNet where it can)",
+    )
+    p.add_argument(
+        "--address",
+        default="127.0.0.1",
+        help="to listen on (default %(default)s); requests must name localhost whatever it is, as those do "
+        "that a container's port is mapped to",
     )
     p.add_argument("--port", type=int, default=8000, help="default %(default)s; 0 takes a free one")
     p.add_argument(
@@ -233,18 +264,18 @@ def parser():
     )
     p.add_argument("--ms", action="store_true", help="average over several scales and mirroring")
     add_context_argument(p)
-    add_engine_argument(p, ("mxnet", "torch", "onnxruntime", "openvino"))
     return p
 
 
 def main(argv=None):
     """Serve until Ctrl-C or SIGTERM; what is being computed then is still answered."""
     options = parser().parse_args(argv)
-    server = make_server(
-        Segmenter(options.checkpoint, options.ctx, options.ms, options.engine),
-        options.port,
-        options.long_side,
-    )
+    segments = [
+        Segmenter(checkpoint, options.ctx, options.ms, engine)
+        for checkpoint in options.checkpoint
+        for engine in dict.fromkeys(options.engine)
+    ]
+    server = make_server(segments, options.port, options.long_side, options.address)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"Open http://127.0.0.1:{server.server_port} (Ctrl-C ends)", flush=True)
     try:

@@ -28,7 +28,7 @@ def web(segmenter, run_folder):
     """(module demo/web.py, port of a running server)."""
     import web as module
 
-    server = module.make_server(segmenter.Segmenter(run_folder, ["cpu"]), port=0, long_side=64)
+    server = module.make_server([segmenter.Segmenter(run_folder, ["cpu"])], port=0, long_side=64)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield module, server.server_port
@@ -60,8 +60,9 @@ def test_the_page_is_served_and_loads_nothing_from_elsewhere(web):
 
 
 def test_the_page_gets_classes_colours_and_samples(web):
-    facts = json.loads(ask(web[1], "GET", "/model")[1])
-    assert len(facts["classes"]) == len(facts["palette"]) == 19
+    facts = json.loads(ask(web[1], "GET", "/networks")[1])
+    (network,) = facts["networks"]
+    assert len(network["classes"]) == len(network["palette"]) == 19 and network["engine"] == "mxnet"
     for name in facts["samples"]:
         assert ask(web[1], "GET", f"/samples/{name}")[0] == 200
 
@@ -100,7 +101,7 @@ def test_a_port_in_use_is_named(web):
     from mxnetseg.errors import ConfigError
 
     with pytest.raises(ConfigError, match="--port"):
-        web[0].make_server(None, web[1])
+        web[0].make_server([], web[1])
 
 
 def test_fifty_uploads_at_once_are_all_answered(web, picture):
@@ -131,7 +132,8 @@ def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(web, mon
 class Gate:
     """In the place of a network: begins when the test lets it, and counts."""
 
-    classes, palette, model, backbone, data = ["one"], np.zeros((1, 3), np.uint8), "gate", "none", "none"
+    classes, palette = ["one"], np.zeros((1, 3), np.uint8)
+    model, backbone, data, engine = "gate", "none", "none", "none"
 
     def __init__(self):
         self.begun, self.open, self.count = threading.Semaphore(0), threading.Event(), 0
@@ -150,7 +152,7 @@ class Gate:
 def gate(segmenter, web):
     """(gate, server whose network it is)."""
     gate = Gate()
-    server = web[0].make_server(gate, port=0)
+    server = web[0].make_server([gate], port=0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield gate, server
     gate.open.set()
@@ -174,7 +176,7 @@ def test_more_uploads_than_can_wait_are_asked_to_come_back(gate, picture, monkey
         response = connection.getresponse()
         assert response.status == 503 and int(response.headers["Retry-After"]) >= 1
         assert "waiting" in json.loads(response.read())["error"]
-        connection.request("GET", "/model")  # the connection is still good
+        connection.request("GET", "/networks")  # the connection is still good
         assert connection.getresponse().status == 200
         connection.close()
         gate.open.set()
@@ -207,14 +209,14 @@ def test_who_leaves_early_is_not_computed_for_and_prints_nothing(gate, picture, 
 
 
 def test_more_connections_than_can_be_held_are_sent_away(gate, web, picture, monkeypatch):
-    server = web[0].make_server(gate[0], port=0)
+    server = web[0].make_server([gate[0]], port=0)
     server._room = threading.Semaphore(1)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     idle = socket.create_connection(("127.0.0.1", server.server_port))
     try:
-        idle.sendall(b"GET /model HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        idle.sendall(b"GET /networks HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.recv(12) == b"HTTP/1.1 200"
-        assert ask(server.server_port, "GET", "/model")[0] == 503
+        assert ask(server.server_port, "GET", "/networks")[0] == 503
     finally:
         idle.close()
         server.shutdown()
@@ -228,7 +230,7 @@ def test_numbers_that_cannot_be_are_one_line(web, arguments):
 
     options = web[0].parser().parse_args(arguments)
     with pytest.raises(ConfigError, match=arguments[-2]):
-        web[0].make_server(None, options.port, options.long_side)
+        web[0].make_server([], options.port, options.long_side)
 
 
 @pytest.fixture
@@ -283,3 +285,37 @@ def test_memory_stays_flat_over_five_hundred_uploads(command, picture):
     grown = (resident(process) - before) / 2**20
     print(f"{before / 2**20:.0f} MB after 100 uploads, {grown:+.1f} MB after 500 more")
     assert grown < 20
+
+
+def test_a_request_names_the_network_it_wants(web, picture):
+    assert ask(web[1], "POST", "/segment?network=0", picture.read_bytes())[0] == 200
+    for query in ("network=1", "network=-1", "network=x", "network=", "other=0", "network=0&other=1"):
+        status, answer = ask(web[1], "POST", f"/segment?{query}", picture.read_bytes())
+        assert status == 400 and "/networks" in json.loads(answer)["error"], query
+
+
+def test_answers_are_what_the_description_says(web, picture):
+    """A small reading of JSON schema: required keys, kinds, items."""
+    spec = json.loads(ask(web[1], "GET", "/openapi.json")[1])
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
+
+    def check(value, schema):
+        if "$ref" in schema:
+            return check(value, spec["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+        assert isinstance(value, kinds[schema["type"]]), (value, schema)
+        if schema["type"] == "object":
+            assert set(schema.get("required", ())) <= set(value)
+            for key, part in value.items():
+                check(part, schema.get("properties", {}).get(key) or schema["additionalProperties"])
+        elif schema["type"] == "array":
+            for place, item in enumerate(value):
+                check(item, schema["prefixItems"][place] if "prefixItems" in schema else schema["items"])
+
+    def described(path, method, status):
+        answers = spec["paths"][path][method]["responses"]
+        return answers[str(status)]["content"]["application/json"]["schema"]
+
+    check(json.loads(ask(web[1], "GET", "/networks")[1]), described("/networks", "get", 200))
+    for body in (picture.read_bytes(), b"no picture"):
+        status, answer = ask(web[1], "POST", "/segment", body)
+        check(json.loads(answer), described("/segment", "post", status))
