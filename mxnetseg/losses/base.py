@@ -22,7 +22,8 @@ class Loss:
 
     logits    `one` (a sigmoid for a yes or no), `many` (a softmax over classes) or `any`.
     outputs   kinds of network outputs it is for: `pixels` (the class of each pixel), `presence` (which
-              classes are in the image), `detail` and `boundary` (the maps of `losses.targets`).
+              classes are in the image), `detail` and `boundary` (the maps of `losses.targets`), `points` (the
+              class of single points).
     minable   whether its map is -log p of the true class, from which hard examples can be chosen.
     """
 
@@ -86,3 +87,14 @@ def one_hot(F, logits, target, channels):
         return planes
     ids = F.reshape(F.contrib.arange_like(F.BlockGrad(logits), axis=1), (1, -1, 1, 1))
     return F.broadcast_equal(planes, ids)
+
+
+def nearest_points(F, planes, points):
+    """`(N, C, H, W)` at points `(N, 2, 1, P)`, x and y in [0, 1] from the outer edges: the value of the pixel
+    that each lies in, `(N, C, 1, P)`. For maps of whole numbers up to a few thousand."""
+    grids = []
+    for place, axis in zip(F.split(points, num_outputs=2, axis=1), (3, 2)):
+        side = F.reshape(F.max(F.contrib.arange_like(planes, axis=axis)) + 1, (1, 1, 1, 1))
+        index = F.broadcast_minimum(F.floor(F.broadcast_mul(place, side)), side - 1)
+        grids.append(F.broadcast_div(2 * index, F.broadcast_maximum(side - 1, F.ones_like(side))) - 1)
+    return F.round(F.BilinearSampler(planes, F.concat(*grids, dim=1)))

@@ -231,7 +231,7 @@ def _total(mask) -> float:
 
 def output_channels(net, k, kind, nclass):
     """Logits of output `k`: where it predicts no classes, what its head says, or its last layer gives."""
-    if k == 0 or kind in ("pixels", "presence"):
+    if k == 0 or kind in ("pixels", "presence", "points"):
         return nclass
     head = net.aux_heads[k - 1]
     return getattr(head, "out_channels", None) or list(head.collect_params().values())[-1].shape[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Optional
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.losses.base import LOSSES, MapLoss, one_hot, sigmoid_cross_entropy
+from mxnetseg.losses.base import LOSSES, MapLoss, log_softmax, nearest_points, one_hot, sigmoid_cross_entropy
 
 
 class RegionLoss(MapLoss):
@@ -206,3 +206,26 @@ class Presence(MapLoss):
 
     def value(self, F, x, there):
         return F.mean(sigmoid_cross_entropy(F, x, there))
+
+
+@LOSSES.register("point_cross_entropy")
+class PointCrossEntropy(MapLoss):
+    """-log softmax of the class of the pixel that a point lies in, the mean over the points of the batch that
+    are not ignored (PointRend). The output's last two channels are the points' places."""
+
+    outputs = ("points",)
+    logits = "many"
+    arrays = 2
+
+    def statistics(self, F, logits, target, valid):
+        points = F.BlockGrad(F.slice_axis(logits, axis=1, begin=-2, end=None))
+        logits = F.slice_axis(logits, axis=1, begin=0, end=-2)
+        # Classes count from 1 and what is ignored is 0, so that one look-up tells both.
+        found = nearest_points(F, F.expand_dims((target + 1) * valid, axis=1), points)
+        found = F.reshape(found, (0, -1))
+        counts = found > 0
+        log_p = F.pick(F.reshape(log_softmax(F, logits), (0, -3, 0)), F.relu(found - 1), axis=-1)
+        return F.sum(-log_p * counts, axis=1), F.sum(counts, axis=1)
+
+    def value(self, F, sums, counts):
+        return F.sum(sums) / F.maximum(F.sum(counts), 1)

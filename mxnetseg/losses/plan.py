@@ -19,9 +19,16 @@ from mxnetseg.losses.targets import TARGETS
 from mxnetseg.recipe.loss import LossGroup, OneLoss, WeightedLoss
 
 # What outputs that do not predict classes are compared with, and their losses where the recipe names none.
-TARGET_OF = {"pixels": "classes", "presence": "classes", "boundary": "boundary", "detail": "detail"}
+TARGET_OF = {
+    "pixels": "classes",
+    "presence": "classes",
+    "boundary": "boundary",
+    "detail": "detail",
+    "points": "classes",
+}
 USUAL = {
     "presence": (("presence", {}),),
+    "points": (("point_cross_entropy", {}),),
     "boundary": (("balanced_cross_entropy", {}),),
     "detail": (("sigmoid_cross_entropy", {}), ("dice", {"activation": "sigmoid"})),
 }
@@ -132,8 +139,8 @@ def plan(
     nclass: int,
     channels: Optional[Sequence[int]] = None,
 ) -> List[Term]:
-    """The terms for a network whose outputs predict `predicts` (`pixels`, `presence`, `boundary`, `detail`;
-    main first) with so many `channels` (`nclass` each where not given).
+    """The terms for a network whose outputs predict `predicts` (`pixels`, `presence`, `boundary`, `detail`,
+    `points`; main first) with so many `channels` (`nclass` each where not given).
 
     Raises ConfigError for what cannot be: an unknown name or option, a loss that an output cannot take, lists
     of the wrong length, class weights that are still `auto`.

@@ -37,14 +37,15 @@ class Aux(NamedTuple):
     of, index   reads the map at place `index`, counted from 0, of the tuple that `of` returns: c1 is 0 of
                 the backbone; the main logits are 0 of the head, its further maps begin at 1.
     predicts    what its logits are: classes of `pixels`; `presence` of classes in the image, the same at
-                every pixel; `boundary`, edges between classes; `detail`, the edges of STDC's detail loss.
+                every pixel; `boundary`, edges between classes; `detail`, the edges of STDC's detail loss;
+                `points`, classes of single points, which are not resized (`mxnetseg.nn.points`).
     corners     whether that resizing aligns corners; None: as for the main output.
     """
 
     block: HybridBlock
     of: Literal["backbone", "neck", "head"]
     index: int
-    predicts: Literal["pixels", "presence", "boundary", "detail"] = "pixels"
+    predicts: Literal["pixels", "presence", "boundary", "detail", "points"] = "pixels"
     corners: Optional[bool] = None
 
 
@@ -96,7 +97,10 @@ class Segmentor(HybridBlock):
         for (of, index), aux_head in zip(self._sources, self.aux_heads):
             logits.append(aux_head(maps[of][index]))
         if self._patch == 1:
-            return tuple(_on_image(F, y, x, corners) for y, corners in zip(logits, self.corners))
+            return tuple(
+                y if kind == "points" else _on_image(F, y, x, corners)
+                for y, kind, corners in zip(logits, self.predicts, self.corners)
+            )
         side = self._patch
         padded = F.pad(x, mode="constant", pad_width=(0, 0, 0, 0, 0, side - 1, 0, side - 1))
         one = F.slice_axis(F.BlockGrad(padded), axis=1, begin=0, end=1)

@@ -5,7 +5,8 @@ A feature pyramid with two changes: lateral connections select channels before t
 enlarged coarse map is aligned to the lateral by a modulated deformable convolution whose offsets come
 from both.
 
-Forms: `paper`, as the authors publish it but without PointRend: no norms in the pyramid, a convolution on
+Forms: `paper`, as the authors publish it but without PointRend at test time (its point head can be trained
+beside, `points`): no norms in the pyramid, a convolution on
 what each level gives, all levels summed as in Semantic FPN (whose branches have batch norms here and group
 norms there), resizing without aligned corners. `mxnetseg`: the finest level alone is classified; the
 selection has a batch norm before its sigmoid and a ReLU at its end, and the deformable convolution reads the
@@ -21,10 +22,11 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import ConfigError
-from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
+from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
 from mxnetseg.models.semanticfpn import SemanticFPNHead
 from mxnetseg.nn.initial import draw
 from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead
+from mxnetseg.nn.points import PointHead
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.warp import pixel_grid, sample
@@ -185,9 +187,12 @@ def fapn(
     branch_width: int = 128,
     variant: Variant = "paper",
     dropped: Dropped = "channels",
+    points: int = 0,
 ) -> Segmentor:
     """`width`: channels of the pyramid, a multiple of 8. `branch_width`: of the paper's summed maps.
-    `variant`: see above. `aux`: a plain head on c3. `dropped`: what dropout drops (paper: none)."""
+    `variant`: see above. `aux`: a plain head on c3. `dropped`: what dropout drops (paper: none).
+    `points`: with the paper's variant, an auxiliary head, trained on so many points of each image where the
+    logits are in doubt, as PointRend's is; the authors' recipe has 2048."""
     if width % 8:
         raise ConfigError(f"fapn width must be a multiple of 8, the groups of its convolutions, not {width}")
     if variant == "paper":
@@ -195,5 +200,9 @@ def fapn(
         head = SemanticFPNHead(pyramid, backbone.strides, nclass, width, branch_width, 0.0, False)
     else:
         head = FinestLevelHead(backbone.channels, nclass, width, dropped)
-    heads = aux_on_c3(backbone, nclass, dropped=dropped) if aux else ()
+    heads = aux_on_c3(backbone, nclass, dropped=dropped) if aux else []
+    if points and (variant != "paper" or nclass < 2):
+        raise ConfigError("fapn points need the paper's variant and two classes or more")
+    if points:
+        heads.append(Aux(PointHead(nclass, width, points), "head", 1, "points"))
     return Segmentor(backbone, head, heads, align_corners=variant == "mxnetseg")

@@ -77,7 +77,8 @@ class UnitPyramid(HybridBlock):
 
 
 class SemanticFPNHead(Head):
-    """Four levels to logits at the size of c1. `fpn`: the four maps to four of `width` channels."""
+    """Four levels to (logits at the size of c1, those joined with the finest map of the pyramid). `fpn`: the
+    four maps to four of `width` channels."""
 
     def __init__(
         self,
@@ -108,14 +109,16 @@ class SemanticFPNHead(Head):
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         total = None
-        for x, units, doublings in zip(self.fpn(c1, c2, c3, c4), self.branches, self._doublings):
+        levels = self.fpn(c1, c2, c3, c4)
+        for x, units, doublings in zip(levels, self.branches, self._doublings):
             for unit in units:
                 x = unit(x)
                 if doublings:
                     x = resize_by(F, x, 2, self._align_corners)
             # Odd sizes: twice the coarse map may be a pixel more than the fine one.
             total = x if total is None else total + resize_like(F, x, total, self._align_corners)
-        return self.classifier(self.drop(total))
+        logits = self.classifier(self.drop(total))
+        return logits, F.concat(logits, levels[0], dim=1)
 
 
 @MODELS.register(

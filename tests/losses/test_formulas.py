@@ -190,12 +190,13 @@ def test_the_value_is_that_of_the_formula_and_the_gradient_its_slope(case):
 
 
 def test_every_registered_loss_has_a_formula_here_or_among_the_tests_of_the_criterion():
-    assert set(LOSSES.names()) == {case.split()[0] for case in CASES} | {"presence"}
+    elsewhere = {"presence", "point_cross_entropy"}
+    assert set(LOSSES.names()) == {case.split()[0] for case in CASES} | elsewhere
 
 
 def test_a_loss_of_no_valid_pixel_is_finite_and_has_no_gradient():
     for name in LOSSES.names():
-        if name in ("presence",):
+        if "pixels" not in LOSSES.get(name).outputs:
             continue
         count = 1 if LOSSES.get(name).logits == "one" else 3
         losses, (gradient,) = loss_of(scores((2, count, 4, 5)), np.full((2, 4, 5), IGNORE), name=name)

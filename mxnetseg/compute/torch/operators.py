@@ -380,6 +380,28 @@ def bilinear_sampler(x: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(x.to(kind), places, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
+@_is("gather_nd")
+def gather_nd(x: Tensor, indices: Tensor) -> Tensor:
+    return x[tuple(index.long() for index in indices)]
+
+
+@_is("topk")
+def topk(x: Tensor, k: int, axis: int = -1, ret_typ: str = "indices", is_ascend: bool = False) -> Tensor:
+    found = torch.topk(x, k, axis, largest=not is_ascend)
+    if ret_typ == "value":
+        return found.values
+    if ret_typ == "indices":
+        return found.indices.to(x.dtype)
+    raise ConfigError(f"operator topk with ret_typ {ret_typ!r} has no PyTorch form")
+
+
+@_is("_sample_uniform")
+def sample_uniform(low: Tensor, high: Tensor, shape: Sequence[int]) -> Tensor:
+    """Numbers drawn anew at every call, `shape` of them for each of `low` and `high`."""
+    low, high = (x.reshape(-1, *(1,) * len(shape)) for x in (low, high))
+    return low + (high - low) * torch.rand(len(low), *shape, dtype=low.dtype, device=low.device)
+
+
 # ----- shapes
 
 

@@ -106,12 +106,14 @@ def test_losses_of_one_logit_are_those_of_mxnet(name):
     compared(tiny(1), LossGroup(name=name), nclass=1, labels=np.where(labels == IGNORE, IGNORE, labels % 2))
 
 
-@pytest.mark.parametrize("kind, logits", [("presence", NCLASS), ("boundary", 1), ("detail", 1)])
+@pytest.mark.parametrize(
+    "kind, logits", [("presence", NCLASS), ("boundary", 1), ("detail", 1), ("points", NCLASS + 2)]
+)
 def test_losses_of_other_outputs_are_those_of_mxnet(kind, logits):
     net = tiny()
     net.predicts = ("pixels", kind)
-    if logits == 1:
-        net.aux_heads._children["0"] = type(net.head)(1, 1, in_channels=6)
+    if logits != NCLASS:
+        net.aux_heads._children["0"] = type(net.head)(logits, 1, in_channels=6)
         net.aux_heads.initialize(mx.init.Normal(0.3))
     compared(net, LossGroup())
 
@@ -125,6 +127,18 @@ def test_a_loss_that_counts_where_another_output_says_so():
     compared(net, LossGroup(outputs=[[dict(name="cross_entropy"), where], None]))
     edges = dict(name="balanced_cross_entropy", options=dict(twice=True), target="contour", weight=25.0)
     compared(net, LossGroup(outputs=[None, [edges]]))
+
+
+def test_a_network_that_draws_points_trains():
+    net = create_model("fapn", NCLASS, backbone="resnet18", width=8, branch_width=8, points=24)
+    terms = MxnetCriterion(net, LossGroup(), NCLASS, IGNORE).terms
+    module = translated(net)
+    images, labels = batch(2, sides=(64, 64))
+    _, points = module(torch.from_numpy(images))
+    assert points.shape == (2, NCLASS + 2, 1, 24)
+    assert 0 <= points[:, -2:].min() < 0.5 < points[:, -2:].max() <= 1
+    losses = Criterion(module, terms, IGNORE).backward(images, labels, torch.device("cpu"))
+    assert losses[1] == pytest.approx(0.4 * np.log(NCLASS), rel=0.1)
 
 
 def engines(optimizer, loss=None, net=tiny):
