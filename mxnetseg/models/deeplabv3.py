@@ -19,7 +19,13 @@ from mxnetseg.nn.aspp import ASPP, rates_for
 from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import Dropped, FCNHead
 
-MMSEG = {"width": 512, "pool_first": True, "project": "3x3", "align_corners": False}
+MMSEG = {
+    "width": 512,
+    "pool_first": True,
+    "project": "3x3",
+    "capped": False,
+    "align_corners": False,
+}
 ELEMENTS = {"units": 1, "aspp_dropout": 0.5, "dropped": "elements"}
 MOBILE = {"aux": False, "aspp_dropout": 0.1, "align_corners": False}
 UNIT = {"units": 1, "aspp_dropout": 0.5, "dropout": 0.0}
@@ -139,12 +145,13 @@ def deeplabv3(
     jpu: JPUOrder = False,
     dropout: float = 0.1,
     dropped: Dropped = "channels",
+    capped: bool = True,
     align_corners: bool = True,
 ) -> Segmentor:
     """`rates`: dilation of the three 3x3 branches, by default the paper's for the stride of the map they
     read. `units`: 3x3 units under the classifier. `width`, `pool_first`, `project`, `aspp_dropout`: of the
     ASPP. `dropout`: rate under the classifier, `dropped`: what it drops. `aux`: a plain head on the map
-    `aux_level`, counted from 0 for c1. `jpu`: see `jpu_neck`."""
+    `aux_level`, counted from 0 for c1, if `capped` at most as wide as that. `jpu`: see `jpu_neck`."""
     stride = backbone.strides[1 if jpu else -1]
     head = DeepLabV3Head(
         backbone.channels,
@@ -160,5 +167,5 @@ def deeplabv3(
         project=project,
         dropout=aspp_dropout,
     )
-    supervised = aux_on_c3(backbone, nclass, aux_width, dropped, level=aux_level) if aux else ()
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped, capped, level=aux_level) if aux else ()
     return Segmentor(backbone, head, supervised, align_corners=align_corners)

@@ -53,6 +53,7 @@ FORMS = {
         "project": "3x3",
         "aspp_dropout": 0.0,
         "dropouts": (0.0, 0.1),
+        "capped": False,
         "align_corners": False,
     },
     "smp": {
@@ -164,12 +165,13 @@ def deeplabv3plus(
     dropouts: Sequence[float] = (0.0, 0.0),
     dropped: Dropped = "channels",
     aux_width: Optional[int] = 256,
+    capped: bool = True,
     align_corners: bool = True,
 ) -> Segmentor:
     """`rates`, `width`, `pool_first`, `project`, `aspp_dropout`: of the ASPP (`rates` by default the paper's
     for the output stride). `separable`, `low_width`, `low_kernel`, `low_first`, `linear`, `inner_norm`,
     `smooth`: see the module. `dropouts`: after each unit of the decoder, as many as it has; `dropped`: of
-    what. `aux`: a plain head on c3, which the paper lacks."""
+    what. `aux`: a plain head on c3, which the paper lacks, if `capped` at most as wide."""
     head = DeepLabV3PlusHead(
         backbone.channels,
         nclass,
@@ -189,5 +191,5 @@ def deeplabv3plus(
         project="linear" if linear else project,
         dropout=aspp_dropout,
     )
-    supervised = aux_on_c3(backbone, nclass, aux_width, dropped) if aux else ()
+    supervised = aux_on_c3(backbone, nclass, aux_width, dropped, capped) if aux else ()
     return Segmentor(backbone, head, supervised, align_corners=align_corners)

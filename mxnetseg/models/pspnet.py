@@ -24,7 +24,7 @@ from mxnetseg.nn.layers import ConvUnit, Dropped, FCNHead, dropout_layer
 from mxnetseg.nn.ppm import PyramidPooling
 
 ELEMENTS = {"dropped": "elements"}
-MMSEG = {"align_corners": False}
+MMSEG = {"capped": False, "align_corners": False}
 # Measured: AceCoooool's outputs agree with grids of 1, 2, 3 and 4 bins.
 ACE = {"backbone": "resnet50_v1s", "bins": (1, 2, 3, 4), **ELEMENTS}
 FORMS = {
@@ -78,6 +78,7 @@ class PSPHead(Head):
         channels: Sequence[int],
         nclass: int,
         width: Optional[int],
+        pooled_width: Optional[int],
         bins: Sequence[int],
         reduce: bool,
         jpu: JPUOrder,
@@ -91,7 +92,7 @@ class PSPHead(Head):
         self._level = level
         self.jpu, deepest = jpu_neck(jpu, channels, align_corners)
         deepest = deepest if jpu else channels[level]
-        summary = deepest // 4
+        summary = pooled_width or deepest // 4
         self.ppm = PyramidPooling(
             deepest,
             summary,
@@ -147,6 +148,7 @@ def pspnet(
     aux: bool = True,
     width: Optional[int] = None,
     aux_width: Optional[int] = None,
+    pooled_width: Optional[int] = None,
     bins: Sequence[int] = (1, 2, 3, 6),
     reduce: bool = False,
     jpu: JPUOrder = False,
@@ -157,10 +159,12 @@ def pspnet(
     classifier_kernel: int = 1,
     dropout: Optional[float] = None,
     dropped: Dropped = "channels",
+    capped: bool = True,
     align_corners: bool = True,
 ) -> Segmentor:
-    """`width`, `aux_width`: channels of the classifiers' 3x3 units, by default a quarter of the map they
-    stand on (512 and 256 on a ResNet-50). `bins`: sides of the pooling grids. `reduce`: the SFNet authors'
+    """`width`, `aux_width`, `pooled_width`: channels of the classifiers' 3x3 units and of a pooled map, by
+    default a quarter of the map they stand on (512, 256 and 512 on a ResNet-50); `capped`: the auxiliary
+    one has at most its map's. `bins`: sides of the pooling grids. `reduce`: the SFNet authors'
     form, see the module. `jpu`: see `jpu_neck`. `level`: the map that is read, counted from 0 for c1.
     `input_first`: whether it stands before the averages; None does but with `reduce`. `bare_mean`: the
     average over all of the map has no batch norm. `unit_kernel`, `classifier_kernel`: sides of the
@@ -170,6 +174,7 @@ def pspnet(
         backbone.channels,
         nclass,
         width,
+        pooled_width,
         tuple(bins),
         reduce,
         jpu,
@@ -185,6 +190,6 @@ def pspnet(
     return Segmentor(
         backbone,
         head,
-        aux_on_c3(backbone, nclass, aux_width, dropped) if aux else (),
+        aux_on_c3(backbone, nclass, aux_width, dropped, capped) if aux else (),
         align_corners=align_corners,
     )

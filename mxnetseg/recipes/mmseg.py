@@ -63,7 +63,7 @@ def values(row: Row) -> Tuple[Values, List[str]]:
         made["input"] = {"mean": facts["mean"], "std": facts["std"], "range": 255}
     missing = []
     if facts.get("precision") == "half":
-        missing.append("trained in half precision there, in single precision here")
+        missing.append("trained in half precision there; here with --engine torch --amp fp16")
     return made, missing
 
 
@@ -87,8 +87,9 @@ def _optimizer(stated: Values) -> Values:
         group["momentum"] = 0.9
     if "head_lr_mult" in stated:
         group["head_lr_mult"] = stated["head_lr_mult"]
-    if stated.get("norm_decay_mult") == 0:
-        group["no_decay"] = ["norm"]
+    spared = [kind for kind in ("norm", "embedding") if stated.get(f"{kind}_decay_mult") == 0]
+    if spared:
+        group["no_decay"] = spared
     if "clip" in stated:
         group["clip_grad_norm"] = stated["clip"]
     return group

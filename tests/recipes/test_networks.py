@@ -15,7 +15,7 @@ from tests.cli.test_every_data_set import small_copy
 
 NETWORKS = [rows[0] for rows in by_network(all_rows()).values()]
 # One network of every architecture and publisher.
-SAMPLE = list({(row.source, row.group): row for row in NETWORKS}.values())
+SAMPLE = list({(row.source, row.model["name"], row.group): row for row in NETWORKS}.values())
 # Networks of seconds, from three publishers.
 QUICK = [
     "cgnet_fcn_4xb8-60k_cityscapes-512x1024",

@@ -50,7 +50,7 @@ def test_the_tables_have_the_rows_that_their_publishers_list():
     assert counts["sfsegnets"] == 36 + 3
     assert counts["mxnetseg"] == 10 + 1 + 5 + 3
     assert counts["ace"] == 7 + 6
-    assert counts["mmseg"] + len(table("mmseg").absent) == 451
+    assert counts["mmseg"] + len(table("mmseg").absent) == 457
 
 
 def test_a_publisher_that_there_is_not_is_named_with_the_nearest():
@@ -66,7 +66,7 @@ def test_a_row_of_mmsegmentation_says_what_its_name_says(row):
     assert values["schedule"]["iterations"] == 1000 * int(thousands)
     stated = row.note and "GPU by its configuration" in row.note
     assert values["data"]["batch_size"] == int(gpus) * int(images) or stated
-    height, width = map(int, re.search(r"(\d{3,4})x(\d{3,4})", row.name).groups())
+    height, width = map(int, re.findall(r"(\d{3,4})x(\d{3,4})", row.name)[-1])
     crop = values["augment"]["crop"]
     renamed = row.note and "name says crops" in row.note
     assert ([crop, crop] if isinstance(crop, int) else crop) == [height, width] or renamed
