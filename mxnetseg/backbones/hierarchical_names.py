@@ -22,10 +22,10 @@ _OUTPUT_NORMS: List[Rule] = [
 # Swin: the authors' and timm's names (`layers`), mmsegmentation's (`stages`), those of transformers
 # (`encoder`) before and since version 5. `swin_tensors` has told the owners of mergings apart.
 SWIN: List[Rule] = [
-    (r"^(swin\.)?embeddings\.patch_embeddings\.projection\.", "patch."),
+    (r"^(swin\.)?embeddings\.patch_embeddings\.projection\.", "patch_embed."),
     (r"^(swin\.)?embeddings\.norm\.", "patch_norm."),
-    (r"^patch_embed\.proj(ection)?\.", "patch."),
     (r"^patch_embed\.norm\.", "patch_norm."),
+    (r"^patch_embed\.proj(ection)?\.", "patch_embed."),
     (r"^(swin\.)?encoder\.layers\.", "stages."),
     (r"^layers\.", "stages."),
     *_OUTPUT_NORMS,

@@ -15,22 +15,25 @@ The network is GluonCV's ResNetV1b (stride on the 3x3 convolution). What varies:
   mmsegmentation), in place of the stage's own;
 * whether the maps given out are rectified, or the sums before each stage's last ReLU (SwiftNet);
 * whether the max pool rounds odd sides up (`ceil_pool`, ICNet in mmsegmentation);
-* whether residual branches start at zero (`zero_residual`, mmcv, so the v1c networks; not torchvision).
+* whether residual branches start at zero (`zero_residual`, mmcv, so the v1c networks; not torchvision);
+* whether shortcuts are halved by averages instead of strided convolutions (v1d, arXiv 1812.01187, which has
+  the narrow deep stem);
+* groups of the 3x3 convolutions and how wide each is (`cardinality`, ResNeXt, arXiv 1611.05431).
 """
 
 from __future__ import annotations
 
-from typing import Literal, Sequence
+from typing import Literal, Optional, Sequence, Tuple
 
 from gluoncv.model_zoo import resnetv1b
-from mxnet.gluon import HybridBlock
+from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, TwoPartBackbone
 from mxnetseg.backbones.naming import RESNET, ImageNetNames
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.initial import FAN_OUT, draw, start_at_zero
 from mxnetseg.nn.layers import Identity
-from mxnetseg.nn.surgery import configure, exchange, set_dilation, set_stride
+from mxnetseg.nn.surgery import configure, exchange, set_dilation, set_stride, settings
 
 DEPTHS = {
     18: (resnetv1b.BasicBlockV1b, (2, 2, 2, 2)),
@@ -61,13 +64,17 @@ class ResNet(TwoPartBackbone):
         ceil_pool: bool,
         zero_residual: bool,
         multi_grid: Sequence[int],
+        averaged: bool = False,
+        cardinality: Optional[Tuple[int, int]] = None,
     ) -> None:
         block, layers = DEPTHS[depth]
         super().__init__(
             channels=[n * block.expansion for n in (64, 128, 256, 512)],
             strides=[min(s, output_stride) for s in (4, 8, 16, 32)],
         )
-        self.imagenet_name = f"resnet{depth}{SUFFIXES[stem]}"
+        self.imagenet_name = f"resnet{depth}{'_v1d' if averaged else SUFFIXES[stem]}"
+        if cardinality:
+            self.imagenet_name = f"resnext{depth}_{cardinality[0]}x{cardinality[1]}d"
         strided = dilation.startswith("strided")
         if strided and output_stride != 32:
             raise ConfigError(
@@ -75,11 +82,17 @@ class ResNet(TwoPartBackbone):
             )
         width = STEMS[stem]
         self.c0_channels = 2 * width if width else 64
-        whole = resnetv1b.ResNetV1b(block, layers, deep_stem=width is not None, stem_width=width or 32)
+        whole = resnetv1b.ResNetV1b(
+            block, layers, deep_stem=width is not None, stem_width=width or 32, avg_down=averaged
+        )
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             setattr(self, name, getattr(whole, name))
-        draw(self, FAN_OUT)
         levels = (self.layer1, self.layer2, self.layer3, self.layer4)
+        if cardinality:
+            for level, planes in zip(levels, (64, 128, 256, 512)):
+                for residual in level:
+                    _group(residual, *cardinality, planes)
+        draw(self, FAN_OUT)
         if zero_residual:
             for residual in (residual for level in levels for residual in level):
                 start_at_zero(getattr(residual, f"bn{_convolutions(residual)}"))
@@ -125,7 +138,10 @@ def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -
             set_stride(block.conv1, 1)
             set_stride(block.conv2, 1)
             if block.downsample is not None:
-                set_stride(block.downsample[0], 1)
+                first_layer = block.downsample[0]
+                if isinstance(first_layer, nn.AvgPool2D):
+                    configure(first_layer, kernel=(1, 1))
+                set_stride(first_layer, 1)
         if _convolutions(block) == 3:  # one of them is 3x3
             set_dilation(block.conv2, first)
         elif style == "contracted_conv1":
@@ -135,6 +151,17 @@ def _dilate(stage: HybridBlock, rate: int, style: Dilation, keep_stride: bool) -
             set_dilation(block.conv2, rate)
         else:
             set_dilation(block.conv2, rate)
+
+
+def _group(block: HybridBlock, groups: int, width: int, planes: int) -> None:
+    """Make the 3x3 convolution of a bottleneck one of `groups` groups, each `width` channels wide in the
+    first stage (where `planes` is 64)."""
+    channels = groups * width * planes // 64
+    stride = settings(block.conv2)["stride"]
+    exchange(block, "conv1", nn.Conv2D(channels, 1, use_bias=False))
+    exchange(block, "bn1", nn.BatchNorm(in_channels=channels))
+    exchange(block, "conv2", nn.Conv2D(channels, 3, stride, 1, groups=groups, use_bias=False))
+    exchange(block, "bn2", nn.BatchNorm(in_channels=channels))
 
 
 def _dilate_each(stage: HybridBlock, dilations: Sequence[int]) -> None:
@@ -175,7 +202,26 @@ def _register_with_stem(depth: int, suffix: str, stem: Stem) -> None:
         return ResNet(depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual, multi_grid)
 
 
+def _register_kind(name: str, depth: int, stem: Stem, **kind) -> None:
+    @BACKBONES.register(name, output_strides=(8, 16, 32))
+    def build(
+        output_stride: int = 32,
+        dilation: Dilation = "contracted",
+        rectified: bool = True,
+        ceil_pool: bool = False,
+        zero_residual: bool = False,
+        multi_grid: Sequence[int] = (),
+    ) -> ResNet:
+        return ResNet(
+            depth, output_stride, stem, dilation, rectified, ceil_pool, zero_residual, multi_grid, **kind
+        )
+
+
 for _depth in DEPTHS:
     _register(_depth)
     _register_with_stem(_depth, "v1s", "deep")
     _register_with_stem(_depth, "v1c", "deep_narrow")
+for _depth in (18, 50, 101):
+    _register_kind(f"resnet{_depth}_v1d", _depth, "deep_narrow", averaged=True)
+for _depth, _width in ((50, 4), (101, 8)):
+    _register_kind(f"resnext{_depth}_32x{_width}d", _depth, "7x7", cardinality=(32, _width))

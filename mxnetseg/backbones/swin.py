@@ -112,8 +112,8 @@ class Swin(Backbone):
 
     def __init__(self, width: int, depths: Sequence[int], heads: int, window: int, skip: float) -> None:
         super().__init__([width * 2**level for level in range(4)], (4, 8, 16, 32))
-        self.patch = nn.Conv2D(width, PATCH, PATCH)
-        draw_as_pytorch(self.patch)
+        self.patch_embed = nn.Conv2D(width, PATCH, PATCH)
+        draw_as_pytorch(self.patch_embed)
         self.patch_norm = nn.LayerNorm(in_channels=width)
         self.stages, self.norms = nn.HybridSequential(), nn.HybridSequential()
         rates = iter(rising(skip, sum(depths)))
@@ -127,7 +127,7 @@ class Swin(Backbone):
 
     def hybrid_forward(self, F, x):
         widths = (0, 0, 0, 0, 0, PATCH - 1, 0, PATCH - 1)
-        x = self.patch(F.pad(x, mode="constant", constant_value=0, pad_width=widths))
+        x = self.patch_embed(F.pad(x, mode="constant", constant_value=0, pad_width=widths))
         x = self.patch_norm(to_last(F, x))
         maps = []
         for stage, norm in zip(self.stages, self.norms):

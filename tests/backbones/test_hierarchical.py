@@ -179,14 +179,14 @@ def swin_file(values, names):
             continue
         name = name.replace("attn.positions", "attn.relative_position_bias_table")
         if names in ("authors", "timm"):
-            name = re.sub(r"^patch\.", "patch_embed.proj.", name).replace("stages.", "layers.")
+            name = name.replace("patch_embed.", "patch_embed.proj.").replace("stages.", "layers.")
             name = name.replace("patch_norm.", "patch_embed.norm.")
         elif names == "mmseg":
-            name = re.sub(r"^patch\.", "patch_embed.projection.", name)
+            name = name.replace("patch_embed.", "patch_embed.projection.")
             name = name.replace("patch_norm.", "patch_embed.norm.").replace("attn.", "attn.w_msa.")
             name = name.replace("mlp.fc1.", "ffn.layers.0.0.").replace("mlp.fc2.", "ffn.layers.1.")
         else:
-            name = re.sub(r"^patch\.", "embeddings.patch_embeddings.projection.", name)
+            name = name.replace("patch_embed.", "embeddings.patch_embeddings.projection.")
             name = name.replace("patch_norm.", "embeddings.norm.").replace("stages.", "encoder.layers.")
             name = name.replace(".norm1.", ".layernorm_before.").replace(".norm2.", ".layernorm_after.")
             name = name.replace("attn.relative", "attention.self.relative")
