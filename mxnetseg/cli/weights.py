@@ -1,4 +1,4 @@
-"""`python -m mxnetseg.weights list | fetch | import | export`: published checkpoints."""
+"""`python -m mxnetseg.weights list | fetch | import | export | shrink`: checkpoints in and out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def parser() -> Parser:
         description="Use published checkpoints of SFSegNets, mmsegmentation, GluonCV, MXNetSeg, SwiftNet and "
         "AceCoooool/segmentation with the networks of this library.",
     )
-    commands = p.add_subparsers(dest="command", required=True, metavar="list | fetch | import | export")
+    commands = p.add_subparsers(
+        dest="command", required=True, metavar="list | fetch | import | export | shrink"
+    )
 
     listing = commands.add_parser("list", help="published weights that fetch knows, and reference ids")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern of names")
@@ -74,11 +76,24 @@ def parser() -> Parser:
         "--prefix", default="", help="put in front of every name, as module. for SFSegNets' scripts"
     )
 
+    shrinking = commands.add_parser("shrink", help="a small copy of a network to pass on")
+    shrinking.add_argument("run", help="a run's folder or a .params file with its recipe beside it")
+    shrinking.add_argument(
+        "out", help="folder to write to: weights, recipe, and the curves and report of a run"
+    )
+    shrinking.add_argument(
+        "--bits",
+        type=int,
+        choices=(8, 16),
+        default=16,
+        help="16: float16; 8: integers with a scale per channel",
+    )
+
     for command in (listing, fetching):
         command.add_argument("--index", help="index of published weights (default weights/index.yaml)")
-    for command in (fetching, importing):
+    for command in (fetching, importing, shrinking):
         command.add_argument(
-            "--force", action="store_true", help="replace what an earlier fetch or import left in --out"
+            "--force", action="store_true", help="replace what an earlier command left in the output folder"
         )
     return p
 
@@ -90,7 +105,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 def _weights(argv: Optional[List[str]]) -> int:
     options = parser().parse_args(argv)
-    commands = {"list": _list, "fetch": _fetch, "import": _import, "export": _export}
+    commands = {"list": _list, "fetch": _fetch, "import": _import, "export": _export, "shrink": _shrink}
     return commands[options.command](options)
 
 
@@ -160,6 +175,17 @@ def _export(options):
     tensors = {options.prefix + name: array for name, array in dump(options.reference, net).items()}
     write_tensors(options.out, tensors)
     print(f"{options.run} as {options.reference}, {len(tensors)} tensors: {options.out}")
+    return 0
+
+
+def _shrink(options):
+    from mxnetseg.weights.shrinking import shrink
+
+    found = shrink(options.run, options.out, options.bits, options.force)
+    print(
+        f"{found.path}: {found.size / 1e6:.1f} MB; numbers change by at most {found.change:.1e} "
+        f"of the largest of their tensor"
+    )
     return 0
 
 

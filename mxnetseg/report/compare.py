@@ -113,7 +113,11 @@ def _parameters(folder: Path) -> Optional[int]:
     except CheckpointError:
         return None
     arrays = params_file.read(path)
-    return sum(int(np.prod(array.shape)) for name, array in arrays.items() if "running_" not in name)
+    return sum(
+        int(np.prod(array.shape))
+        for name, array in arrays.items()
+        if "running_" not in name and ":scale" not in name
+    )
 
 
 def _flat(value: Any, key: str = "") -> Iterator[Tuple[str, Any]]:

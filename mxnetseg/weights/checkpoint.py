@@ -19,6 +19,7 @@ from mxnetseg.recipe import Recipe, load_recipe
 from mxnetseg.recipe.fields import ModelGroup
 from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
 from mxnetseg.weights.imagenet import load_backbone
+from mxnetseg.weights.shrinking import widen
 
 
 def network_arrays(net: HybridBlock) -> Dict[str, np.ndarray]:
@@ -42,14 +43,15 @@ class Fit(NamedTuple):
 
 
 def read_params(path: Union[str, Path]) -> Dict[str, np.ndarray]:
-    """Tensors of a `.params` file by name. CheckpointError if missing, cut short or not one."""
+    """Tensors of a `.params` file by name, 8-bit ones (`mxnetseg.weights.shrinking`) as float32.
+    CheckpointError if missing, cut short or not one."""
     path = Path(path)
     if path.is_dir():
         path = run_weights(path)
     if not path.is_file():
         raise missing_checkpoint(path)
     try:
-        return params_file.read(path)
+        return widen(params_file.read(path))
     except OSError as error:
         raise CheckpointError(f"{path}: checkpoint cannot be read ({error.strerror})") from error
     except ValueError as error:
