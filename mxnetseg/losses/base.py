@@ -23,7 +23,7 @@ class Loss:
     logits    `one` (a sigmoid for a yes or no), `many` (a softmax over classes) or `any`.
     outputs   kinds of network outputs it is for: `pixels` (the class of each pixel), `presence` (which
               classes are in the image), `detail` and `boundary` (the maps of `losses.targets`), `points` (the
-              class of single points).
+              class of single points), `masks` (of queries whose classes, `queries`, are the output before).
     minable   whether its map is -log p of the true class, from which hard examples can be chosen.
     """
 
@@ -55,6 +55,7 @@ class MapLoss(Loss):
     """
 
     arrays = 1  # how many arrays `statistics` gives
+    reads_before = False  # whether `logits` is a pair: the output before, and its own
 
     def statistics(self, F, logits, target, valid) -> Tuple:
         """`(N, C, H, W)` logits, `(N, H, W)` class ids and validity (1 or 0) to arrays whose first axis

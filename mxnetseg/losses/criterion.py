@@ -187,6 +187,8 @@ class _LossGraph(HybridBlock):
                 there = F.sigmoid(F.squeeze(F.BlockGrad(outputs[place]), axis=1)) > above
                 valid = valid * there
             if isinstance(term.loss, MapLoss):
+                if term.loss.reads_before:
+                    logits = (outputs[term.output - 1], logits)
                 arrays += term.loss.statistics(F, logits, target, valid)
                 continue
             extra = [next(given)] if term.weighs_pixels else []
@@ -231,7 +233,7 @@ def _total(mask) -> float:
 
 def output_channels(net, k, kind, nclass):
     """Logits of output `k`: where it predicts no classes, what its head says, or its last layer gives."""
-    if k == 0 or kind in ("pixels", "presence", "points"):
+    if k == 0 or kind in ("pixels", "presence", "points", "queries", "masks"):
         return nclass
     head = net.aux_heads[k - 1]
     return getattr(head, "out_channels", None) or list(head.collect_params().values())[-1].shape[0]

@@ -20,13 +20,13 @@ from mxnetseg.recipe.loss import LossGroup, OneLoss, WeightedLoss
 
 # What outputs that do not predict classes are compared with, and their losses where the recipe names none.
 TARGET_OF = {
-    "pixels": "classes",
-    "presence": "classes",
+    **dict.fromkeys(("pixels", "presence", "points", "queries", "masks"), "classes"),
     "boundary": "boundary",
     "detail": "detail",
-    "points": "classes",
 }
 USUAL = {
+    "queries": (),
+    "masks": (("mask_set", {}),),
     "presence": (("presence", {}),),
     "points": (("point_cross_entropy", {}),),
     "boundary": (("balanced_cross_entropy", {}),),
@@ -139,8 +139,8 @@ def plan(
     nclass: int,
     channels: Optional[Sequence[int]] = None,
 ) -> List[Term]:
-    """The terms for a network whose outputs predict `predicts` (`pixels`, `presence`, `boundary`, `detail`,
-    `points`; main first) with so many `channels` (`nclass` each where not given).
+    """The terms for a network whose outputs predict `predicts` (see `models.base.Aux`; main first) with so
+    many `channels` (`nclass` each where not given).
 
     Raises ConfigError for what cannot be: an unknown name or option, a loss that an output cannot take, lists
     of the wrong length, class weights that are still `auto`.
@@ -157,7 +157,8 @@ def plan(
     for k, (kind, losses) in enumerate(zip(predicts, stated)):
         shared = losses is None
         if shared:
-            losses = _shared_losses(settings, kind)
+            # A map that is summed up from queries is trained through them.
+            losses = [] if k == 0 and "masks" in predicts else _shared_losses(settings, kind)
         name = "main" if k == 0 else f"aux_{k}"
         for one in losses:
             label = one.label or (name if len(losses) == 1 else f"{name}.{one.name}")

@@ -7,11 +7,15 @@ from typing import Literal, NamedTuple, Optional, Sequence
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
-from mxnetseg.nn.layers import Dropped, FCNHead
+from mxnetseg.nn.layers import Dropped, FCNHead, Identity
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.registry import Registry
 
 MODELS = Registry("model", package="mxnetseg.models")
+
+
+# Outputs that are of points or queries, not of the image's pixels.
+UNSIZED = ("points", "queries", "masks")
 
 
 class Head(HybridBlock):
@@ -38,14 +42,16 @@ class Aux(NamedTuple):
                 the backbone; the main logits are 0 of the head, its further maps begin at 1.
     predicts    what its logits are: classes of `pixels`; `presence` of classes in the image, the same at
                 every pixel; `boundary`, edges between classes; `detail`, the edges of STDC's detail loss;
-                `points`, classes of single points, which are not resized (`mxnetseg.nn.points`).
+                `points`, classes of single points (`mxnetseg.nn.points`); `queries`, classes
+                `(N, Q, K + 1)` of queries, the last being none, and right after them their `masks`
+                `(N, Q, h, w)`. The last three are not resized.
     corners     whether that resizing aligns corners; None: as for the main output.
     """
 
     block: HybridBlock
     of: Literal["backbone", "neck", "head"]
     index: int
-    predicts: Literal["pixels", "presence", "boundary", "detail", "points"] = "pixels"
+    predicts: Literal["pixels", "presence", "boundary", "detail", "points", "queries", "masks"] = "pixels"
     corners: Optional[bool] = None
 
 
@@ -98,7 +104,7 @@ class Segmentor(HybridBlock):
             logits.append(aux_head(maps[of][index]))
         if self._patch == 1:
             return tuple(
-                y if kind == "points" else _on_image(F, y, x, corners)
+                y if kind in UNSIZED else _on_image(F, y, x, corners)
                 for y, kind, corners in zip(logits, self.predicts, self.corners)
             )
         side = self._patch
@@ -107,10 +113,13 @@ class Segmentor(HybridBlock):
         patches = F.Pooling(one, kernel=(side, side), stride=(side, side), pool_type="max")
         padded = F.UpSampling(patches, scale=side, sample_type="nearest")
         logits = [
-            y if corners is None else resize_like(F, y, padded, corners)
-            for y, corners in zip(logits, self.corners)
+            y if corners is None or kind in UNSIZED else resize_like(F, y, padded, corners)
+            for y, corners, kind in zip(logits, self.corners, self.predicts)
         ]
-        return tuple(F.slice_like(y, x, axes=(2, 3)) for y in logits)
+        return tuple(
+            y if kind in UNSIZED else F.slice_like(y, x, axes=(2, 3))
+            for y, kind in zip(logits, self.predicts)
+        )
 
     def deploy(self) -> Segmentor:
         """The same network over the same parameters, without auxiliary heads: a tuple of one."""
@@ -134,6 +143,12 @@ def _on_image(F, logits, image, corners):
 def _as_tuple(maps):
     # A hybridized block hands back a list where hybrid_forward returned a tuple.
     return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
+
+
+def aux_on_queries(predictions: int) -> list[Aux]:
+    """Supervision of a head of queries: after its main map come classes and masks, so many times."""
+    places = range(1, 2 * predictions + 1)
+    return [Aux(Identity(), "head", k, "queries" if k % 2 else "masks") for k in places]
 
 
 def aux_on_c3(

@@ -362,6 +362,18 @@ def _swiftnet(reference_id: str, model: str) -> Group:
 
 def _hf(reference_id: str, model: str) -> Group:
     """transformers' copies of mmsegmentation's networks, with its loss: a mean over the valid pixels."""
+    if model in _MASK_RUNS:
+        layers, options, optimizer, schedule = _MASK_RUNS[model]
+        outputs: List[Any] = [[]]  # the map is trained through the queries
+        for _ in range(layers):
+            outputs += [[], [dict(name="mask_set", options=dict(options))]]
+        return dict(
+            _mmseg(reference_id, model),
+            loss=dict(outputs=outputs),
+            optimizer=dict(name="adamw", clip_grad_norm=0.01, **optimizer),
+            schedule=schedule,
+            data=dict(batch_size=16),
+        )
     supervised = model == "upernet" or reference_id == "hf_dpt_vit-base"
     loss = _mean(1, 0.4) if supervised else _mean(0, 0.0)
     return dict(_mmseg(reference_id, model), loss=loss)
@@ -393,6 +405,23 @@ def _smp(reference_id: str, model: str) -> Group:
         data=dict(batch_size=16),
         augment=dict(crop=512),
     )
+
+
+# Predictions that are supervised, options of their loss, optimizer and schedule of the authors on Swin.
+_MASK_RUNS: Dict[str, Tuple[int, Group, Group, Group]] = {
+    "maskformer": (
+        6,
+        dict(class_weight=1.0, pixel_weight=20.0, dice_weight=1.0, pixels="focal", points=None),
+        dict(lr=6e-5, weight_decay=0.01),
+        _poly(160000, 0.0, 1.0, 1500, 1e-6),
+    ),
+    "mask2former": (
+        10,
+        {},
+        dict(lr=1e-5, head_lr_mult=10.0, weight_decay=0.05),
+        _poly(160000, 0.0),
+    ),
+}
 
 
 _FAMILIES: Dict[str, Callable[[str, str], Group]] = {

@@ -139,3 +139,10 @@ def test_segnext_has_the_size_of_its_papers_table(size, millions, thousand_milli
     assert abs(found.parameters / 1e6 - millions) < 0.1
     # The paper's count has some of what is done element by element.
     assert 0 <= 1 - found.matrix / 1e9 / thousand_millions < 0.06
+
+
+@pytest.mark.parametrize("model, millions", [("maskformer", 41.3), ("mask2former", 44.0)])
+def test_parameters_of_networks_of_queries_are_those_of_the_papers_tables(model, millions):
+    net = create_model(model, 150, aux=False, init=False)
+    trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
+    assert abs(sum(math.prod(p.shape) for p in trained) / 1e6 - millions) < 0.2

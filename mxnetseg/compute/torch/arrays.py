@@ -82,6 +82,7 @@ sum = operators.sum_
 take = operators.take
 transpose = operators.transpose
 where = operators.where
+zeros_like = operators.zeros_like
 
 
 class contrib:

@@ -109,6 +109,8 @@ class Criterion:
                 place, above = term.where
                 valid = valid * (torch.sigmoid(outputs[place].detach().squeeze(1)) > above)
             if isinstance(term.loss, MapLoss):
+                if term.loss.reads_before:
+                    logits = (outputs[term.output - 1], logits)
                 pieces[k] = list(term.loss.statistics(arrays, logits, target, valid))
                 continue
             extra = [arrays.array(next(given).to(logits.dtype))] if term.weighs_pixels else []
