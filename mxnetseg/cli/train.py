@@ -18,7 +18,7 @@ from mxnetseg.cli.common import (
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
-from mxnetseg.recipe.find import recipe_file
+from mxnetseg.recipe.find import check_classes, recipe_file
 from mxnetseg.runs import check_free, is_unfinished, resumed, run_folder
 
 # Recipe field -> the argument that is short for it.
@@ -185,7 +185,9 @@ def chosen(options: argparse.Namespace) -> Tuple[Recipe, Path, bool]:
             )
         return (*resumed(options.resume, given), True)
     if options.recipe:
-        recipe = load_recipe(recipe_file(options.recipe), given)
+        file = recipe_file(options.recipe)
+        recipe = load_recipe(file, given)
+        check_classes(recipe, file)
     elif options.model:
         recipe = find_recipe(options.model, options.backbone, options.data or "cityscapes", given)
     else:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from mxnetseg.data import list_datasets
+from mxnetseg.data import DATASETS, list_datasets
 from mxnetseg.errors import ConfigError, nearest
 from mxnetseg.facts import default_backbone, model_info
 from mxnetseg.places import configs_folders
@@ -108,6 +108,20 @@ def recipe_file(name: str) -> Path:
             else f"{name}: no recipe file and no published row (python -m mxnetseg.recipes list)"
         )
     return rows[name]
+
+
+def check_classes(recipe: Recipe, file: Path) -> None:
+    """ConfigError where class weights of a recipe are for other classes than its data set has, with what
+    trains that architecture on these."""
+    classes = len(getattr(DATASETS.get(recipe.data.name), "classes", ()) or ())
+    losses = [recipe.loss, *(one for output in recipe.loss.outputs or () for one in output or ())]
+    for loss in losses:
+        if classes and isinstance(loss.class_weights, list) and len(loss.class_weights) != classes:
+            raise ConfigError(
+                f"{file}: loss.class_weights are of {len(loss.class_weights)} classes, data set "
+                f"{recipe.data.name!r} has {classes}: train by --model {recipe.model.name} --data "
+                f"{recipe.data.name} without a recipe, or set loss.class_weights to auto"
+            )
 
 
 def _is_model(file: Path) -> bool:

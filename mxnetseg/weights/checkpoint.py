@@ -12,6 +12,7 @@ from mxnet.gluon import HybridBlock, Parameter
 
 from mxnetseg import params_file
 from mxnetseg.errors import CheckpointError, ConfigError
+from mxnetseg.facts import model_info
 from mxnetseg.models.base import MODELS, Segmentor
 from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
@@ -115,8 +116,33 @@ def load_network(
         pretrained=False,
         init=mx.init.Zero(),
     )
-    load_into(net, arrays, strict=True, source=str(path))
+    try:
+        load_into(net, arrays, strict=True, source=str(path))
+    except CheckpointError as error:
+        fitting = _fitting_form(group, nclass, arrays)
+        if fitting is None:
+            raise
+        raise CheckpointError(
+            f"{path}: is of {group.name} in form {fitting!r}, not {group.form!r}: set model.form to that"
+        ) from error
     return net, recipe
+
+
+def _fitting_form(group: ModelGroup, nclass: int, arrays: Mapping[str, np.ndarray]) -> Optional[str]:
+    """Another form of the architecture, on the same backbone, whose parameters are these; None if none is."""
+    shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+    for form in model_info(group.name)["forms"]:
+        if form == group.form:
+            continue
+        try:
+            net = create_model(
+                group.name, nclass, form, group.backbone, aux=_aux_of(group.name, arrays), init=False
+            )
+        except ConfigError:  # a backbone that the form cannot have
+            continue
+        if {name: tuple(one.shape) for name, one in named_parameters(net).items()} == shapes:
+            return form
+    return None
 
 
 def build_network(group: ModelGroup, **changes: Any) -> Segmentor:

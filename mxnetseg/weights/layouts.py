@@ -10,7 +10,7 @@ import gzip
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Dict, Iterable, Tuple
+from typing import Dict, Iterable, Optional, Tuple
 
 from mxnetseg.errors import CheckpointError
 
@@ -40,6 +40,19 @@ def layout(reference_id: str) -> Layout:
 def known() -> Iterable[str]:
     """Ids of references whose layout is known."""
     return _all().keys()
+
+
+def nearest(shapes: Dict[str, Tuple[int, ...]]) -> Optional[str]:
+    """The reference whose tensors are most like these, names and shapes but for the number of classes; None
+    where none shares nine tenths with them."""
+    mine = {(name, tuple(shape[1:])) for name, shape in shapes.items()}
+    best, share = None, 0.9
+    for name, one in _all().items():
+        theirs = {(tensor, shape[1:]) for tensor, shape in one.shapes.items()}
+        alike = len(mine & theirs) / max(len(mine | theirs), 1)
+        if alike >= share:
+            best, share = name, alike
+    return best
 
 
 def write(layouts: Dict[str, Layout], path: Path = FILE) -> None:

@@ -13,7 +13,8 @@ from mxnetseg.errors import CheckpointError
 from mxnetseg.models.base import Segmentor
 from mxnetseg.models.create import create_model
 from mxnetseg.nn.surgery import named_parameters
-from mxnetseg.weights.rename import REFERENCES, Reference, match
+from mxnetseg.weights import layouts
+from mxnetseg.weights.rename import BOOKKEEPING, REFERENCES, Reference, match
 
 
 def load(reference_id: str, tensors: Mapping[str, Any], nclass: int, **options: Any) -> Segmentor:
@@ -32,11 +33,14 @@ def load(reference_id: str, tensors: Mapping[str, Any], nclass: int, **options: 
 
 def fill(net: Segmentor, entry: Reference, tensors: Mapping[str, Any], what: str) -> None:
     """Copy `tensors` into `net` by the table of `entry`; all or nothing."""
-    tensors = entry.arranged(tensors)
+    given, tensors = tensors, entry.arranged(tensors)
     parameters = named_parameters(net)
     values, problems = match(tensors, entry.rules, parameters, entry.unused)
     if problems:
-        raise CheckpointError(f"the tensors do not fit reference {what!r}; {problems}")
+        shapes = {name: np.shape(one) for name, one in given.items() if not BOOKKEEPING.search(name)}
+        fitting = layouts.nearest(shapes)
+        advice = f"; they are those of reference {fitting!r}" if fitting not in (None, what) else ""
+        raise CheckpointError(f"the tensors do not fit reference {what!r}{advice}; {problems}")
     assign(parameters, values)
     # What the network never runs goes back into a file that is written for the reference.
     net.unused_tensors = {

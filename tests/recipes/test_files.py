@@ -9,7 +9,7 @@ import pytest
 from mxnetseg.errors import ConfigError
 from mxnetseg.places import CHECKOUT
 from mxnetseg.recipe import load, load_recipe
-from mxnetseg.recipe.find import recipe_file
+from mxnetseg.recipe.find import check_classes, recipe_file
 from mxnetseg.recipes import files
 from mxnetseg.recipes.differences import differences
 from mxnetseg.recipes.rows import all_rows, find_row
@@ -69,6 +69,16 @@ def test_a_row_is_found_by_its_name_and_a_path_stays_a_path():
 def test_a_name_that_no_row_has_offers_the_nearest():
     with pytest.raises(ConfigError, match="no published row; nearest: cityscapes_sfnet_res18"):
         recipe_file("cityscapes_sfnet_res19")
+
+
+def test_class_weights_for_other_classes_are_refused_with_what_trains_on_these():
+    file = recipe_file("ddrnet_23_in1k-pre_2xb6-120k_cityscapes-1024x1024")
+    check_classes(load_recipe(file), file)
+    check_classes(load_recipe(file, ["data.name=bdd100k"]), file)
+    with pytest.raises(
+        ConfigError, match="are of 19 classes, data set 'camvid' has 11: train by --model ddrnet"
+    ):
+        check_classes(load_recipe(file, ["data.name=camvid"]), file)
 
 
 @pytest.mark.parametrize(
