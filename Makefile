@@ -15,7 +15,7 @@ PYTEST_ARGS ?=
 .PHONY: help venv demo test test-fast test-faults test-browser lint doctor clean distclean
 
 help:
-	@echo "make demo       train SFNet on drawn street scenes, evaluate it, write pictures and a report (about 10 min)"
+	@echo "make demo       train SwiftNet on drawn street scenes, evaluate it, write pictures and a report (about 10 min)"
 	@echo "make test       all tests              (PYTEST_ARGS='-k warp' and JOBS=4 are passed on)"
 	@echo "make test-fast  without the tests marked slow or golden"
 	@echo "make test-faults  kills, full disks and signals at every step of training runs (an hour on one core)"

@@ -1,4 +1,4 @@
-"""`make demo`: trains SFNet on drawn street scenes, evaluates it, and says where the results are.
+"""`make demo`: trains SwiftNet on drawn street scenes, evaluates it, and says where the results are.
 
 Runs the two commands of the project as anyone would type them, and prints each. Nothing is downloaded.
 """
@@ -60,7 +60,7 @@ def main():
         "train on drawn street scenes",
         "train.py",
         "--model",
-        "sfnet",
+        "swiftnet",
         "--data",
         "synthetic",
         "--output",
