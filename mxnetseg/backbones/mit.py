@@ -58,13 +58,20 @@ class MixBlock(HybridBlock):
     """Pre-norm block; `skip` is the chance that a sample passes a residual branch by while training."""
 
     def __init__(
-        self, width: int, heads: int, reduction: int, skip: float, epsilon: float, inner_epsilon: float
+        self,
+        width: int,
+        heads: int,
+        reduction: int,
+        ratio: int,
+        skip: float,
+        epsilon: float,
+        inner_epsilon: float,
     ) -> None:
         super().__init__()
         self.norm1 = _norm(width, epsilon)
         self.attn = ReducedAttention(width, heads, reduction, inner_epsilon)
         self.norm2 = _norm(width, epsilon)
-        self.mlp = MixFFN(width, 4 * width)
+        self.mlp = MixFFN(width, ratio * width)
         self.skip = nn.Dropout(skip, axes=(1, 2))
 
     def hybrid_forward(self, F, x, like):
@@ -81,6 +88,7 @@ class Stage(HybridBlock):
         width: int,
         heads: int,
         reduction: int,
+        ratio: int,
         skips: Sequence[float],
         kernel: int,
         stride: int,
@@ -94,7 +102,7 @@ class Stage(HybridBlock):
         self.patch_norm = _norm(width, inner_epsilon)
         self.blocks = nn.HybridSequential()
         for skip in skips:
-            self.blocks.add(MixBlock(width, heads, reduction, skip, epsilon, inner_epsilon))
+            self.blocks.add(MixBlock(width, heads, reduction, ratio, skip, epsilon, inner_epsilon))
         self.norm = _norm(width, epsilon)
 
     def hybrid_forward(self, F, x):
@@ -107,12 +115,19 @@ class Stage(HybridBlock):
 
 class MiT(Backbone):
     """`skip`: stochastic depth of the last block; it grows linearly from 0 at the first. `epsilon`: of the
-    layer norms of blocks and stages, `inner_epsilon`: of those after convolutions (patches, reduced keys)."""
+    layer norms of blocks and stages, `inner_epsilon`: of those after convolutions (patches, reduced keys).
+    `ratios`: widths of feed-forward blocks relative to their tokens', stage by stage."""
 
     imagenet = ImageNetNames(MIT)
 
     def __init__(
-        self, width: int, depths: Sequence[int], skip: float, epsilon: float, inner_epsilon: float
+        self,
+        width: int,
+        depths: Sequence[int],
+        skip: float,
+        epsilon: float,
+        inner_epsilon: float,
+        ratios: Sequence[int] = (4, 4, 4, 4),
     ) -> None:
         channels = [width * n for n in WIDTHS]
         super().__init__(channels, (4, 8, 16, 32))
@@ -127,6 +142,7 @@ class MiT(Backbone):
                     channels[i],
                     HEADS[i],
                     REDUCTIONS[i],
+                    ratios[i],
                     skips,
                     kernel,
                     stride,

@@ -284,8 +284,12 @@ MOBILEVITV2: List[Rule] = [
 ]
 
 
-# The authors' names of mix transformers (patch_embed1, block1, norm1) and mmsegmentation's (layers.0).
+# The authors' names of mix transformers and PVT v2 (patch_embed1, block1, norm1), timm's of PVT v2
+# (downsample) and mmsegmentation's (layers.0).
 MIT = [
+    (r"^patch_embed\.(proj|norm)\.", r"stages.0.downsample.\1."),
+    (r"^stages\.(\d)\.downsample\.proj\.", r"stages.\1.patch."),
+    (r"^stages\.(\d)\.downsample\.norm\.", r"stages.\1.patch_norm."),
     (r"^patch_embed(\d)\.proj\.", lambda m: f"stages.{int(m.group(1)) - 1}.patch."),
     (r"^patch_embed(\d)\.norm\.", lambda m: f"stages.{int(m.group(1)) - 1}.patch_norm."),
     (r"^block(\d)\.", lambda m: f"stages.{int(m.group(1)) - 1}.blocks."),

@@ -407,3 +407,17 @@ def test_files_of_mscan_fill_every_parameter(loaded):
     found = loaded(net, {**mscan_file(values), "head.weight": np.zeros((1000, 256))})
     for name, value in values.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_a_timm_file_of_pvt_fills_every_parameter(loaded):
+    net = create_backbone("pvtv2_b0")
+    values = numbered(net)
+    file = {"head.weight": np.zeros((1000, 256))}
+    for name, value in values.items():
+        name = re.sub(r"^stages\.0\.patch_norm\.", "patch_embed.norm.", torch_name(name))
+        name = re.sub(r"^stages\.0\.patch\.", "patch_embed.proj.", name)
+        name = name.replace(".patch_norm.", ".downsample.norm.").replace(".patch.", ".downsample.proj.")
+        file[name] = value.squeeze((2, 3)) if ".mlp.fc" in name and value.ndim == 4 else value
+    found = loaded(net, file)
+    for name, value in values.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)

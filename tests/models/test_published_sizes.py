@@ -107,7 +107,7 @@ def test_parameters_and_multiply_adds_are_those_of_the_papers_tables(
     assert abs(found.matrix / 1e9 / thousand_millions - 1) < 0.005
 
 
-# ImageNet classifiers as timm counts them: 1000 classes on top, behind a norm but in ResNets.
+# ImageNet classifiers as timm counts them: 1000 classes on top, behind a norm but in ResNets and PVT.
 CLASSIFIERS = {
     "swin_tiny": 28288354,
     "convnext_tiny": 28589128,
@@ -115,6 +115,7 @@ CLASSIFIERS = {
     "twins_pcpvt_small": 24106216,
     "twins_svt_small": 24060776,
     "poolformer_s12": 11915176,
+    "pvtv2_b0": 3666760,
     "resnet50_v1d": 25576264,
     "resnext50_32x4d": 25028904,
 }
@@ -126,7 +127,7 @@ def test_an_encoder_has_the_parameters_of_the_published_classifier(backbone):
     trained = {name: p for name, p in named_parameters(net).items() if p.grad_req != "null"}
     sizes = {name: math.prod(parameter.shape) for name, parameter in trained.items()}
     shared = sum(n for name, n in sizes.items() if not any(re.search(p, name) for p in net.imagenet.fresh))
-    norm = 0 if backbone.startswith("resne") else 2 * net.channels[-1]
+    norm = 0 if backbone.startswith(("resne", "pvt")) else 2 * net.channels[-1]
     on_top = norm + 1000 * (net.channels[-1] + 1)
     assert shared + on_top == CLASSIFIERS[backbone]
 
