@@ -5,8 +5,9 @@ Inverted residual blocks with squeeze and excitation, in seven stages of which t
 seventh end the four levels; c0 is the stem's map. Wider and deeper versions have the same stages. Published
 implementations pad strided convolutions differently, which moves what they see by a pixel:
 
-* `same`: as TensorFlow, so the authors; timm's `tf_efficientnet_b0`;
-* `even`: alike on both sides; torchvision and timm's `efficientnet_b0`;
+* `even`: alike on both sides; torchvision, whose epsilon and momentum are taken where none is given, and
+  timm's `efficientnet_b0`;
+* `same`: as TensorFlow, so the authors and timm's `tf_efficientnet_b0`, with an epsilon of 1e-3;
 * `nominal`: fixed to what `same` would be at the resolution that a version is named for
   (segmentation_models.pytorch, after Luke Melas-Kyriazi).
 
@@ -16,7 +17,7 @@ Output strides 16 and 8 turn the last strides into dilation, from the convolutio
 from __future__ import annotations
 
 import math
-from typing import Any, List, Literal, NamedTuple, Tuple
+from typing import Any, List, Literal, NamedTuple, Optional, Tuple
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -24,8 +25,9 @@ from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import efficientnet_names
 from mxnetseg.nn.initial import FAN_OUT, draw, draw_as_pytorch
 from mxnetseg.nn.norm import tune_norm
+from mxnetseg.nn.same import SameConv2D
 
-Padding = Literal["even", "nominal"]
+Padding = Literal["same", "even", "nominal"]
 Tap = Literal["last", "first"]
 
 
@@ -105,6 +107,8 @@ class Padder:
         self._stride *= stride
         if self._padding == "even":
             return nn.Conv2D(channels, kernel, stride, kernel // 2, **facts)
+        if self._padding == "same":
+            return SameConv2D(channels, kernel, stride, kernel // 2, **facts)
         before, after = self._nominal(kernel, stride)
         return PaddedConv(channels, kernel, stride, before=before, after=after, **facts)
 
@@ -215,10 +219,13 @@ def _register(version: str) -> None:
         output_stride: int = 32,
         padding: Padding = "even",
         c3: Tap = "last",
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
+        epsilon: Optional[float] = None,
+        momentum: Optional[float] = None,
         skip: float = 0.2,
     ) -> EfficientNet:
+        torchvision = (1e-3, 0.99) if version in ("b5", "b6", "b7") else (1e-5, 0.9)
+        epsilon = torchvision[0] if epsilon is None else epsilon
+        momentum = torchvision[1] if momentum is None else momentum
         return EfficientNet(version, output_stride, padding, c3, epsilon, momentum, skip)
 
 

@@ -83,6 +83,44 @@ def mmseg_stdc_names(name):
     return name.replace(".units.", ".layers.").replace(".down.", ".downsample.")
 
 
+def efficientnet_parts(name):
+    """(stage, index in it, part, kind of value) of a parameter of b0."""
+    _, number, part, kind = torch_names(name).split(".")
+    counts, stage, index = (1, 2, 2, 3, 3, 4, 1), 0, int(number)
+    while index >= counts[stage]:
+        index, stage = index - counts[stage], stage + 1
+    return stage, index, part, kind
+
+
+def torchvision_efficientnet(name):
+    if not name.startswith("blocks."):
+        return torch_names(name).replace("conv_stem.", "features.0.0.").replace("bn0.", "features.0.1.")
+    stage, index, part, kind = efficientnet_parts(name)
+    unit = {"expand_conv": (0, 0), "bn0": (0, 1), "depthwise_conv": (1, 0), "bn1": (1, 1)}
+    unit.update(se_reduce=(2, "fc1"), se_expand=(2, "fc2"), project_conv=(3, 0), bn2=(3, 1))
+    place, inner = unit[part]
+    return f"features.{stage + 1}.{index}.block.{place - (stage == 0)}.{inner}.{kind}"
+
+
+def timm_efficientnet(name):
+    if not name.startswith("blocks."):
+        return torch_names(name).replace("bn0.", "bn1.")
+    stage, index, part, kind = efficientnet_parts(name)
+    theirs = {"se_reduce": "se.conv_reduce", "se_expand": "se.conv_expand", "depthwise_conv": "conv_dw"}
+    if stage:
+        theirs.update(expand_conv="conv_pw", bn0="bn1", bn1="bn2", project_conv="conv_pwl", bn2="bn3")
+    else:
+        theirs.update(project_conv="conv_pw")
+    return f"blocks.{stage}.{index}.{theirs.get(part, part)}.{kind}"
+
+
+def smp_efficientnet(name):
+    name = torch_names(name).replace("conv_stem.", "_conv_stem.")
+    if name.startswith("bn0."):
+        return "_" + name
+    return name.replace("blocks.", "_blocks.").replace("._", ".").replace(".", "._", 2).replace("._", ".", 1)
+
+
 def gluoncv_names(backbone):
     prefixes = {ours: theirs for theirs, ours in create_backbone(backbone).zoo_prefixes.items()}
 
@@ -110,6 +148,9 @@ def gluoncv_names(backbone):
         ("stdc1", stdc_names, "conv_last.conv.weight"),
         ("stdc1", mmseg_stdc_names, "fc.weight"),
         ("dfnetv1", torch_names, "fc.weight"),
+        ("efficientnet_b0", torchvision_efficientnet, "features.8.0.weight"),
+        ("efficientnet_b0", timm_efficientnet, "conv_head.weight"),
+        ("efficientnet_b0", smp_efficientnet, "_conv_head.weight"),
         ("resnest14", torch_names, "fc.weight"),
     ],
 )

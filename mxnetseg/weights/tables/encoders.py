@@ -33,7 +33,7 @@ ENCODERS = {
             (r"^encoder\._(conv_stem|bn0)\.", r"backbone.\1."),
             (r"^encoder\._blocks\.(\d+)\._", r"backbone.blocks.\1."),
         ],
-        dict(padding="nominal", c3="first"),
+        dict(padding="nominal", c3="first", epsilon=1e-3, momentum=0.99),
         (r"^encoder\._(conv_head|bn1)\.",),
     ),
     "mit_b0": Encoder("mit_b0", under("encoder.", MIT), dict(inner_epsilon=1e-5)),
