@@ -6,12 +6,14 @@ joins the detail.
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
-from mxnetseg.backbones.naming import DDRNET, ImageNetNames
+from mxnetseg.backbones.branch_names import FRESH_DDRNET, UNUSED, ddrnet, without_stem_biases
+from mxnetseg.backbones.naming import CLASSIFIER, DDRNET, ImageNetNames
 from mxnetseg.nn.dappm import WindowPooling
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.residual import BasicUnit, BottleneckUnit, residual_stage
@@ -28,8 +30,6 @@ class DDRNet(Backbone):
     `stem_blocks`: of either of the stem's stages.
     """
 
-    imagenet = ImageNetNames(DDRNET)
-
     def __init__(
         self,
         width: int,
@@ -37,6 +37,8 @@ class DDRNet(Backbone):
         exchanges: Sequence[Tuple[int, int, int]] = EXCHANGES_23,
     ) -> None:
         w = width
+        tables = [ddrnet(deep=len(exchanges) > 2)]
+        self.imagenet = ImageNetNames(DDRNET, (*CLASSIFIER, *UNUSED), FRESH_DDRNET, tables)
         super().__init__(channels=(w, 2 * w, 2 * w, 4 * w), strides=(4, 8, 8, 8))
         self.stem = nn.HybridSequential()
         # Zero input channels: the image's are inferred when the backbone is created.
@@ -58,6 +60,9 @@ class DDRNet(Backbone):
         self.detail.add(residual_stage(BottleneckUnit, 2 * w, 2 * w, 1))
         self._exchanges = len(exchanges)
         self.pooling = WindowPooling(16 * w, 128, 4 * w)
+
+    def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        return without_stem_biases(tensors)
 
     def hybrid_forward(self, F, x):
         c1 = self.stem(x)

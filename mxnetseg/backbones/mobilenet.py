@@ -14,6 +14,7 @@ GluonCV's networks cut after the last block of each stride. What varies:
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Literal, NamedTuple, Sequence
 
 from gluoncv.model_zoo import mobilenet, mobilenetv3
@@ -21,6 +22,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import MOBILENETV2, ImageNetNames, mobilenetv3_names
+from mxnetseg.backbones.published_names import MOBILENETV2_LAYOUTS, timm_mobilenetv3
 from mxnetseg.backbones.slicing import cut, hold_stride
 from mxnetseg.nn.norm import tune_norm
 from mxnetseg.nn.same import pad_as_tensorflow
@@ -95,6 +97,9 @@ def _register_v2(multiplier):
     name = f"mobilenetv2_{multiplier}"
     channels = [int(n * multiplier) for n in (16, 24, 32, 96, 320)]
     cuts = Cut(4, (6, 9, 16, 20), channels, int(64 * multiplier), 1280)
+    # The convolution at the end is mmsegmentation's conv2; the norm behind it timm's bn2.
+    unused = (*MOBILENETV2.unused, r"^(conv2|bn2)\.")
+    names = replace(MOBILENETV2, unused=unused, layouts=MOBILENETV2_LAYOUTS)
 
     @BACKBONES.register(name, output_strides=(8, 16, 32))
     def build(
@@ -108,11 +113,15 @@ def _register_v2(multiplier):
     ) -> MobileNet:
         features = mobilenet.MobileNetV2(multiplier).features
         rest = (output_stride, dilated, closing, taps, padding, epsilon, momentum)
-        return MobileNet(features, cuts, MOBILENETV2, *rest)
+        return MobileNet(features, cuts, names, *rest)
 
 
-def _register_v3(size, cuts):
+def _register_v3(size, cuts, stages):
     name = f"mobilenetv3_{size}"
+    names = mobilenetv3_names(cuts.ends)
+    closing = rf"^blocks\.{len(stages) - 1}\.0\.(conv|bn1)\."
+    layouts = [timm_mobilenetv3(stages, names.rules)]
+    names = replace(names, unused=(*names.unused, closing), layouts=layouts)
 
     @BACKBONES.register(name, output_strides=(8, 16, 32))
     def build(
@@ -126,10 +135,10 @@ def _register_v3(size, cuts):
     ) -> MobileNet:
         features = mobilenetv3.get_mobilenet_v3(size).features
         rest = (output_stride, dilated, closing, taps, padding, epsilon, momentum)
-        return MobileNet(features, cuts, mobilenetv3_names(cuts.ends), *rest)
+        return MobileNet(features, cuts, names, *rest)
 
 
 for _multiplier in (1.0, 0.75, 0.5, 0.25):
     _register_v2(_multiplier)
-_register_v3("large", Cut(4, (6, 9, 15, 18), (16, 24, 40, 112, 160), 80, 960))
-_register_v3("small", Cut(3, (4, 6, 11, 14), (16, 16, 24, 48, 96), 40, 576))
+_register_v3("large", Cut(4, (6, 9, 15, 18), (16, 24, 40, 112, 160), 80, 960), (1, 2, 3, 4, 2, 3, 1))
+_register_v3("small", Cut(3, (4, 6, 11, 14), (16, 16, 24, 48, 96), 40, 576), (1, 2, 3, 2, 3, 1))

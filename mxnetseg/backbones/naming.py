@@ -15,8 +15,8 @@ import numpy as np
 Rule = Tuple[str, Union[str, Callable[[Match], str]]]
 # The ImageNet classifier and what only it uses, in any of the libraries.
 CLASSIFIER = (
-    r"^(fc|output|classifier|linear|head|head_dist|final_layer|conv_last|bn|norm)\.",
-    r"^(incre_modules|downsamp_modules)\.",
+    r"^(fc|output|classifier|linear|head|heads|head_dist|final_layer|conv_last|conv_head|bn|norm)\.",
+    r"^(incre|downsamp)_(modules|blocks)\.",
     r"^features\.(\d+|conv5|norm5_extra)\.",
 )
 
@@ -24,11 +24,13 @@ CLASSIFIER = (
 @dataclass(frozen=True)
 class ImageNetNames:
     """Names in files of ImageNet weights: `rules` to ours, patterns of tensors that segmentation never
-    runs (`unused`), and of parameters of ours that classifiers do not have (`fresh`)."""
+    runs (`unused`), and of parameters of ours that classifiers do not have (`fresh`). `layouts` are the rules
+    of further publishers, each set for itself; that which fits a file best is taken."""
 
     rules: Sequence[Rule] = ()
     unused: Sequence[str] = CLASSIFIER
     fresh: Sequence[str] = ()
+    layouts: Sequence[Sequence[Rule]] = ()
 
 
 def rewrite(name: str, rules: Sequence[Rule]) -> str:

@@ -7,10 +7,15 @@ two the output follows. PIDNet-L is deeper, pools as DDRNet does and fuses by a 
 
 from __future__ import annotations
 
+from typing import Dict
+
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
-from mxnetseg.backbones.naming import PIDNET, ImageNetNames
+from mxnetseg.backbones.branch_names import FRESH_PIDNET, UNUSED, without_stem_biases
+from mxnetseg.backbones.branch_names import PIDNET as AUTHORS_PIDNET
+from mxnetseg.backbones.naming import CLASSIFIER, PIDNET, ImageNetNames
 from mxnetseg.nn.dappm import WindowPooling
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.preact import PreActUnit
@@ -65,7 +70,7 @@ class PIDNet(Backbone):
     `large` is PIDNet-L.
     """
 
-    imagenet = ImageNetNames(PIDNET)
+    imagenet = ImageNetNames(PIDNET, (*CLASSIFIER, *UNUSED), FRESH_PIDNET, [AUTHORS_PIDNET])
 
     def __init__(self, width: int, boundary: bool, large: bool = False) -> None:
         w = width
@@ -105,6 +110,9 @@ class PIDNet(Backbone):
         self.derive.add(ConvUnit(4 * w, 2 * w if large else w, act=None), ConvUnit(8 * w, 2 * w, act=None))
         self.pooling = WindowPooling(16 * w, 112 if large else 96, 4 * w, cascade=large)
         self.fuse = (WholeBoundaryFusion if large else BoundaryFusion)(4 * w, 4 * w)
+
+    def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        return without_stem_biases(tensors)
 
     def hybrid_forward(self, F, x):
         c1 = self.stem(x)

@@ -12,6 +12,8 @@ from typing import Literal
 from gluoncv.model_zoo import resnest
 
 from mxnetseg.backbones.base import BACKBONES, TwoPartBackbone
+from mxnetseg.backbones.naming import ImageNetNames
+from mxnetseg.backbones.published_names import RESNEST
 from mxnetseg.nn.layers import Identity
 from mxnetseg.nn.surgery import exchange, settings
 from mxnetseg.nn.surgery import layers as layers_of
@@ -31,6 +33,8 @@ DEPTHS = {
 
 class ResNeSt(TwoPartBackbone):
     """GluonCV's network without its classifier; children keep GluonCV's names."""
+
+    imagenet = ImageNetNames(RESNEST)
 
     def __init__(self, depth: int, output_stride: int, averages: Averages) -> None:
         layers, stem_width = DEPTHS[depth]

@@ -30,6 +30,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, TwoPartBackbone
 from mxnetseg.backbones.naming import RESNET, ImageNetNames
+from mxnetseg.backbones.published_names import RESNET_THREE_CONVOLUTIONS
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.initial import FAN_OUT, draw, start_at_zero
 from mxnetseg.nn.layers import Identity
@@ -52,7 +53,7 @@ Dilation = Literal["contracted", "contracted_conv1", "uniform", "everywhere", "s
 class ResNet(TwoPartBackbone):
     """GluonCV's ResNetV1b without its classifier; children keep GluonCV's names."""
 
-    imagenet = ImageNetNames(RESNET)
+    imagenet = ImageNetNames(RESNET, layouts=[RESNET_THREE_CONVOLUTIONS])
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import ImageNetNames, stdc
+from mxnetseg.backbones.published_names import stdc_features
 from mxnetseg.nn.layers import ConvUnit
 
 WIDTHS = (256, 512, 1024)
@@ -57,7 +58,7 @@ class STDC(Backbone):
 
     def __init__(self, version: int) -> None:
         super().__init__(channels=(64, *WIDTHS), strides=(4, 8, 16, 32))
-        self.imagenet = ImageNetNames(stdc(version))
+        self.imagenet = ImageNetNames(stdc(version), layouts=[stdc_features(version)])
         # Zero input channels: the image's are inferred when the backbone is created.
         self.stem = nn.HybridSequential()
         self.stem.add(ConvUnit(0, 32, strides=2), ConvUnit(32, 64, strides=2))

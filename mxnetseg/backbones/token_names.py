@@ -19,7 +19,7 @@ TOKENS: List[Rule] = [
     (r"^embeddings\.cls_token$", "cls_token"),
     (r"^(?:embeddings\.)?(?:register_tokens|reg_token|storage_tokens)$", "registers"),
     (r"^(?:encoder\.|model\.)?layers?\.", "blocks."),
-    (r"^layernorm\.", "norm."),
+    (r"^(?:layernorm|ln1)\.", "norm."),
     (r"\.ln([12])\.", r".norm\1."),
     (r"\.layernorm_before\.", ".norm1."),
     (r"\.layernorm_after\.", ".norm2."),

@@ -15,6 +15,7 @@ import numpy as np
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import ImageNetNames, grid_of
+from mxnetseg.backbones.published_names import TORCHVISION_VIT, vit_tensors
 from mxnetseg.backbones.pyramid import Kind, with_pyramid
 from mxnetseg.backbones.token_names import TOKENS, UNUSED, of_file
 from mxnetseg.backbones.tokens import Normalized, TokenBackbone, front_token, skips
@@ -36,7 +37,8 @@ class AbsolutePositions(TokenBackbone):
     place as well. `registers`: further tokens behind it. `resizing`: how the embedding is resized.
     """
 
-    imagenet = ImageNetNames(TOKENS, UNUSED)
+    # The last norm of torchvision and of mmsegmentation.
+    imagenet = ImageNetNames(TOKENS, (*UNUSED, r"^(encoder\.ln|ln1)\."), layouts=[TORCHVISION_VIT])
 
     def __init__(
         self,
@@ -70,14 +72,16 @@ class AbsolutePositions(TokenBackbone):
 
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """The position embedding of a file, `(1, tokens, C)`, as a map on this network's grid."""
-        tensors = of_file(tensors, self.built)
+        tensors = of_file(vit_tensors(tensors), self.built)
         table = tensors.pop("pos_embed", tensors.pop("embeddings.position_embeddings", None))
         if table is None or np.ndim(table) == 4:
             return tensors if table is None else {**tensors, "pos_embed": table}
         first = tensors.pop("cls_token", tensors.pop("embeddings.cls_token", None))
         if first is not None:
             # Files without an embedding of the class token's place have one number fewer than a grid more.
-            position, table = np.asarray(table)[:, :1], np.asarray(table)[:, 1:]
+            # DeiT's distilled networks have a second token, which nothing here takes part in.
+            tokens = 1 + (tensors.pop("dist_token", None) is not None)
+            position, table = np.asarray(table)[:, :1], np.asarray(table)[:, tokens:]
             if self._class_token:
                 tensors.update(cls_token=first if self._class_position else first + position)
             if self._class_position:

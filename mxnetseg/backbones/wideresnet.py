@@ -9,6 +9,8 @@ from gluoncv.model_zoo import wideresnet
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
+from mxnetseg.backbones.naming import CLASSIFIER, ImageNetNames
+from mxnetseg.backbones.published_names import WIDERESNET
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.surgery import layers, set_dilation, set_stride, settings
 
@@ -21,6 +23,8 @@ class WideResNet(Backbone):
     `finest`: stride of c1. 4 is the pyramid every head expects; 2 gives the map before it, which GluonCV's
     DeepLabv3+ decodes at. Maps are raw sums of residual blocks: no norm or ReLU closes them.
     """
+
+    imagenet = ImageNetNames(unused=(*CLASSIFIER, r"^bn_out\."), layouts=[WIDERESNET])
 
     def __init__(self, structure: Sequence[int], output_stride: int, finest: int) -> None:
         if finest not in (2, 4):

@@ -18,7 +18,7 @@ from typing import List, Union
 from urllib.parse import urlsplit
 
 from mxnetseg.errors import CheckpointError
-from mxnetseg.places import weights_folder, weights_mirror
+from mxnetseg.places import imagenet_folder, weights_folder, weights_mirror
 from mxnetseg.weights.index import Entry, urls_of
 
 CHUNK = 1 << 16
@@ -34,6 +34,8 @@ def fetch(entry: Entry, folder: Union[str, Path], progress: bool = True, force: 
     replace another file of that name. Raises CheckpointError.
     """
     urls = urls_of(entry)
+    if not urls:
+        raise CheckpointError(f"{entry['name']} cannot be fetched by a program: {by_hand(entry)}")
     archived = urls[0].endswith(".zip")
     target = Path(folder) / (entry["name"] + ".params" if archived else file_name(urls[0]))
     try:
@@ -70,6 +72,13 @@ def fetch(entry: Entry, folder: Union[str, Path], progress: bool = True, force: 
     raise CheckpointError(
         f"could not fetch {entry['name']}: {'; '.join(failures)}. {kept} the file at {target} by hand"
     )
+
+
+def by_hand(entry: Entry) -> str:
+    """What a person does who needs the weights of a backbone that lie at no address."""
+    file = entry.get("file", "a file of them")
+    place = imagenet_folder() / f"{entry['backbone']}.pth"
+    return f"{file} is linked in {entry['from']}; download it and put it at {place}"
 
 
 def file_name(url: str) -> str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Dict, Optional, Union
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import CheckpointError
 from mxnetseg.places import imagenet_folder
-from mxnetseg.weights.index import read_index
+from mxnetseg.weights.fetch import by_hand, file_name
+from mxnetseg.weights.index import Entry, read_index, urls_of
 from mxnetseg.weights.loading import assign
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.rename import fitting, match, translate
@@ -41,7 +43,7 @@ def load_backbone(backbone: Backbone, source: Union[bool, str, Path]) -> Path:
     parameters = backbone.parameters_by_name()
     # GluonCV's classifiers number their layers; a backbone cut from one knows which became what.
     zoo = [(rf"^{re.escape(theirs)}", ours) for theirs, ours in backbone.zoo_prefixes.items()]
-    tables = [rules, zoo]
+    tables = [rules, *backbone.imagenet.layouts, zoo]
     rules = max(tables, key=lambda table: sum(translate(n, table, parameters) is not None for n in tensors))
     kept = {
         n: t
@@ -81,16 +83,30 @@ def local_file(name: str, place: Path) -> Optional[Path]:
 
 
 def _required_file(name: str) -> Path:
+    """The weights of a backbone in the local folder: under its name, or under that of a publisher."""
+    known = {n: entry for n, entry in read_index().items() if entry.get("backbone") == name}
     found = local_file(name, imagenet_folder())
     if found is None:
-        known = [n for n, e in read_index().items() if e.get("backbone") == name]
-        advice = (
-            f"`python -m mxnetseg.weights fetch {known[0]}` downloads them"
-            if known
-            else "put a torchvision, timm, mmcv or GluonCV file there"
-        )
+        files = [file_name(url) for entry in known.values() for url in urls_of(entry)]
+        files += [entry["file"] for entry in known.values() if "file" in entry]
+        there = [imagenet_folder() / file for file in files if file.endswith(SUFFIXES)]
+        found = next((file for file in there if file.is_file()), None)
+    if found is None:
         raise CheckpointError(
             f"no ImageNet weights of {name!r} at {imagenet_folder() / name}{SUFFIXES[0]} "
-            f"(or {', '.join(SUFFIXES[1:])}): {advice}, or train from scratch with model.pretrained: false"
+            f"(or {', '.join(SUFFIXES[1:])}): {_advice(known)}, or train from scratch with "
+            f"model.pretrained: false"
         )
     return found
+
+
+def _advice(known: Dict[str, Entry]) -> str:
+    """How to come by the weights of a backbone, from its entries of the index."""
+    fetched = [n for n, entry in known.items() if urls_of(entry)]
+    linked = [entry for entry in known.values() if not urls_of(entry)]
+    if fetched:
+        host = urlsplit(urls_of(known[fetched[0]])[0]).hostname
+        return f"`python -m mxnetseg.weights fetch {fetched[0]}` downloads them from {host}"
+    if linked:
+        return by_hand(linked[0])
+    return "nobody is known to publish them, but a file of this very network put there is taken"

@@ -16,8 +16,9 @@ Entry = Dict[str, Any]
 
 
 def read_index(path: Optional[Union[str, Path]] = None) -> Dict[str, Entry]:
-    """{name: entry} of the index: `reference` or `backbone`, `url` (one or a list of mirrors), and
-    where known `sha256`, `sha1` (whole or a prefix), `bytes`, `nclass`, `data`, `options`, `miou`.
+    """{name: entry} of the index: `reference` or `backbone`, `url` (one or a list of mirrors; of a backbone
+    that has none `from`, where a person finds it, and `file`, its name), and where known `sha256`, `sha1`
+    (whole or a prefix), `bytes`, `nclass`, `data`, `options`, `miou`.
 
     Raises CheckpointError for a file that is missing or no index.
     """
@@ -51,6 +52,8 @@ def _wrong_in(entry):
         return "a reference needs nclass and data"
     if "backbone" in entry and not re.fullmatch(r"\w[\w.+-]*", entry["backbone"]):
         return f"{entry['backbone'][:40]!r} is no backbone"
+    if isinstance(entry.get("from"), str) and "url" not in entry and "backbone" in entry:
+        return None
     for url in urls_of(entry):
         # The last part becomes the file's name.
         if not re.fullmatch(r"https?://[^\s]+/\w[\w.+%-]*", str(url)):
@@ -63,6 +66,8 @@ def _wrong_in(entry):
 def urls_of(entry: Entry) -> List[str]:
     """The addresses of an entry's file, mirrors in order."""
     urls = entry.get("url")
+    if urls is None and "from" in entry:
+        return []
     return urls if isinstance(urls, list) and urls else [urls]
 
 

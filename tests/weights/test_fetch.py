@@ -16,7 +16,7 @@ import pytest
 from mxnetseg.cli.weights import main
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights.fetch import fetch
-from mxnetseg.weights.index import entry_of, read_index
+from mxnetseg.weights.index import entry_of, read_index, urls_of
 
 BODY = bytes(range(256)) * 5000
 
@@ -224,8 +224,9 @@ def test_the_index_is_sound():
     assert len(index) > 150
     for name, facts in index.items():
         assert ("reference" in facts) != ("backbone" in facts), name
-        urls = facts["url"] if isinstance(facts["url"], list) else [facts["url"]]
+        urls = urls_of(facts)
         assert all(u.startswith("https://") for u in urls), name
+        assert urls or ("backbone" in facts and facts["from"]), name
         assert "reference" not in facts or facts["nclass"] > 0
 
 
