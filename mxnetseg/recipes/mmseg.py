@@ -59,6 +59,8 @@ def values(row: Row) -> Tuple[Values, List[str]]:
         "schedule": _schedule(facts),
         "evaluation": {"protocol": "mmseg", "resize": scale, **_windows(facts, crop[0])},
     }
+    if "divisor" in facts:
+        made["evaluation"]["divisor"] = facts["divisor"]
     if "mean" in facts:
         made["input"] = {"mean": facts["mean"], "std": facts["std"], "range": 255}
     missing = []
