@@ -35,6 +35,7 @@ class BEiT(TokenBackbone):
     `TokenBackbone`."""
 
     imagenet = ImageNetNames(TOKENS, UNUSED)
+    places_for_attention = True
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class DINOv3(TokenBackbone):
     (training from scratch began at 1e-5). The others: see `TokenBackbone`."""
 
     imagenet = ImageNetNames(TOKENS, UNUSED)
+    places_for_attention = True
 
     def __init__(
         self,

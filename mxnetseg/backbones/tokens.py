@@ -26,6 +26,9 @@ class TokenBackbone(Backbone):
     first of those in front (DPT). Subclasses add their blocks to `self.blocks`, `built` of them.
     """
 
+    # Whether attention is given places (`places`), so that other tokens cannot join.
+    places_for_attention = False
+
     def __init__(
         self,
         width: int,
@@ -46,8 +49,9 @@ class TokenBackbone(Backbone):
         self.depth = self.built = depth
         self.patch = patch
         self.trace_size = patch * 10 if 64 % patch else 64
-        self._front = front
+        self.front = front
         self._normalized = normalized
+        self._run: Optional[int] = None
         self._readout = readout
         self.tap(taps or [depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)])
         self.built = self._taps[-1] + 1
@@ -75,6 +79,12 @@ class TokenBackbone(Backbone):
             raise ConfigError(f"taps must be four rising block indices below {self.built}, not {indices}")
         self._taps = indices
 
+    def stop_before_last(self, blocks: int) -> None:
+        """From now on give the tokens `(N, L, C)` before the last `blocks`, and the map of the patches that
+        they stand for, for a head that runs the rest."""
+        self._run = len(self.blocks) - blocks
+        self.channels, self.strides = self.channels[:2], self.strides[:2]
+
     def hybrid_forward(self, F, x, **learned):
         more = self.patch - 1
         x = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 0, more, 0, more))
@@ -83,6 +93,10 @@ class TokenBackbone(Backbone):
         tokens = to_tokens(F, placed)
         front = [F.broadcast_like(token, tokens, lhs_axes=(0,), rhs_axes=(0,)) for token in front]
         tokens = F.concat(*front, tokens, dim=1) if front else tokens
+        if self._run is not None:
+            for block in list(self.blocks)[: self._run]:
+                tokens = block(tokens)
+            return tokens, patches
         return self.tapped(F, tokens, patches, self.places(F, patches))
 
     def embed(self, F: Ops, patches: Tensor, **learned: Tensor) -> Tuple[List[Tensor], Tensor]:
@@ -106,8 +120,8 @@ class TokenBackbone(Backbone):
 
     def _as_map(self, F, tokens, patches):
         rest = tokens
-        if self._front:
-            rest = F.slice_axis(tokens, axis=1, begin=self._front, end=None)
+        if self.front:
+            rest = F.slice_axis(tokens, axis=1, begin=self.front, end=None)
         if self._readout:
             first = F.slice_axis(tokens, axis=1, begin=0, end=1)
             rest = F.concat(rest, F.broadcast_like(first, rest, lhs_axes=(1,), rhs_axes=(1,)), dim=2)

@@ -71,8 +71,12 @@ class AbsolutePositions(TokenBackbone):
             self.registers = front_token(self, "registers", registers, width, class_start)
 
     def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        """The position embedding of a file, `(1, tokens, C)`, as a map on this network's grid."""
+        """The position embedding of a file, `(1, tokens, C)`, as a map on this network's grid, and its
+        filters at the side of this network's patches."""
         tensors = of_file(vit_tensors(tensors), self.built)
+        for name, weight in tensors.items():
+            if "patch_embed" in name and np.ndim(weight) == 4 and weight.shape[2] != self.patch:
+                tensors[name] = resized_patches(np.asarray(weight), self.patch)
         table = tensors.pop("pos_embed", tensors.pop("embeddings.position_embeddings", None))
         if table is None or np.ndim(table) == 4:
             return tensors if table is None else {**tensors, "pos_embed": table}
@@ -109,6 +113,17 @@ class AbsolutePositions(TokenBackbone):
             cls_token = cls_token + cls_pos
         front = [token for token in (cls_token, registers) if token is not None]
         return front, F.broadcast_add(patches, positions)
+
+
+def resized_patches(weight: np.ndarray, side: int) -> np.ndarray:
+    """Filters `(C, channels, s, s)` of patches for patches of another side: those that answer an enlarged
+    patch as these answer the patch (FlexiViT, arXiv 2212.08013)."""
+    old = weight.shape[2]
+    pixels = mx.nd.reshape(mx.nd.eye(old * old), (1, old * old, old, old))
+    enlarged = resize_bicubic_like(mx.nd, pixels, mx.nd.zeros((1, 1, side, side)), antialias=True)
+    inverse = np.linalg.pinv(enlarged.asnumpy().reshape(old * old, side * side))
+    flat = weight.reshape(*weight.shape[:2], -1) @ inverse.T
+    return flat.reshape(*weight.shape[:2], side, side).astype(np.float32)
 
 
 class ViT(AbsolutePositions):

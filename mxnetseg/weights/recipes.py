@@ -407,7 +407,7 @@ def _smp(reference_id: str, model: str) -> Group:
     )
 
 
-# Predictions that are supervised, options of their loss, optimizer and schedule of the authors on Swin.
+# Predictions that are supervised, options of their loss, optimizer and schedule of the authors.
 _MASK_RUNS: Dict[str, Tuple[int, Group, Group, Group]] = {
     "maskformer": (
         6,
@@ -420,6 +420,12 @@ _MASK_RUNS: Dict[str, Tuple[int, Group, Group, Group]] = {
         {},
         dict(lr=1e-5, head_lr_mult=10.0, weight_decay=0.05),
         _poly(160000, 0.0),
+    ),
+    "eomt": (
+        4,
+        {},
+        dict(lr=1e-4, weight_decay=0.05, layer_decay=0.8, no_decay=["norm", "bias", "embedding"]),
+        dict(name="poly", power=0.9, epochs=31, end_lr=0.0, warmup_iterations=1500),
     ),
 }
 

@@ -12,6 +12,7 @@ import pytest
 from mxnetseg.backbones import create_backbone
 from mxnetseg.compute.groups import parameter_groups
 from mxnetseg.models import create_model
+from mxnetseg.nn.resize import resize_bicubic_like
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.nn.transformer import RelativeAttention
 from mxnetseg.recipe.fields import OptimizerGroup
@@ -151,6 +152,17 @@ def test_files_of_the_authors_fill_dinov2_cut_behind_its_last_tap(tmp_path):
     np.testing.assert_array_equal(found["blocks.9.attn.qkv.weight"], whole["blocks.9.attn.qkv.weight"])
     np.testing.assert_array_equal(found["cls_pos"], table[:, :1])
     np.testing.assert_allclose(found["pos_embed"][0, :, 2, 3], table[0, 1 + 2 * 37 + 3], rtol=1e-6)
+
+
+def test_patches_of_14_pixels_become_patches_of_16_that_answer_alike(tmp_path):
+    small = authors(drawn(create_backbone("dinov2_small", 14, taps=SHORT)))
+    larger = create_backbone("dinov2_small", 14, taps=SHORT, patch=16)
+    found = filled(tmp_path, larger, small)["patch_embed.weight"]
+    assert found.shape == (WIDTH, 3, 16, 16)
+    patch = mx.nd.random.normal(shape=(1, 3, 14, 14))
+    seen = resize_bicubic_like(mx.nd, patch, mx.nd.zeros((1, 1, 16, 16)), antialias=True).asnumpy()
+    answer = (small["patch_embed.proj.weight"] * patch.asnumpy()).sum((1, 2, 3))
+    np.testing.assert_allclose((found * seen).sum((1, 2, 3)), answer, atol=1e-3 * answer.std())
 
 
 def test_files_of_beit_fill_tables_of_another_grid(tmp_path):

@@ -50,6 +50,7 @@ def _stored_extra(entry, meta):
         and name not in (meta.get("aliases") or {})
         and name not in (meta.get("frozen_params") or ())
         and name not in (meta.get("other_buffers") or ())
+        and name not in (meta.get("float_buffers_among_tensors") or ())
     ]
     return int(sum(np.prod(shape, dtype=np.int64) for shape in dead))
 

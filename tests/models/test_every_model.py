@@ -46,6 +46,7 @@ def smallest_backbone(name):
     """resnet18 where the architecture's default is a ResNet, the smallest of the family for ViT and DenseNet,
     else its own default."""
     default = model_info(name)["backbone"].replace("vit_large", "vit_tiny").replace("net161", "net121")
+    default = default.replace("dinov2_large", "dinov2_small")
     return default.replace("101", "18").replace("50", "18") if default.startswith("resnet") else default
 
 

@@ -36,6 +36,8 @@ SIZE = (167, 203)
 # Architectures that are their own backbone, or read a transformer's tokens instead of a pyramid.
 NOT_PYRAMID = {
     "eprnet",
+    "dpt",
+    "eomt",
     "setr",
     "segformer",
     "segmenter",
