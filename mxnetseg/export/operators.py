@@ -365,6 +365,23 @@ def take(w: Writer, node: Node, inputs: List[str]) -> Result:
     return w.emit("Gather", [x, w.emit("Min", [places, last])], axis=axis)
 
 
+@_is("_contrib_index_copy")
+def index_copy(w: Writer, node: Node, inputs: List[str]) -> Result:
+    x, places, new = inputs
+    rows = w.emit("Unsqueeze", [w.cast(places, INT64), w.integers(1)])
+    return w.emit("ScatterND", [x, rows, new])
+
+
+@_is("topk")
+def topk(w: Writer, node: Node, inputs: List[str]) -> Result:
+    a = node.attributes
+    kind = a.get("ret_typ", "indices")
+    if kind not in ("value", "indices") or a.get("is_ascend", False):
+        raise _refuse(node, f"ret_typ {kind!r}, is_ascend {a.get('is_ascend', False)}")
+    found = w.emit("TopK", [inputs[0], w.integers(a["k"])], outputs=2, axis=a.get("axis", -1))
+    return found[0] if kind == "value" else w.cast(found[1], FLOAT)
+
+
 @_is("tile")
 def tile(w: Writer, node: Node, inputs: List[str]) -> Result:
     repeats, rank = _axes(node.attributes["reps"]) or [], w.rank(node.inputs[0])

@@ -108,6 +108,7 @@ def _mmseg_losses(reference_id: str, model: str) -> Group:
         "knet": _knet,
         "ocrnet": _ocrnet,
         "pidnet": _pidnet,
+        "pointrend": _pointrend,
         "stdcseg": _stdcseg,
     }
     if model in special:
@@ -173,6 +174,12 @@ def _pidnet() -> Group:
     return dict(outputs=outputs, class_weights=STREET_WEIGHTS)
 
 
+def _pointrend() -> Group:
+    # The refined map has no loss of its own.
+    points = dict(name="point_cross_entropy", label="decode_1.loss_point")
+    return dict(outputs=[[], [_ce("decode_0.loss_ce")], [points]])
+
+
 def _stdcseg() -> Group:
     hard = dict(ohem_threshold=0.7, ohem_min_kept=10000, ohem_per="image", ohem_rule="below")
     detail = [
@@ -207,6 +214,7 @@ _MMSEG_RUNS: Dict[str, Tuple[Group, Group, int, Any]] = {
     "knet": (_KNET, _KNET_STEPS, 16, 512),
     "lraspp": (dict(), _poly(320000), 16, [512, 1024]),
     "pidnet": (dict(), _poly(120000, end_lr=0.0), 12, 1024),
+    "pointrend": (dict(), _poly(80000, warmup=200), 8, [512, 1024]),
     "segformer": (_SEGFORMER, _poly(160000, 0.0, 1.0, 1500, 1e-6), 8, 1024),
     "segmenter": (dict(lr=0.001, weight_decay=0.0), _poly(160000), 8, 512),
     "semanticfpn": (dict(), _poly(80000), 8, [512, 1024]),

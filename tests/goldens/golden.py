@@ -32,6 +32,8 @@ HEAD_MAPS = {
 INSIDE = {"headonly", "raw", "class_queries", "masks_queries"}
 # Where a head that predicts masks gives what the reference calls so.
 QUERIES = {"class_queries": 1, "masks_queries": 2}
+# Where a head gives what the reference saves as its raw map, if that is not the first.
+RAW = {"mmseg_point_rend_r50": 1}
 
 
 def description(golden_dir, reference_id, scaled=False):
@@ -83,7 +85,7 @@ def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
         elif name in INSIDE and engine != "mxnet":
             continue
         elif name == "raw" or name in QUERIES:
-            ours = _maps(net, images[0], dtype)["head"][QUERIES.get(name, 0)]
+            ours = _maps(net, images[0], dtype)["head"][QUERIES.get(name, RAW.get(reference_id, 0))]
             ours = _strided(ours, strides.get(name, 1)) if ours.ndim == 4 else ours
         elif name == "headonly":
             features = [

@@ -35,6 +35,7 @@ FAMILIES = (
 SIZE = (167, 203)
 # Architectures that are their own backbone, or read a transformer's tokens instead of a pyramid.
 NOT_PYRAMID = {
+    "edanet",
     "eprnet",
     "dpt",
     "eomt",

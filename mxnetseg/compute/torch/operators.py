@@ -385,6 +385,11 @@ def gather_nd(x: Tensor, indices: Tensor) -> Tensor:
     return x[tuple(index.long() for index in indices)]
 
 
+@_is("_contrib_index_copy")
+def index_copy(x: Tensor, places: Tensor, new: Tensor) -> Tensor:
+    return x.index_copy(0, places.long(), new)
+
+
 @_is("topk")
 def topk(x: Tensor, k: int, axis: int = -1, ret_typ: str = "indices", is_ascend: bool = False) -> Tensor:
     found = torch.topk(x, k, axis, largest=not is_ascend)
