@@ -78,6 +78,8 @@ class PaddedConv(nn.Conv2D):
 
     def __init__(self, *args: Any, before: int, after: int, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
+        # Where the padding is uneven, a pixel more changes nothing of even sides and rounds odd ones up.
+        after += (before + after) % 2
         self._widths = (0, 0, 0, 0, before, after, before, after)
 
     def hybrid_forward(self, F, x, weight, bias=None):

@@ -134,7 +134,13 @@ def parser() -> Parser:
         "--threshold",
         type=float,
         metavar="P",
-        help="probability of foreground, for binary networks (default 0.5)",
+        help="probability of foreground, for binary networks (default: the recipe's, else 0.5)",
+    )
+    how.add_argument(
+        "--tune-threshold",
+        action="store_true",
+        help="find the threshold of a binary network with the best mIoU on this split, keep it in the run's "
+        "recipe.yaml, and score with it",
     )
 
     out = p.add_argument_group("output")
@@ -192,6 +198,8 @@ def _evaluate(argv: Optional[List[str]]) -> None:
         print(f"note: {choice.note}", file=sys.stderr)
     protocol = _protocol(options, recipe, dataset)
     session = open_session(options.checkpoint, dataset, recipe, protocol, options.ctx, choice.engine)
+    if options.tune_threshold:
+        _tune(options, session.predictor, dataset)
     scored = not options.image and options.mode != "test"
     folder = _output_folder(options, dataset)
     writer = None
@@ -218,6 +226,15 @@ def _evaluate(argv: Optional[List[str]]) -> None:
     written += write_outcome(result, folder, scored, options.json)
     for path in written:
         print(f"wrote {path}")
+
+
+def _tune(options: argparse.Namespace, predictor: Any, dataset: Any) -> None:
+    from mxnetseg.predict.threshold import keep, recipe_beside, tune
+
+    beside = recipe_beside(options.checkpoint)
+    threshold, miou = tune(predictor, dataset, options.limit, progress=not options.quiet)
+    keep(beside, threshold)
+    print(f"threshold {threshold:g} gives {100 * miou:.2f}% mIoU; kept in {beside}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -254,6 +271,11 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(
             "--image predicts pictures of no split: leave --mode, --split, --root and --submission out"
         )
+    if options.tune_threshold and (options.image or options.mode == "test" or options.threshold is not None):
+        raise ConfigError(
+            "--tune-threshold finds the threshold on labelled pictures: leave --image, --mode test and "
+            "--threshold out"
+        )
     if options.json:
         _check_json(options.json)
     from mxnetseg.report.pictures import KINDS
@@ -275,11 +297,11 @@ def _check_speed(options: argparse.Namespace) -> None:
     """--mode speed times the bare network: an option about data, protocol or pictures would do nothing."""
     idle = (
         "root split image limit ms scales flip protocol resize base crop slide whole stride threshold "
-        "output save submission settings"
+        "tune_threshold output save submission settings"
     ).split()
     given = [name for name in idle if getattr(options, name) not in (None, False, [])]
     if given:
-        names = ", ".join("--" + {"settings": "set"}.get(name, name) for name in given)
+        names = ", ".join("--" + {"settings": "set"}.get(name, name).replace("_", "-") for name in given)
         raise ConfigError(f"{names}: no effect in --mode speed: leave it out")
 
 
@@ -297,9 +319,10 @@ def _protocol(options: argparse.Namespace, recipe: Recipe, dataset: Any) -> Any:
     from mxnetseg.predict.session import changed, multi_scale
 
     nclass = recipe.model.nclass or len(dataset.classes)
-    if options.threshold is not None and nclass > 1:
+    if (options.threshold is not None or options.tune_threshold) and nclass > 1:
+        given = "--tune-threshold" if options.tune_threshold else "--threshold"
         raise ConfigError(
-            f"--threshold is for networks of one sigmoid logit and has no effect on {nclass} classes: "
+            f"{given} is for networks of one sigmoid logit and has no effect on {nclass} classes: "
             "leave it out"
         )
     protocol = recipe.evaluation

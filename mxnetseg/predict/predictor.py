@@ -77,6 +77,18 @@ class Predictor:
         are_logits = average == "logits" or (average == "view_probabilities" and self._views == 1)
         return most_probable(self.scores(image, device), self._limit(are_logits))
 
+    def foreground(self, image: np.ndarray, device: int = 0) -> np.ndarray:
+        """Probability of foreground, float32 (H, W), of a picture, by a network of one sigmoid logit;
+        ConfigError for another one."""
+        scores = self.scores(image, device)
+        if self.nclass != 1:
+            raise ConfigError(
+                f"a threshold is of one sigmoid logit, and this network has {self.nclass} classes"
+            )
+        average = self.protocol.average
+        are_logits = average == "logits" or (average == "view_probabilities" and self._views == 1)
+        return to_probabilities(scores)[0] if are_logits else scores[0]
+
     def scores(self, image: np.ndarray, device: int = 0) -> np.ndarray:
         """What labels are decided by: float32 (nclass, H, W) of a uint8 picture (H, W, C).
 
