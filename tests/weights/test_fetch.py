@@ -184,6 +184,13 @@ def test_a_damaged_file_in_the_folder_is_named_and_the_server_asked(server, tmp_
         fetch(entry(server), tmp_path / "other", progress=False)
 
 
+def test_weights_behind_a_link_are_named_with_where_it_is(capsys):
+    with pytest.raises(SystemExit):
+        main(["fetch", "sfsegnets_dfnetv1", "--quiet"])
+    line = r"cannot be fetched by a program: df1_imagenet\.pth is linked in .*SFSegNets.*dfnetv1\.pth"
+    assert re.search(line, capsys.readouterr().err)
+
+
 def listed(capsys, *arguments):
     main(["list", *arguments])
     return [line.split()[0] for line in capsys.readouterr().out.splitlines()]

@@ -46,7 +46,12 @@ def filled(net):
     return {name: parameter.data().asnumpy() for name, parameter in named_parameters(net).items()}
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+DEEP = ("authors pidnet_l", "authors ddrnet39", "timm mobilenetv3_large")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in DEEP else n for n in LAYOUTS]
+)
 def test_a_published_file_fills_the_backbone(name, tmp_path):
     published = made_up(LAYOUTS[name]["tensors"])
     net = built(LAYOUTS[name]["backbone"])
