@@ -67,7 +67,8 @@ def test_maps_and_gradients_are_those_of_the_pytorch_form(name):
             noise = mx.nd.random.normal(scale=0.1, shape=parameter.shape)
             parameter.set_data(parameter.data() + noise if len(parameter.shape) < 2 else parameter.data())
     net.cast("float64")
-    x = images((41, 60), 2)
+    # Large enough for several keys in every attention to a smaller map.
+    x = images((70, 101), 2)
     twin = to_torch(net).double().train()
     for module in twin.modules():
         if type(module).__name__ == "Dropout":
