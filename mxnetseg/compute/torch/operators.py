@@ -338,6 +338,10 @@ def adaptive_avg_pool(x: Tensor, output_size=1) -> Tensor:
 # ----- resizing and sampling
 
 
+def _channels_last(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
 @_is("_contrib_BilinearResize2D")
 def bilinear_resize(
     x: Tensor,
@@ -377,7 +381,9 @@ def bilinear_sampler(x: Tensor, grid: Tensor) -> Tensor:
     # A grid in half precision would be off by pixels: under autocast the finer of both types is taken.
     kind = torch.promote_types(x.dtype, grid.dtype)
     places = grid.permute(0, 2, 3, 1).to(kind)
-    return F.grid_sample(x.to(kind), places, mode="bilinear", padding_mode="zeros", align_corners=True)
+    y = F.grid_sample(x.to(kind), places, mode="bilinear", padding_mode="zeros", align_corners=True)
+    # PyTorch's sampler forgets channels-last: a concatenation with others would be copied at every use.
+    return y.contiguous(memory_format=torch.channels_last) if _channels_last(x) else y
 
 
 @_is("gather_nd")
