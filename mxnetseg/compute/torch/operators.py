@@ -110,6 +110,11 @@ def relu(x: Value) -> Value:
     return F.relu(x) if isinstance(x, Tensor) else maximum(x, 0)
 
 
+def relu_in_place(x: Value) -> Value:
+    """The same in the memory of `x`, for a value that nothing else reads and no gradient needs."""
+    return F.relu_(x) if isinstance(x, Tensor) else maximum(x, 0)
+
+
 @_is("floor")
 def floor(x: Value) -> Value:
     return torch.floor(x) if isinstance(x, Tensor) else math.floor(x)

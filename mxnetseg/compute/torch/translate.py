@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import operator
+from collections import Counter
 from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 
 import torch
@@ -111,6 +112,7 @@ class _Translator:
         self.layers: Dict[str, Tuple[nn.Module, tuple]] = {}  # path -> (module, what it was made from)
         self.states = self._states()
         self.turns: Dict[str, List[int]] = {}  # path of a batch norm -> places of its calls
+        self.readers: Counter = Counter()  # place of a node -> how many read it, outputs included
         self.last_use: Dict[int, int] = {}  # place of a node -> that of the last one that reads it
 
     def _scale_of_norm(self, node: Node) -> Optional[str]:
@@ -145,8 +147,10 @@ class _Translator:
     def _needed(self) -> List[int]:
         """Places of the operators that an output depends on, in order; notes who reads each last."""
         self.last_use.update((place, len(self.graph.nodes)) for place, _ in self.graph.outputs)
+        self.readers.update(place for place, _ in self.graph.outputs)
         for place, _ in reversed(list(self.graph.operators())):
             if place in self.last_use:
+                self.readers.update(self._operators(place))
                 for source in self._operators(place):
                     self.last_use.setdefault(source, place)
         return sorted(self.last_use)
@@ -161,6 +165,14 @@ class _Translator:
         if self._is_last_index(node):
             return self.graph.nodes[node.inputs[0][0]].inputs
         return node.inputs
+
+    def _may_overwrite(self, place: int, node: Node) -> bool:
+        """Whether this is a ReLU and the only reader of a result that its producer's gradient does not need.
+        A segment that runs again needs what it was given."""
+        if (node.operator != "relu" and node.attributes.get("act_type") != "relu") or self.segmented:
+            return False
+        source = node.inputs[0][0]
+        return self.graph.nodes[source].operator in FRESH and self.readers[source] == 1
 
     def _is_last_index(self, node: Node) -> bool:
         if node.operator != "max" or node.attributes.get("axis") not in (None, ()):
@@ -189,6 +201,8 @@ class _Translator:
             (entry,) = self._inputs(place, node)
             axis = self.graph.nodes[node.inputs[0][0]].attributes["axis"]
             return f"operators.last_index({self.value(entry)}, {axis})"
+        if self._may_overwrite(place, node):
+            return f"operators.relu_in_place({self.value(node.inputs[0])})"
         layer = LAYERS.get(node.operator)
         if layer is not None:
             written = layer(self, place, node)
@@ -321,6 +335,8 @@ LAYERS = {
     "Dropout": _dropout,
 }
 NORMS = ("BatchNorm", "_contrib_SyncBatchNorm")
+# Operators that give new memory, and whose gradients are computed without what they gave.
+FRESH = (*NORMS, "Convolution", "elemwise_add")
 MULTIPLE = ("SliceChannel",)  # operators that give a list
 
 

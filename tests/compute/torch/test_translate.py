@@ -194,3 +194,28 @@ def test_pytorch_is_not_imported_unless_asked_for():
 def test_dynamo_takes_a_network_as_one_graph(net):
     explained = torch._dynamo.explain(to_torch(net))(torch.zeros((1, 3, 8, 8)))
     assert explained.graph_count == 1 and explained.graph_break_count == 0
+
+
+class Activated(nn.HybridBlock):
+    """A ReLU whose input is read once, and one whose input is read again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2D(4, 3, padding=1, in_channels=3)
+        self.norm = nn.BatchNorm(in_channels=4)
+
+    def hybrid_forward(self, F, x):
+        y = self.first(x)
+        return F.relu(self.norm(y)), F.relu(y)
+
+
+def test_only_what_nothing_else_reads_is_overwritten():
+    net = Activated()
+    net.initialize(mx.init.Xavier())
+    module = to_torch(net)
+    assert module.source.count("relu_in_place") == 1 and module.source.count("operators.relu(") == 1
+    x = reference.images((6, 9), 2)
+    expected, found = reference.run_mxnet(net, x, True), reference.run_torch(module, x, True)
+    for a, b in zip(expected.outputs, found.outputs):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert reference.relative(expected.gradients, found.gradients) < 1e-5
