@@ -343,10 +343,6 @@ def adaptive_avg_pool(x: Tensor, output_size=1) -> Tensor:
 # ----- resizing and sampling
 
 
-def _channels_last(x: Tensor) -> bool:
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-
-
 @_is("_contrib_BilinearResize2D")
 def bilinear_resize(
     x: Tensor,
@@ -386,9 +382,7 @@ def bilinear_sampler(x: Tensor, grid: Tensor) -> Tensor:
     # A grid in half precision would be off by pixels: under autocast the finer of both types is taken.
     kind = torch.promote_types(x.dtype, grid.dtype)
     places = grid.permute(0, 2, 3, 1).to(kind)
-    y = F.grid_sample(x.to(kind), places, mode="bilinear", padding_mode="zeros", align_corners=True)
-    # PyTorch's sampler forgets channels-last: a concatenation with others would be copied at every use.
-    return y.contiguous(memory_format=torch.channels_last) if _channels_last(x) else y
+    return F.grid_sample(x.to(kind), places, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
 @_is("gather_nd")
@@ -504,7 +498,15 @@ def split(x: Tensor, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
 
 @_is("Concat")
 def concat(*inputs: Tensor, dim: int = 1) -> Tensor:
+    # Of mixed memory formats PyTorch makes a map that the next convolution would copy. Sampled maps and those
+    # resized from one pixel have forgotten that they were channels-last.
+    if any(_channels_last(x) for x in inputs):
+        inputs = tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
     return torch.cat(inputs, dim)
+
+
+def _channels_last(x: Tensor) -> bool:
+    return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 
 @_is("stack")
