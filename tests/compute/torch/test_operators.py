@@ -32,6 +32,10 @@ CASES = {
     **{f"elemwise_{name}": [case(MAP, MAP, positive=True)] for name in BINARY[:4]},
     **{f"broadcast_{name}": [case(MAP, (2, 1, 7, 1), positive=True)] for name in (*BINARY, "lesser_equal")},
     **{f"_{name}_scalar": [case(MAP, scalar=0.5)] for name in (*SCALAR, "lesser", "lesser_equal", "equal")},
+    **{name: [case(MAP)] for name in ("sin", "cos")},
+    "reverse": [case(MAP, axis=1), case(MAP, axis=(0, 2))],
+    "topk": [case((3, 7), k=2, axis=1), case((3, 7), k=3, axis=1, ret_typ="value", is_ascend=True)],
+    "gather_nd": [case((3, 4, 5), (2, 6))],
     "_maximum": [case(MAP, MAP)],
     "_minimum": [case(MAP, MAP)],
     "_power_scalar": [case(MAP, positive=True, scalar=1.5)],
@@ -142,7 +146,23 @@ EVERY = [(name, k) for name, cases in CASES.items() for k in range(len(cases))]
 
 
 def test_every_operator_has_cases():
-    assert set(CASES) == set(OPERATORS)
+    # What is drawn anew has a test of its own.
+    assert {*CASES, "_sample_uniform"} == set(OPERATORS)
+
+
+def test_uniform_numbers_are_drawn_anew_between_their_limits():
+    low, high = torch.tensor([-1.0, 5.0]), torch.tensor([1.0, 6.0])
+    one, two = (operators.sample_uniform(low, high, shape=(50,)) for _ in range(2))
+    assert one.shape == (2, 50) and not torch.equal(one, two)
+    assert ((one >= low[:, None]) & (one < high[:, None])).all() and one[1].std() > 0.1
+
+
+def test_concatenations_with_a_map_in_channels_last_are_so_too():
+    x, y = torch.randn(1, 4, 6, 5), torch.randn(1, 3, 6, 5)
+    last = x.contiguous(memory_format=torch.channels_last)
+    joined = operators.concat(y, last)
+    assert torch.equal(joined, operators.concat(y, x)) and operators.concat(y, x).is_contiguous()
+    assert joined.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("name, k", EVERY, ids=[f"{name}-{k}" for name, k in EVERY])
@@ -154,6 +174,8 @@ def test_an_operator_gives_what_mxnet_gives(name, k):
         arrays = [np.abs(a) + 0.5 for a in arrays]
     if name in ("where", "take"):
         arrays[-1 if name == "take" else 0] = draw.randint(-1, 2, shapes[-1]).astype(np.float32)
+    if name == "gather_nd":
+        arrays[1] = draw.randint(0, 3, shapes[1]).astype(np.float32)
     variables = [mx.sym.var(f"v{i}") for i in range(len(arrays))]
     symbol = _mxnet(name)(*variables, **attributes)
     expected = symbol.eval(**{f"v{i}": mx.nd.array(a) for i, a in enumerate(arrays)})
