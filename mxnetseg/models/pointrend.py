@@ -52,13 +52,14 @@ class TrainedPoints(HybridBlock):
 
     def __init__(self, layers: PointLayers, nclass: int, count: int) -> None:
         super().__init__()
-        self._layers = [layers]  # in a list: the parameters are the head's
+        # A call and not a child: the parameters are the head's.
+        self._classified = lambda x: layers(x)
         self._nclass, self._count = nclass, count
 
     def hybrid_forward(self, F, x):
         coarse = F.slice_axis(x, axis=1, begin=-self._nclass, end=None)
         points = uncertain_points(F, coarse, self._count)
-        return F.concat(self._layers[0](sample_points(F, x, points)), points, dim=1)
+        return F.concat(self._classified(sample_points(F, x, points)), points, dim=1)
 
 
 class PointRendHead(Head):

@@ -213,6 +213,9 @@ def _outputs(recipe, classes):
     for kind in ("boundary", "detail"):
         if kind in options:
             kinds[-1], channels[-1] = kind, options[kind]
+    for k, losses in enumerate(recipe.loss.outputs or []):
+        for one in losses or []:
+            kinds[k] = {"mask_set": "masks", "point_cross_entropy": "points"}.get(one.name, kinds[k])
     return kinds, classes, channels
 
 
