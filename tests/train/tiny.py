@@ -10,12 +10,20 @@ from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.surgery import exchange
 
 
+class TinyBackbone(nn.HybridSequential):
+    """All of it is what pretraining gives."""
+
+    @property
+    def pretrainable(self):
+        return self
+
+
 class TinyNet(HybridBlock):
     """Backbone at stride 2, head, one auxiliary head; no dropout."""
 
     def __init__(self, nclass=4, aux=True, width=6):
         super().__init__()
-        self.backbone = nn.HybridSequential()
+        self.backbone = TinyBackbone()
         self.backbone.add(
             nn.Conv2D(width, 3, strides=2, padding=1, use_bias=False, in_channels=3),
             nn.BatchNorm(in_channels=width),

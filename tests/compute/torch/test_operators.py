@@ -36,6 +36,7 @@ CASES = {
     "reverse": [case(MAP, axis=1), case(MAP, axis=(0, 2))],
     "topk": [case((3, 7), k=2, axis=1), case((3, 7), k=3, axis=1, ret_typ="value", is_ascend=True)],
     "gather_nd": [case((3, 4, 5), (2, 6))],
+    "_contrib_index_copy": [case((5, 4), (2,), (2, 4))],
     "_maximum": [case(MAP, MAP)],
     "_minimum": [case(MAP, MAP)],
     "_power_scalar": [case(MAP, positive=True, scalar=1.5)],
@@ -174,6 +175,8 @@ def test_an_operator_gives_what_mxnet_gives(name, k):
         arrays = [np.abs(a) + 0.5 for a in arrays]
     if name in ("where", "take"):
         arrays[-1 if name == "take" else 0] = draw.randint(-1, 2, shapes[-1]).astype(np.float32)
+    if name == "_contrib_index_copy":
+        arrays[1] = np.array([3, 0], np.float32)
     if name == "gather_nd":
         arrays[1] = draw.randint(0, 3, shapes[1]).astype(np.float32)
     variables = [mx.sym.var(f"v{i}") for i in range(len(arrays))]
