@@ -81,7 +81,7 @@ FORMS = {
         "backbone": "resnet34",
         "backbone_options": {"dilation": "everywhere"},
         "aux": False,
-        "drawn": "smp",
+        "drawn": "pytorch",
         **UNIT,
     },
     "ace_jpu": {"backbone": "resnet101_v1s", "output_stride": 32, "jpu": True, **ELEMENTS},

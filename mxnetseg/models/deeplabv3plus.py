@@ -64,7 +64,7 @@ FORMS = {
         "smooth": True,
         "dropouts": (0.0,),
         "aspp_dropout": 0.5,
-        "drawn": "smp",
+        "drawn": "pytorch",
     },
     "gluoncv": {"aux": True, "aux_width": None, **PLAIN},
     "gluoncv_wide": {"backbone": "wideresnet38", "backbone_options": {"finest": 2}, **LINEAR},

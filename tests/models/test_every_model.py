@@ -20,6 +20,12 @@ pytestmark = pytest.mark.slow
 NCLASS = 5
 # Ends of the names of parameters that no gradient can reach.
 STILL = {
+    # Four units behind a ReLU in the gate of a skip, none of them above zero on these images.
+    "manet": tuple(
+        f"blocks.3.skip_gate.{part}" for part in ("squeeze.weight", "squeeze.bias", "excite.weight")
+    ),
+    # The batch norm behind a convolution takes its bias out.
+    "pan": ("conv.bias",),
     # The batch norm after the next convolution takes out any shift of this one.
     "bisenetv2": ("embed.bn.beta",),
     # Whitening takes the biases of query and key out, the softmax that of the unary scores.
