@@ -1,7 +1,8 @@
 """Segment pictures, folders and films: `python demo/predict.py street.jpg` writes street_overlay.png and
 street_colour.png, `python demo/predict.py drive.mp4` writes drive_overlay.mp4.
 
-Without arguments it takes the pictures in demo/images; without --checkpoint the small model in weights/demo.
+Without arguments it takes the drawn scenes in demo/images and the network in weights/demo, trained on such.
+Pictures of yours go to the one in weights/camvid, trained on street photographs, or to --checkpoint.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from films import SUFFIXES, Film, FilmWriter, is_film
-from segmenter import SMALL_MODEL, Segmenter, sample_pictures
+from segmenter import SMALL_MODEL, STREETS, Segmenter, sample_pictures
 
 from mxnetseg.cli.common import add_context_argument, add_engine_argument, run
 from mxnetseg.data.datasets.loose import output_names, pictures_under
@@ -41,7 +42,6 @@ def parser():
     p.add_argument(
         "--checkpoint",
         type=Path,
-        default=SMALL_MODEL,
         help="a .params file with recipe.yaml beside it, a run folder, or an ONNX file",
     )
     p.add_argument(
@@ -62,7 +62,8 @@ def main(argv=None):
     # Everything is opened before anything is computed: a misspelt name shall not end a long run.
     films = [Film(path) for path in inputs if is_film(path)]
     pictures = [path for given in inputs if not is_film(given) for path in pictures_under(given)]
-    segment = Segmenter(options.checkpoint, options.ctx, options.ms, options.engine)
+    checkpoint = options.checkpoint or (STREETS if options.inputs else SMALL_MODEL)
+    segment = Segmenter(checkpoint, options.ctx, options.ms, options.engine)
     print(f"{segment.model} ({segment.backbone}), {len(segment.classes)} classes of {segment.data}")
     if pictures:
         _pictures(segment, pictures, options.out)

@@ -21,7 +21,9 @@ from mxnetseg.predict.session import multi_scale, open_session, pictures_of, rec
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE / "images"
+# Trained on drawn scenes, as the samples are, and on photographs of streets.
 SMALL_MODEL = HERE.parent / "weights" / "demo" / "small.params"
+STREETS = HERE.parent / "weights" / "camvid" / "best.params"
 
 
 class Segmenter:

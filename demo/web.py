@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from desk import BusyError, Desk, PictureError
-from segmenter import HERE, SMALL_MODEL, Segmenter, sample_pictures
+from segmenter import HERE, SMALL_MODEL, STREETS, Segmenter, sample_pictures
 
 from mxnetseg.cli.common import add_context_argument, run
 from mxnetseg.errors import ConfigError
@@ -238,8 +238,9 @@ def parser():
         "--checkpoint",
         type=Path,
         nargs="+",
-        default=[SMALL_MODEL],
-        help=".params files with recipe.yaml beside them, run folders or ONNX files; the page lets choose",
+        default=[STREETS, SMALL_MODEL],
+        help=".params files with recipe.yaml beside them, run folders or ONNX files; the page lets choose "
+        "(default: a network for street photographs and one for drawn scenes)",
     )
     p.add_argument(
         "--engine",

@@ -13,6 +13,7 @@ from typing import Any, Dict, Literal, Mapping, NamedTuple
 import numpy as np
 
 from mxnetseg.errors import CheckpointError
+from mxnetseg.recipe.fields import ComputeGroup
 from mxnetseg.run_files import BEST, METRICS, REPORT, make_folder, save_params, save_recipe
 
 SCALE = ":scale"  # after the name of a tensor of integers: what one of them stands for, per first axis
@@ -49,8 +50,8 @@ def shrink(checkpoint: Any, folder: Any, bits: Literal[8, 16] = 16, force: bool 
     widened = widen(stored)
     change = max(_change(array, widened[name]) for name, array in arrays.items())
     # What belongs to the machine that trained stays behind.
-    data = recipe.data.model_copy(update={"root": None})
-    save_recipe(folder, recipe.model_copy(update={"data": data, "output_dir": None, "init_from": None}))
+    left = {"data": recipe.data.model_copy(update={"root": None}), "compute": ComputeGroup()}
+    save_recipe(folder, recipe.model_copy(update={**left, "output_dir": None, "init_from": None}))
     source = Path(checkpoint)
     for name in (METRICS, REPORT):
         if source.is_dir() and (source / name).is_file() and source.resolve() != folder.resolve():

@@ -24,6 +24,7 @@ def run_dir(tmp_path_factory):
     net = build_network(recipe.model, nclass=11, pretrained=False)
     save_params(folder / "best.params", network_arrays(net))
     recipe.data.root, recipe.output_dir = "/home/somebody/camvid", "/home/somebody/runs"
+    recipe.compute.amp = "bf16"
     save_recipe(folder, recipe)
     (folder / "metrics.jsonl").write_text('{"kind": "val", "miou": 0.5}\n')
     (folder / "report.html").write_text("<p>report</p>")
@@ -42,6 +43,7 @@ def test_a_small_copy_loads_as_the_network_and_its_logits_are_close(
     plain = sum(4 * a.size for a in network_arrays(deployed).values())
     assert (out / "best.params").stat().st_size < share * plain
     assert recipe.model.name == "bisenet" and recipe.data.root is None and recipe.output_dir is None
+    assert recipe.compute.amp == "none"  # of the processor that trained
     before, after = network_arrays(deployed), network_arrays(small)
     assert before.keys() == after.keys()
     for name, array in before.items():

@@ -64,7 +64,7 @@ class CamVid32(UnpackedDataset):
     ignore_index = 255
     splits = ("train", "val", "test")
     sizes = {"train": 367, "val": 101, "test": 233}
-    scales = CamVid.scales
+    scales = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25)
     crop = 720
     base = 960
     root_marker = "701_StillsRaw_full"
