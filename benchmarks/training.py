@@ -26,7 +26,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import turns
+from turns import ROOT
+
 WINDOW = 5  # steps
 
 
@@ -71,43 +73,24 @@ SIDES = ("mxnet", "torch", "pytorch")
 def compare(model, options):
     """{side: [(processor seconds, seconds) of each step]}, the sides in turns."""
     with contextlib.ExitStack() as stack:
-        sides = {side: stack.enter_context(_side(side, model, options)) for side in SIDES}
+        sides = {side: stack.enter_context(turns.side(_command(side, model, options))) for side in SIDES}
         spent = {side: [] for side in SIDES}
         for side, worker in sides.items():
-            print(f"  {side}: loss {_answer(side, worker)['loss']:.6f} after two steps", flush=True)
+            print(f"  {side}: loss {turns.answer(worker)['loss']:.6f} after two steps", flush=True)
         for _ in range(options.windows * WINDOW):
             for side, worker in sides.items():
-                worker.stdin.write("\n")
-                worker.stdin.flush()
-                found = _answer(side, worker)
+                found = turns.ask(worker)
                 spent[side].append((found["cpu"], found["wall"]))
     return spent
 
 
-@contextlib.contextmanager
-def _side(side, model, options):
+def _command(side, model, options):
     python = sys.executable if side == "mxnet" else options.python
     command = [python, str(ROOT / "benchmarks" / "step.py"), side, "--model", model]
     height, width = options.crop if len(options.crop) == 2 else options.crop * 2
     command += ["--crop", str(height), str(width), "--batch-size", str(options.batch_size)]
     command += ["--backbone", options.backbone] if options.backbone else []
-    command += ["--ctx", *(options.ctx or ["cpu"])]
-    pipe = subprocess.PIPE
-    worker = subprocess.Popen(
-        command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield worker
-    finally:
-        worker.stdin.close()
-        worker.wait()
-
-
-def _answer(side, worker):
-    line = worker.stdout.readline()
-    if not line:
-        sys.exit(f"side {side} ended: run `{' '.join(worker.args[1:])}` to see why")
-    return json.loads(line)
+    return [*command, "--ctx", *(options.ctx or ["cpu"])]
 
 
 def print_comparison(model, spent):

@@ -3,6 +3,8 @@ exported in memory."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import threading
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Sequence, Tuple
@@ -12,6 +14,8 @@ import numpy as np
 from mxnetseg.compute.choice import ONNX
 from mxnetseg.compute.inference import Inference, Scores
 from mxnetseg.errors import DeviceError, EngineError, ExportError
+
+_REQUIREMENTS = {"onnxruntime": "requirements.txt", "openvino": "requirements-export.txt"}
 
 
 class OnnxInference(Inference):
@@ -53,13 +57,19 @@ def open_onnxruntime(
 ) -> OnnxInference:
     """See `mxnetseg.compute.inference.open_network`. ExportError for an ONNX file of another program."""
     _only_cpu("onnxruntime", devices)
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EngineError("onnxruntime is not installed: pip install -r requirements.txt") from error
+    _installed("onnxruntime")
+    return by_onnxruntime(*_content(checkpoint, recipe, nclass))
+
+
+def by_onnxruntime(content: bytes, where: str) -> OnnxInference:
+    """An ONNX file by ONNX Runtime, on `$OMP_NUM_THREADS` threads. `where`: what messages call the file.
+
+    Raises EngineError where ONNX Runtime is not installed, ExportError for a file that it cannot load.
+    """
+    onnxruntime = _installed("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    content, where = _content(checkpoint, recipe, nclass)
+    options.intra_op_num_threads = _threads()
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no base class for its errors
@@ -83,21 +93,27 @@ def open_openvino(
     Computes in bfloat16 where the recipe's `compute.amp` asks for it; DeviceError on a processor without.
     """
     _only_cpu("openvino", devices)
-    try:
-        import openvino
-    except ImportError as error:
-        raise EngineError("openvino is not installed: pip install -r requirements-export.txt") from error
-    content, where = _content(checkpoint, recipe, nclass)
+    _installed("openvino")
+    return by_openvino(*_content(checkpoint, recipe, nclass), narrow=recipe.compute.amp == "bf16")
+
+
+def by_openvino(content: bytes, where: str, narrow: bool = False) -> OnnxInference:
+    """An ONNX file by OpenVINO, on `$OMP_NUM_THREADS` threads. `where`: what messages call the file.
+
+    narrow : compute in bfloat16; DeviceError on a processor without
+
+    Raises EngineError where OpenVINO is not installed, ExportError for a file that it cannot load.
+    """
+    openvino = _installed("openvino")
     core = openvino.Core()
-    narrow = recipe.compute.amp == "bf16"
     if narrow and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise DeviceError(
             "this processor does not compute in bf16: leave --amp out, or set compute.amp to none"
         )
+    # Without the hint OpenVINO computes in bfloat16 wherever the processor has it.
+    settings = {"INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32", "INFERENCE_NUM_THREADS": _threads()}
     try:
-        # Without the hint OpenVINO computes in bfloat16 wherever the processor has it.
-        hint = {"INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32"}
-        model = core.compile_model(core.read_model(content), "CPU", hint)
+        model = core.compile_model(core.read_model(content), "CPU", settings)
     except RuntimeError as error:
         raise ExportError(f"{where}: OpenVINO cannot load it ({error})") from error
     output = model.output(0)
@@ -109,6 +125,19 @@ def open_openvino(
             raise ExportError(f"{where}: OpenVINO cannot run it on {_size(images)} ({error})") from error
 
     return OnnxInference(f"OpenVINO {openvino.__version__.split('-')[0]}", compute, ["cpu(0)"])
+
+
+def _installed(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise EngineError(f"{package} is not installed: pip install -r {_REQUIREMENTS[package]}") from error
+
+
+def _threads() -> int:
+    """Both engines would start their own number whatever the variable says; 0 leaves it to them."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else 0
 
 
 def _only_cpu(engine: str, devices: Optional[Sequence[str]]) -> None:

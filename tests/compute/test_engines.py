@@ -154,3 +154,29 @@ def test_a_file_of_another_program_given_to_eval_is_one_line(tmp_path, capsys):
         eval_command.main(["--checkpoint", str(tmp_path / "other.onnx"), "--data", "camvid"])
     error = capsys.readouterr().err
     assert stop.value.code == 2 and "was not written by" in error and error.count("\n") == 1
+
+
+def test_engines_of_onnx_files_start_as_many_threads_as_the_variable_says(exported, monkeypatch):
+    needs("onnxruntime")
+    needs("openvino")
+    import onnxruntime
+    import openvino
+
+    seen, session, compiled = [], onnxruntime.InferenceSession, openvino.Core.compile_model
+
+    def open_session(content, options, **rest):
+        seen.append(options.intra_op_num_threads)
+        return session(content, options, **rest)
+
+    def compile_model(core, *given):
+        found = compiled(core, *given)
+        seen.append(found.get_property("INFERENCE_NUM_THREADS"))
+        return found
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
+    for threads in (1, 2):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        for engine in ("onnxruntime", "openvino"):
+            open_network(exported, recipe_of(exported), 11, ["cpu"], engine)
+    assert seen == [1, 1, 2, 2]
