@@ -12,7 +12,7 @@ REQUIREMENT_FILES := $(REQUIREMENTS) pyproject.toml requirements/common.txt requ
 JOBS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help venv demo test test-fast test-faults test-browser lint doctor clean distclean
+.PHONY: help venv demo test test-fast test-faults test-browser test-gpu lint doctor clean distclean
 
 help:
 	@echo "make demo       train SwiftNet on drawn street scenes, evaluate it, write pictures and a report (about 10 min)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-fast  without the tests marked slow or golden"
 	@echo "make test-faults  kills, full disks and signals at every step of training runs (an hour on one core)"
 	@echo "make test-browser  the web page in a real Chromium (Debian: chromium, chromium-driver)"
+	@echo "make test-gpu   on an NVIDIA GPU, by PyTorch: tests marked gpu, goldens, training; without one it says so"
 	@echo "make lint       ruff"
 	@echo "make doctor     versions, devices, what is missing and why"
 	@echo "make venv       only make $(VENV) (REQUIREMENTS=requirements-gpu.txt for NVIDIA GPUs)"
@@ -45,6 +46,9 @@ test-faults: $(STAMP)
 test-browser: $(STAMP)
 	$(PY) -m pip install -q -r requirements/browser.txt
 	$(PY) -m pytest tests/demo/test_browser.py $(PYTEST_ARGS)
+
+test-gpu: $(STAMP)
+	@$(PY) -m tests.gpu $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .

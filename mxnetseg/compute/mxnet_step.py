@@ -24,6 +24,7 @@ def one_step(
     ignore_index: int = 255,
     dropout: bool = False,
     engine: str = "mxnet",
+    device: str = "cpu",
 ) -> Dict[str, Any]:
     """One forward and backward pass in training mode.
 
@@ -33,10 +34,11 @@ def one_step(
     images   `(N, C, H, W)`, normalized; labels `(N, H, W)` of train ids.
     dropout  False: nothing is dropped, elements, channels nor residual branches.
     engine   mxnet, or torch: PyTorch computes, and what it finds is put into the network.
+    device   that PyTorch computes on, as `--ctx` names it; MXNet computes where the network is.
 
     Returns {"losses": {label: weighted loss}, "total": their sum}. Gradients are left in the network, and its
     running statistics have moved as in training. Raises ConfigError for a loss that the network cannot have,
-    EngineError where PyTorch is asked for and not installed.
+    EngineError where PyTorch is asked for and not installed, DeviceError for a GPU that it cannot use.
     """
     try:
         settings = LossGroup(**loss)
@@ -50,9 +52,11 @@ def one_step(
             from mxnetseg.compute.torch import require_torch
 
             require_torch()
+            from mxnetseg.compute.torch.devices import devices
             from mxnetseg.compute.torch.step import step_of
 
-            losses, arrays = step_of(net, settings, nclass, images, labels, ignore_index)
+            (chosen,) = devices([device])
+            losses, arrays = step_of(net, settings, nclass, images, labels, ignore_index, chosen)
             _put(net, arrays)
             return {"losses": losses, "total": sum(losses.values())}
         criterion = Criterion(net, settings, nclass, ignore_index)

@@ -107,9 +107,7 @@ def by_openvino(content: bytes, where: str, narrow: bool = False) -> OnnxInferen
     openvino = _installed("openvino")
     core = openvino.Core()
     if narrow and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise DeviceError(
-            "this processor does not compute in bf16: leave --amp out, or set compute.amp to none"
-        )
+        raise DeviceError("this processor does not compute in bf16: set compute.amp to none")
     # Without the hint OpenVINO computes in bfloat16 wherever the processor has it.
     settings = {"INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32", "INFERENCE_NUM_THREADS": _threads()}
     try:

@@ -17,11 +17,12 @@ def main(argv=None):
     p.add_argument("folder", type=Path, help="folder of the golden files")
     p.add_argument("patterns", nargs="*", default=["*"], help="shell patterns of references")
     p.add_argument("--engine", choices=("mxnet", "torch"), default="mxnet", help="what computes")
+    p.add_argument("--ctx", default="cpu", help="device of the torch engine: a GPU's number, or cpu")
     options = p.parse_args(argv)
-    return max(table(options.folder, pattern, options.engine) for pattern in options.patterns)
+    return max(table(options.folder, pattern, options.engine, options.ctx) for pattern in options.patterns)
 
 
-def table(folder, pattern, engine):
+def table(folder, pattern, engine, device):
     """Print the references that match; 1 where one is off."""
     bad = 0
     for name in mxnetseg.weights.references(pattern):
@@ -29,7 +30,7 @@ def table(folder, pattern, engine):
             if not description(folder, name, scaled).exists():
                 continue
             try:
-                found = differences(folder, name, scaled, engine)
+                found = differences(folder, name, scaled, engine, device)
             except (MxnetsegError, AssertionError) as error:
                 print(f"{name}{' scaled' if scaled else ''}: {error}")
                 bad += 1

@@ -15,11 +15,12 @@ def main(argv=None):
     p.add_argument("folder", type=Path, help="folder of the training goldens")
     p.add_argument("names", nargs="*", help="ids; default: all")
     p.add_argument("--engine", choices=("mxnet", "torch"), default="mxnet", help="what computes")
+    p.add_argument("--ctx", default="cpu", help="device of the torch engine: a GPU's number, or cpu")
     options = p.parse_args(argv)
     agreed, names = 0, options.names or cases(options.folder)
     for name in names:
         try:
-            found = Golden(options.folder, name, options.engine).differences()
+            found = Golden(options.folder, name, options.engine, device=options.ctx).differences()
         except Exception as error:  # one network that fails must not hide the others
             print(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}", flush=True)
             continue

@@ -6,6 +6,7 @@ the tolerance its README states.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 
@@ -55,12 +56,13 @@ def recipe(golden_dir):
     return module
 
 
-def differences(golden_dir, reference_id, scaled=False, engine="mxnet"):
+def differences(golden_dir, reference_id, scaled=False, engine="mxnet", device="cpu"):
     """{array name: (worst |difference| / std, tolerance)} of one golden file, everything it saved.
 
-    `engine`: mxnet, or torch, which computes whole networks and leaves out what is inside (`raw`).
+    `engine`: mxnet, or torch, which computes whole networks on `device` and leaves out what is inside
+    (`raw`).
     """
-    forward = _outputs if engine == "mxnet" else _torch_outputs
+    forward = _outputs if engine == "mxnet" else functools.partial(_torch_outputs, device=device)
     file = description(golden_dir, reference_id, scaled)
     meta = json.loads(file.read_text())
     drawn = recipe(golden_dir)
@@ -147,15 +149,18 @@ def _outputs(net, images, dtype):
     return outputs
 
 
-def _torch_outputs(net, images, dtype):
+def _torch_outputs(net, images, dtype, device):
     import torch
 
     from mxnetseg.compute import to_torch
+    from mxnetseg.compute.torch.devices import devices
 
-    module = to_torch(net).to(getattr(torch, dtype))
-    with torch.inference_mode():
-        tensors = [torch.from_numpy(image.asnumpy().astype(dtype)) for image in images]
-        return [[y.numpy() for y in module(x)] for x in tensors]
+    (chosen,) = devices([device])
+    module = to_torch(net).to(chosen, getattr(torch, dtype))
+    # cuDNN would round what convolutions multiply to ten bits.
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        tensors = [torch.from_numpy(image.asnumpy().astype(dtype)).to(chosen) for image in images]
+        return [[y.cpu().numpy() for y in module(x)] for x in tensors]
 
 
 def _after_the_neck(head):

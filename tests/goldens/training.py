@@ -51,8 +51,9 @@ def cases(folder):
 class Golden:
     """One file: a published network, a batch, and what a training step makes of them."""
 
-    def __init__(self, folder, name, engine="mxnet", dtype="float64"):
+    def __init__(self, folder, name, engine="mxnet", dtype="float64", device="cpu"):
         self.folder, self.name, self.engine, self.dtype = Path(folder), name, engine, dtype
+        self.device = device
         self.drawn = drawing(folder)
         self.meta = json.loads((self.folder / f"{name}.json").read_text())
         self.network = self._network_meta()
@@ -113,7 +114,7 @@ class Golden:
         return images, labels
 
     def _step(self, net, inputs, variant=None):
-        return one_step(net, self._loss(variant), *inputs, engine=self.engine)
+        return one_step(net, self._loss(variant), *inputs, engine=self.engine, device=self.device)
 
     def _loss(self, variant=None):
         """The reference's loss group, with the golden's numbers for hard examples."""
