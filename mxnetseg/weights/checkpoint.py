@@ -20,7 +20,7 @@ from mxnetseg.recipe import Recipe, load_recipe
 from mxnetseg.recipe.fields import ModelGroup
 from mxnetseg.run_files import RECIPE, missing_checkpoint, run_weights
 from mxnetseg.weights.imagenet import load_backbone
-from mxnetseg.weights.shrinking import widen
+from mxnetseg.weights.integers import widen
 
 
 def network_arrays(net: HybridBlock) -> Dict[str, np.ndarray]:
@@ -44,7 +44,7 @@ class Fit(NamedTuple):
 
 
 def read_params(path: Union[str, Path]) -> Dict[str, np.ndarray]:
-    """Tensors of a `.params` file by name, 8-bit ones (`mxnetseg.weights.shrinking`) as float32.
+    """Tensors of a `.params` file by name, 8-bit ones (`mxnetseg.weights.integers`) as float32.
     CheckpointError if missing, cut short or not one."""
     path = Path(path)
     if path.is_dir():

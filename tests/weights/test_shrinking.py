@@ -11,7 +11,7 @@ from mxnetseg.cli.weights import main
 from mxnetseg.errors import CheckpointError
 from mxnetseg.recipe import find_recipe
 from mxnetseg.run_files import save_params, save_recipe
-from mxnetseg.weights import shrinking
+from mxnetseg.weights import integers, shrinking
 from mxnetseg.weights.checkpoint import build_network, load_network, network_arrays, read_params
 
 
@@ -64,14 +64,14 @@ def test_curves_and_report_go_along_and_the_machine_s_paths_do_not(run_dir, tmp_
 def test_each_channel_has_a_scale_of_its_own():
     array = np.random.RandomState(0).standard_normal((4, 512)).astype(np.float32)
     array *= np.array([[1e-4], [1], [100], [0]], np.float32)
-    found = shrinking.widen(shrinking.narrow({"w": array}))["w"]
+    found = integers.widen(integers.narrow({"w": array}))["w"]
     for before, after in zip(array, found):
         assert np.abs(before - after).max() <= np.abs(before).max() / 253
     assert (found[3] == 0).all()
 
 
 def test_small_tensors_and_vectors_stay_in_half_precision():
-    kept = shrinking.narrow({"bias": np.ones(5000, np.float32), "w": np.ones((3, 4), np.float32)})
+    kept = integers.narrow({"bias": np.ones(5000, np.float32), "w": np.ones((3, 4), np.float32)})
     assert {name: a.dtype for name, a in kept.items()} == {"bias": np.float16, "w": np.float16}
 
 
@@ -107,7 +107,7 @@ def test_scales_that_fit_nothing_are_a_damaged_file(arrays, tmp_path):
         params_file.write(out, {name: np.atleast_1d(a) for name, a in arrays.items()})
     if "w" in arrays and arrays["w"].ndim == 0:
         with pytest.raises(ValueError, match="belong to no tensor"):
-            shrinking.widen(arrays)
+            integers.widen(arrays)
     else:
         with pytest.raises(CheckpointError, match="'w:scale' belong to no tensor"):
             read_params(tmp_path / "x.params")
