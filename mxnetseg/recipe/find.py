@@ -119,8 +119,8 @@ def check_classes(recipe: Recipe, file: Path) -> None:
         if classes and isinstance(loss.class_weights, list) and len(loss.class_weights) != classes:
             raise ConfigError(
                 f"{file}: loss.class_weights are of {len(loss.class_weights)} classes, data set "
-                f"{recipe.data.name!r} has {classes}: train by --model {recipe.model.name} --data "
-                f"{recipe.data.name} without a recipe, or set loss.class_weights to auto"
+                f"{recipe.data.name!r} has {classes}: take the recipe that {recipe.model.name} has for "
+                f"{recipe.data.name}, or set loss.class_weights to auto"
             )
 
 

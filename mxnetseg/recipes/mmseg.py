@@ -65,7 +65,7 @@ def values(row: Row) -> Tuple[Values, List[str]]:
         made["input"] = {"mean": facts["mean"], "std": facts["std"], "range": 255}
     missing = []
     if facts.get("precision") == "half":
-        missing.append("trained in half precision there; here with --engine torch --amp fp16")
+        missing.append("trained in half precision there; here by train.py --engine torch --amp fp16")
     return made, missing
 
 

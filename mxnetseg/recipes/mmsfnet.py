@@ -11,7 +11,7 @@ Values = Dict[str, Any]
 
 _MISSING = [
     "the rate falls by epoch there, by iteration here",
-    "trained in half precision there; here with --engine torch --amp fp16",
+    "trained in half precision there; here by train.py --engine torch --amp fp16",
 ]
 
 

@@ -23,7 +23,7 @@ def run_dir(tmp_path_factory):
     mx.random.seed(0)
     net = build_network(recipe.model, nclass=11, pretrained=False)
     save_params(folder / "best.params", network_arrays(net))
-    recipe.data.root, recipe.output_dir = "/home/somebody/camvid", "/home/somebody/runs"
+    recipe.data.root, recipe.output_dir = "/data/somebody/camvid", "/data/somebody/runs"
     recipe.compute.amp = "bf16"
     save_recipe(folder, recipe)
     (folder / "metrics.jsonl").write_text('{"kind": "val", "miou": 0.5}\n')
