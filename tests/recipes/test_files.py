@@ -76,7 +76,8 @@ def test_class_weights_for_other_classes_are_refused_with_what_trains_on_these()
     check_classes(load_recipe(file), file)
     check_classes(load_recipe(file, ["data.name=bdd100k"]), file)
     with pytest.raises(
-        ConfigError, match="are of 19 classes, data set 'camvid' has 11: take the recipe that ddrnet has for camvid"
+        ConfigError,
+        match="are of 19 classes, data set 'camvid' has 11: take the recipe that ddrnet has for camvid",
     ):
         check_classes(load_recipe(file, ["data.name=camvid"]), file)
 
