@@ -6,11 +6,11 @@ As in `naming`: rules lead to our structural names; functions bring tensors to t
 from __future__ import annotations
 
 import re
-from typing import Dict, List
+from typing import Dict, List, Match
 
 import numpy as np
 
-from mxnetseg.backbones.naming import Rule
+from mxnetseg.backbones.naming import ImageNetNames, Rule
 
 Tensors = Dict[str, np.ndarray]
 
@@ -157,3 +157,32 @@ def joined_projections(tensors: Tensors) -> Tensors:
 def _names(part: re.Match, letter: str) -> List[str]:
     word = {"q": "query", "k": "key", "v": "value"}[letter]
     return [f"{part.group(1)}{which}.{part.group(2)}" for which in (word, f"{letter}_proj")]
+
+
+def _topformer_block(match: Match) -> str:
+    """The authors' number of an inverted residual: one at stride 2, then two in each level, or three."""
+    place = int(match.group(1)) - 2
+    level = min(place // 2, 3)
+    return "stem.1.units." if place < 0 else f"levels.{level}.{place - 2 * level}.units."
+
+
+# TopFormer: the authors' names. Their activations are numbered between the units.
+TOPFORMER = ImageNetNames(
+    [
+        (r"^tpm\.stem\.0\.", "stem.0."),
+        (r"^tpm\.layer(\d+)\.conv\.", _topformer_block),
+        (r"\.units\.(\d)\.", lambda m: f".units.{int(m.group(1)) // 2}."),
+        (r"^trans\.transformer_blocks\.", "transformer."),
+        (r"\.attn\.to_([qkv])\.", r".attn.\1."),
+        (r"\.attn\.proj\.1\.", ".attn.proj."),
+        (r"\.mlp\.dwconv\.", ".depthwise."),
+        (r"\.mlp\.", "."),
+        (r"\.c\.(?=weight$)", ".conv."),
+        # Of their networks for segmentation.
+        (r"^SIM\.(\d)\.", lambda m: f"injections.{int(m.group(1)) - 1}."),
+        (r"\.local_embedding\.", ".local."),
+        (r"\.global_embedding\.", ".semantics."),
+        (r"\.global_act\.", ".gate."),
+    ],
+    fresh=(r"^injections\.",),
+)

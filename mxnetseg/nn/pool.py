@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Tuple, Union
 
+from mxnetseg.nn.grid import side
+from mxnetseg.nn.resize import apply_rows_columns
 from mxnetseg.nn.tensor import Ops, Tensor
 
 
@@ -16,6 +18,19 @@ def adaptive_avg_pool(F: Ops, x: Tensor, bins: Union[int, Tuple[int, int]]) -> T
     if bins in (1, (1, 1)):
         return F.Pooling(x, kernel=(1, 1), global_pool=True, pool_type="avg")
     return F.contrib.AdaptiveAvgPooling2D(x, output_size=bins)
+
+
+def adaptive_avg_pool_half(F: Ops, x: Tensor, like: Tensor) -> Tensor:
+    """Average of `(N, C, H, W)` over a grid of half as many bins along each side, rounded up, as `like` has
+    pixels, by products with matrices; nothing flows back into `like`."""
+    rows, columns = (_half_weights(F, x, like, axis) for axis in (2, 3))
+    return apply_rows_columns(F, x, F.BlockGrad(rows), F.BlockGrad(columns))
+
+
+def _half_weights(F, x, like, axis):
+    """`(side of x, half the side of like)`: the share of each pixel in the average of each bin."""
+    bins = F.slice(F.contrib.arange_like(like, axis=axis), begin=(None,), end=(None,), step=(2,)) / 2
+    return bin_weights(F, bins, F.max(bins) + 1, F.contrib.arange_like(x, axis=axis), side(F, x, axis))
 
 
 def bin_weights(F: Ops, bins: Tensor, count: Tensor, pixels: Tensor, length: Tensor) -> Tensor:

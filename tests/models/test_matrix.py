@@ -48,6 +48,7 @@ NOT_PYRAMID = {
     "bisenetv2",
     "ddrnet",
     "pidnet",
+    "topformer",
 }
 
 

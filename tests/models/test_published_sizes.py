@@ -148,3 +148,22 @@ def test_parameters_of_networks_of_queries_are_those_of_the_papers_tables(model,
     net = create_model(model, 150, aux=False, init=False)
     trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
     assert abs(sum(math.prod(p.shape) for p in trained) / 1e6 - millions) < 0.2
+
+
+@pytest.mark.parametrize(
+    "size, millions, thousand_millions", [("tiny", 1.4, 0.6), ("small", 3.1, 1.2), ("base", 5.1, 1.8)]
+)
+def test_topformer_has_the_size_of_its_papers_table(size, millions, thousand_millions):
+    found = complexity(create_model("topformer", 150, backbone=f"topformer_{size}", init=False), (512, 512))
+    assert round(found.stored / 1e6, 1) == millions
+    # The paper's count has batch norms, by two for each element, and activations.
+    norms, activations = found.operations["BatchNorm"], found.operations["Activation"]
+    assert round((found.matrix + 2 * norms + activations) / 1e9, 1) == thousand_millions
+
+
+# The paper states no size; PaddlePaddle's files of deployed networks, in MiB, hold 4 bytes of every stored
+# value and a graph.
+@pytest.mark.parametrize("backbone, megabytes", [("stdc1", 31), ("stdc2", 47)])
+def test_ppliteseg_has_the_size_of_its_published_files(backbone, megabytes):
+    found = complexity(create_model("ppliteseg", 19, backbone=backbone, init=False), (64, 128))
+    assert 0 < megabytes - 4 * found.stored / 2**20 < 0.4
