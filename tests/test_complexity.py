@@ -6,17 +6,18 @@ import mxnet as mx
 import pytest
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.complexity import complexity
 from mxnetseg.models import create_model, list_models
 from mxnetseg.models.base import Segmentor
 from mxnetseg.weights import reference_info
 
 
-class Pyramid(nn.HybridBlock):
+class Pyramid(Backbone):
     """A backbone of one strided convolution, to be counted by hand."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__((8,), (2,))
         self.conv = nn.Conv2D(8, 3, strides=2, padding=1, in_channels=3)
 
     def hybrid_forward(self, F, x):

@@ -6,6 +6,7 @@ import mxnet as mx
 import pytest
 from mxnet.gluon import nn
 
+from mxnetseg.backbones.base import Backbone
 from mxnetseg.complexity import complexity
 from mxnetseg.models import create_model
 from mxnetseg.models.base import Segmentor
@@ -35,9 +36,9 @@ def test_a_block_that_runs_twice_has_each_of_its_shapes():
 
 
 def test_a_block_that_runs_twice_counts_at_each_of_its_sizes():
-    class Two(nn.HybridBlock):
+    class Two(Backbone):
         def __init__(self):
-            super().__init__()
+            super().__init__((3,), (1,))
             self.both = Twice()
 
         def hybrid_forward(self, F, x):

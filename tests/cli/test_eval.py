@@ -126,7 +126,7 @@ def test_the_command_of_the_readme_works_from_another_folder_on_a_bare_file(
     assert done.returncode == 0, done.stderr
     protocol = json.loads((tmp_path / "s.json").read_text())["protocol"]
     assert "windows of 48 x 48" in protocol and "long side 64" in protocol
-    assert "0.75, 1, 1.25, 1.5, with flip" in protocol
+    assert "0.75, 1, 1.25, 1.5, 1.75, 2, 2.25, with flip" in protocol
 
 
 def test_every_option_of_the_protocol_changes_what_is_computed(run_folder, tmp_path):

@@ -430,7 +430,7 @@ MISTAKES = {
     ),
     "wrong class weights": (
         ["--recipe", "{recipe}", "--set", "loss.class_weights=[1, 2]"],
-        r"2 numbers but there are 19 classes",
+        r"class_weights are of 2 classes, data set 'synthetic' has 19",
     ),
     "batch larger than the data": (
         ["--recipe", "{recipe}", "--batch-size", "64"],
