@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any, Dict, Optional, Union
 
@@ -67,7 +68,9 @@ def create_model(
     keywords = {**preset, **options}
     if aux is not None:
         keywords["aux"] = aux
-    style = keywords.pop("drawn", None)
+    # Some architectures take it themselves: their authors draw each layer apart.
+    own = "drawn" in inspect.signature(MODELS.get(name)).parameters
+    style = None if own else keywords.pop("drawn", None)
     net = MODELS.build(name, nclass, features, **keywords)
     if style is not None:
         draw_in_style(style, *(part for part in (net.neck, net.head, net.aux_heads) if part is not None))

