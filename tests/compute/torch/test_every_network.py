@@ -34,8 +34,8 @@ SIZE = (97, 131)
 EVEN = {"erfnet": (96, 128)}
 # What remains between two correct engines: MXNet keeps batch statistics in float32.
 TOLERANCE = 1e-4
-# Which points of FaPN's are the uncertain ones is decided by interpolated logits, rounding included.
-LOOSE = {"fapn": 1e-3}
+# FaPN's deformable alignments see gradients of 1e-5 here, through thousands of interpolated places.
+LOOSE = {"fapn": 1e-2}
 
 
 def network(name, **options):
