@@ -30,13 +30,13 @@ def compare(net, content: bytes, form: Form, statistics: Input) -> Dict[str, flo
         allowed = max(1e-3, 10 * float(np.abs(rounded - expected).max()) / deviation)
         (found,) = session.run([form.output], {IMAGE: pictures})
         if form.argmax:
-            differs = found != _best(expected)
+            differs = found != best_labels(expected)
             margin = _margin(expected) / deviation
             worst = max(worst, float(margin[differs].max(initial=0)))
             apart = max(apart, float(differs.mean()))
         else:
             worst = max(worst, float(np.abs(found - expected).max()) / deviation)
-            apart = max(apart, float((_best(found) != _best(expected)).mean()))
+            apart = max(apart, float((best_labels(found) != best_labels(expected)).mean()))
         allowed = max(allowed, 1e-2) if form.half else allowed
         if not worst <= allowed:
             raise ExportError(
@@ -83,7 +83,8 @@ def _pictures(net, form: Form, statistics: Input, shape: Tuple[int, int, int]):
     return pictures, ((pictures / 255 - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
 
 
-def _best(logits: np.ndarray) -> np.ndarray:
+def best_labels(logits: np.ndarray) -> np.ndarray:
+    """Labels (N, H, W) of logits (N, nclass, H, W): the best class, or whether the only logit is above 0."""
     return logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 

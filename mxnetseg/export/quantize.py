@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 
 from mxnetseg.errors import ConfigError, DatasetError, EngineError, ExportError
-from mxnetseg.export.check import open_session
+from mxnetseg.export.check import best_labels, open_session
 from mxnetseg.export.form import IMAGE, Form, Input
 from mxnetseg.metrics import ConfusionMatrix
 
@@ -218,9 +218,7 @@ def _score(content: bytes, calibration: Calibration) -> float:
     matrix = ConfusionMatrix(calibration.nclass, calibration.ignore_index)
     for picture, label in calibration:
         (found,) = session.run(None, {IMAGE: picture})
-        labels = found[0]
-        if labels.ndim == 3:
-            labels = labels.argmax(0) if len(labels) > 1 else labels[0] > 0
+        (labels,) = best_labels(found) if found.ndim == 4 else found
         matrix.update(labels.astype(np.int32), label)
     score = matrix.scores()["miou"]
     if score is None or math.isnan(score):

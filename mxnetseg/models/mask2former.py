@@ -22,6 +22,7 @@ from mxnetseg.nn.queries import (
     MaskEmbedding,
     QueryAttention,
     QueryFFN,
+    decoder_norm,
     every_sample,
     masks_of,
     semantic_map,
@@ -40,10 +41,6 @@ FORMS = {
     },
 }
 LEVELS = 3
-
-
-def _norm(width: int) -> nn.LayerNorm:
-    return nn.LayerNorm(epsilon=1e-5, in_channels=width)
 
 
 class PixelDecoder(HybridBlock):
@@ -92,9 +89,9 @@ class MaskedLayer(HybridBlock):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.cross_attention, self.cross_norm = QueryAttention(width), _norm(width)
-        self.self_attention, self.self_norm = QueryAttention(width), _norm(width)
-        self.ffn, self.ffn_norm = QueryFFN(width, hidden), _norm(width)
+        self.cross_attention, self.cross_norm = QueryAttention(width), decoder_norm(width)
+        self.self_attention, self.self_norm = QueryAttention(width), decoder_norm(width)
+        self.ffn, self.ffn_norm = QueryFFN(width, hidden), decoder_norm(width)
 
     def hybrid_forward(self, F, x, queries, tokens, keys, hidden):
         x = self.cross_norm(x + self.cross_attention(x + queries, keys, tokens, hidden))
@@ -127,7 +124,7 @@ class Mask2FormerHead(Head):
         self.layers = nn.HybridSequential()
         for _ in range(layers):
             self.layers.add(MaskedLayer(width, 2048))
-        self.norm = _norm(width)
+        self.norm = decoder_norm(width)
         self.classifier = token_dense(nclass + 1, width, weights=XAVIER)
         self.embed = MaskEmbedding(width, width)
 

@@ -22,6 +22,7 @@ from mxnetseg.nn.queries import (
     MaskEmbedding,
     QueryAttention,
     QueryFFN,
+    decoder_norm,
     every_sample,
     masks_of,
     semantic_map,
@@ -34,10 +35,6 @@ FORMS = {
     "paper": {},
     "transformers": {"backbone": "swin_tiny", "backbone_options": {"skip": 0.3}},
 }
-
-
-def _norm(width: int) -> nn.LayerNorm:
-    return nn.LayerNorm(epsilon=1e-5, in_channels=width)
 
 
 class MaskPyramid(HybridBlock):
@@ -64,9 +61,9 @@ class DecoderLayer(HybridBlock):
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.self_attention, self.self_norm = QueryAttention(width, dropout=dropout), _norm(width)
-        self.cross_attention, self.cross_norm = QueryAttention(width, dropout=dropout), _norm(width)
-        self.ffn, self.ffn_norm = QueryFFN(width, hidden), _norm(width)
+        self.self_attention, self.self_norm = QueryAttention(width, dropout=dropout), decoder_norm(width)
+        self.cross_attention, self.cross_norm = QueryAttention(width, dropout=dropout), decoder_norm(width)
+        self.ffn, self.ffn_norm = QueryFFN(width, hidden), decoder_norm(width)
         self.drop = nn.Dropout(dropout)
 
     def hybrid_forward(self, F, x, queries, tokens, keys):
@@ -97,7 +94,7 @@ class MaskFormerHead(Head):
         self.layers = nn.HybridSequential()
         for _ in range(layers):
             self.layers.add(DecoderLayer(width, 2048, dropout))
-        self.norm = _norm(width)
+        self.norm = decoder_norm(width)
         self.classifier = token_dense(nclass + 1, width, weights=XAVIER)
         self.embed = MaskEmbedding(width, width)
 

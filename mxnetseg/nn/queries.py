@@ -17,6 +17,11 @@ from mxnetseg.nn.tokens import token_dense
 HIDDEN = -1e9
 
 
+def decoder_norm(width: int) -> nn.LayerNorm:
+    """Layer norm over `width` channels as DETR's decoders have it."""
+    return nn.LayerNorm(epsilon=1e-5, in_channels=width)
+
+
 class QueryAttention(HybridBlock):
     """Multi-head attention `(query, key, value, hidden=None)`: each query reads the values.
 

@@ -29,6 +29,7 @@ from mxnetseg.report.reading import (
     working_time,
 )
 from mxnetseg.run_files import METRICS, RECIPE, atomic_file, run_weights
+from mxnetseg.weights.integers import SCALE
 
 MOST = 8  # more curves in one picture cannot be told apart
 _WIDEST = 30  # characters of a cell in a terminal
@@ -116,7 +117,7 @@ def _parameters(folder: Path) -> Optional[int]:
     return sum(
         int(np.prod(array.shape))
         for name, array in arrays.items()
-        if "running_" not in name and ":scale" not in name
+        if "running_" not in name and not name.endswith(SCALE)
     )
 
 
