@@ -277,12 +277,16 @@ def main(argv=None):
         for engine in dict.fromkeys(options.engine)
     ]
     server = make_server(segments, options.port, options.long_side, options.address)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Not an exception in the serving thread: raised just after a connection was handed to its thread, it would
+    # close that connection under it.
+    ended = threading.Event()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: ended.set())
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     print(f"Open http://127.0.0.1:{server.server_port} (Ctrl-C ends)", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print(flush=True)
+    ended.wait()
+    print(flush=True)
+    server.shutdown()
     server.server_close()
     if not server.desk.close(CLOSING_SECONDS):
         os._exit(0)  # Python would wait for the network
