@@ -81,7 +81,10 @@ def profile(step, steps):
     """Milliseconds of each MXNet operator in a step, the longest first; convolutions and the rest."""
     import mxnet as mx
 
-    mx.profiler.set_config(profile_symbolic=True, profile_imperative=True, aggregate_stats=True)
+    # MXNet writes its trace when it exits, to profile.json in the current folder unless it has another name.
+    mx.profiler.set_config(
+        filename=os.devnull, profile_symbolic=True, profile_imperative=True, aggregate_stats=True
+    )
     mx.profiler.set_state("run")
     start = time.process_time()
     for _ in range(steps):

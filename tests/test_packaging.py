@@ -268,3 +268,12 @@ def test_no_tracked_file_holds_a_path_of_somebodys_machine(repository):
         path = repository / name
         if path.suffix in (".py", ".yaml", ".md", ".txt", ".toml", ".sh") and path.is_file():
             assert not somebodys.search(path.read_text()), f"{name} holds an absolute path"
+
+
+def test_no_large_file_is_tracked_but_trained_networks(repository):
+    done = subprocess.run(["git", "ls-files"], cwd=repository, text=True, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    paths = [repository / name for name in done.stdout.splitlines()]
+    large = [str(p) for p in paths if p.suffix != ".params" and p.is_file() and p.stat().st_size > 500_000]
+    assert not large
