@@ -277,8 +277,8 @@ def main(argv=None):
         for engine in dict.fromkeys(options.engine)
     ]
     server = make_server(segments, options.port, options.long_side, options.address)
-    # Not an exception in the serving thread: raised just after a connection was handed to its thread, it would
-    # close that connection under it.
+    # Not an exception in the serving thread: raised just after a connection was handed to its thread, it
+    # would close that connection under it.
     ended = threading.Event()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: ended.set())
