@@ -51,6 +51,12 @@ def test_damaged_run_lengths_are_refused_with_the_file(encoded):
         run_length_mask(encoded, "file.json")
 
 
+@pytest.mark.parametrize("size", [(1 << 20, 1 << 20), (0, 0), (-3, -3)])
+def test_sizes_that_no_picture_has_are_refused_before_anything_is_drawn(size):
+    with pytest.raises(DatasetError, match=r"^file\.json: states an image of"):
+        run_length_mask({"size": list(size), "counts": [size[0] * size[1]]}, "file.json")
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_polygons_cover_the_pixels_whose_centres_they_hold(seed):
     rng = np.random.default_rng(seed)

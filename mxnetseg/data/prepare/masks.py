@@ -1,4 +1,4 @@
-"""Drawing annotations: run lengths and polygons of COCO, MATLAB label files."""
+"""Drawing annotations: run lengths and polygons of COCO, matrices of ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Sequence, Tuple, Union
 
 import numpy as np
 
+from mxnetseg.data.headers import most_pixels
 from mxnetseg.errors import DatasetError
 
 
@@ -20,6 +21,7 @@ def run_length_mask(encoded: dict, path: str) -> np.ndarray:
         height, width = (int(v) for v in encoded["size"])
         counts = encoded["counts"]
         runs = _numbers(counts) if isinstance(counts, (str, bytes)) else [int(c) for c in counts]
+        check_size((height, width), path)
         if sum(runs) != height * width or min(runs, default=0) < 0:
             raise ValueError(f"runs cover {sum(runs)} pixels of {height}x{width}")
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
@@ -49,6 +51,12 @@ def _numbers(text: Union[str, bytes]) -> list:
             value += runs[-2]
         runs.append(value)
     return runs
+
+
+def check_size(size: Tuple[int, int], path: str) -> None:
+    """DatasetError for (height, width) as an annotation states them that no picture has."""
+    if min(size) < 1 or size[0] * size[1] > most_pixels():
+        raise DatasetError(f"{path}: states an image of {size[1]}x{size[0]} pixels")
 
 
 def fill_polygon(mask: np.ndarray, polygon: Sequence[float]) -> None:
@@ -92,23 +100,6 @@ def annotation_mask(segmentation: Any, size: Tuple[int, int], path: str) -> np.n
     except (TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{path}: an object's outline is damaged ({error})") from error
     return mask
-
-
-def read_mat(path: str, variable: str) -> Any:
-    """A variable of a MATLAB file (version 7 or older); DatasetError where file or variable is not there."""
-    from scipy.io import loadmat
-
-    try:
-        contents = loadmat(path, variable_names=[variable])
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: MATLAB file does not exist") from None
-    except Exception as error:  # scipy raises whatever its parsing meets in a damaged file
-        raise DatasetError(
-            f"{path}: MATLAB file cannot be read ({type(error).__name__}: {error}); unpack it again"
-        ) from error
-    if variable not in contents:
-        raise DatasetError(f"{path}: MATLAB file has no variable {variable!r}")
-    return contents[variable]
 
 
 def as_ids(values: Any, path: str) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Dict, List
 import numpy as np
 
 from mxnetseg.data.datasets.base import stem
-from mxnetseg.data.prepare.masks import as_ids, read_mat
+from mxnetseg.data.prepare.masks import as_ids
+from mxnetseg.data.prepare.matlab import read_mat
 from mxnetseg.data.prepare.workspace import Workspace
 from mxnetseg.data.reading import read_image, read_label
 from mxnetseg.errors import DatasetError

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
-from mxnetseg.data.prepare.masks import as_ids, read_mat
+from mxnetseg.data.prepare.masks import as_ids
+from mxnetseg.data.prepare.matlab import hdf5_array, hdf5_rows, open_hdf5, read_mat, read_numbers
 from mxnetseg.data.prepare.workspace import Workspace
 from mxnetseg.errors import DatasetError
 
@@ -26,13 +27,13 @@ def convert_nyuv2(workspace: Workspace) -> None:
     mapping: Optional[str] = None
     if labels is None:
         mapping = workspace.need(["labels40.mat", "classMapping40.mat"], "for the 40 classes of NYU Depth v2")
-    with _hdf5(pictures) as opened:
-        shape = _variable(opened, "images", pictures).shape
+    with open_hdf5(pictures) as opened:
+        shape = hdf5_array(opened, "images", pictures).shape
     if len(shape) != 4 or shape[1] != 3:
         raise DatasetError(f"{pictures}: 'images' is {shape}; expected (pictures, 3, width, height)")
     count = shape[0]
     for part, variable in (("train", "trainNdxs"), ("val", "testNdxs")):
-        ids = _indices(splits, variable)
+        ids = read_numbers(splits, variable) - 1  # MATLAB counts from 1
         if ids.size and (ids.min() < 0 or ids.max() >= count):
             raise DatasetError(
                 f"{splits}: {variable} names image {ids.max() + 1} of {count}; it belongs to another file"
@@ -46,14 +47,6 @@ def convert_nyuv2(workspace: Workspace) -> None:
         marker = workspace.path(".prepare", "nyuv2", f"{first}-{last}")
         tasks.append((marker, (first, last, pictures, labels, mapping)))
     workspace.convert(f"NYU Depth v2, {step} pictures a step", _nyu_group, tasks)
-
-
-def _indices(path: str, variable: str) -> np.ndarray:
-    """A list of MATLAB's indices, from 0."""
-    values = np.asarray(read_mat(path, variable)).ravel()
-    if not np.issubdtype(values.dtype, np.number):
-        raise DatasetError(f"{path}: {variable} holds {values.dtype}; expected numbers")
-    return values.astype(int) - 1
 
 
 def _nyu_group(
@@ -81,11 +74,11 @@ def _convert_group(
     labels: Optional[str],
     mapping: Optional[str],
 ) -> None:
-    with _hdf5(pictures) as opened:
+    with open_hdf5(pictures) as opened:
         # HDF5 shows MATLAB's arrays with their axes reversed: (picture, channel, x, y).
-        images = _variable(opened, "images", pictures)[first:last].transpose(0, 3, 2, 1)
+        images = hdf5_rows(opened, "images", pictures, first, last).transpose(0, 3, 2, 1)
         if mapping is not None:
-            raw = _variable(opened, "labels", pictures)[first:last].transpose(0, 2, 1)
+            raw = hdf5_rows(opened, "labels", pictures, first, last).transpose(0, 2, 1)
             table = np.concatenate([[0], np.asarray(read_mat(mapping, "mapClass")).ravel()])
             if raw.max() >= len(table):
                 raise DatasetError(f"{pictures}: class {raw.max()}; {mapping} knows {len(table) - 1}")
@@ -104,29 +97,8 @@ def _labels40(path: str, first: int, last: int) -> np.ndarray:
     try:
         return np.moveaxis(np.asarray(read_mat(path, "labels40"))[:, :, first:last], 2, 0)
     except DatasetError:
-        with _hdf5(path) as opened:
-            return _variable(opened, "labels40", path)[first:last].transpose(0, 2, 1)
-
-
-def _hdf5(path: str) -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise DatasetError(
-            f"{path}: reading this MATLAB file needs the package h5py: pip install h5py"
-        ) from None
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise DatasetError(f"{path}: HDF5 file cannot be read ({error}); download it again") from error
-
-
-def _variable(opened: Any, name: str, path: str) -> Any:
-    if name not in opened:
-        raise DatasetError(f"{path}: has no variable {name!r}; it is another file")
-    if not hasattr(opened[name], "shape"):
-        raise DatasetError(f"{path}: {name!r} is no array; it is another file")
-    return opened[name]
+        with open_hdf5(path) as opened:
+            return hdf5_rows(opened, "labels40", path, first, last).transpose(0, 2, 1)
 
 
 def convert_sunrgbd(workspace: Workspace) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from mxnetseg.data.datasets.base import stem
 from mxnetseg.data.datasets.idd import LABELS
 from mxnetseg.data.headers import dimensions
-from mxnetseg.data.prepare.masks import as_ids, read_mat
+from mxnetseg.data.prepare.masks import as_ids
+from mxnetseg.data.prepare.matlab import read_numbers
 from mxnetseg.data.prepare.preparation import Preparation, route
 from mxnetseg.data.prepare.voc_family import damage_named, read_json
 from mxnetseg.data.prepare.workspace import Workspace
@@ -124,8 +125,8 @@ def convert_gta5(workspace: Workspace) -> None:
     left_out: List[str] = []
     for split in ("train", "val", "test"):
         names = []
-        for number in np.ravel(read_mat(path, split + "Ids")):
-            name = f"{int(number):05d}"
+        for number in read_numbers(path, split + "Ids"):
+            name = f"{number:05d}"
             sizes = [_size(workspace.path(folder, name + ".png")) for folder in ("images", "labels")]
             if None in sizes:
                 continue  # of an archive that was not given

@@ -11,7 +11,8 @@ import numpy as np
 
 from mxnetseg.data.datasets.coco import CATEGORY_IDS
 from mxnetseg.data.datasets.pascal_context import ANNOTATION_IDS
-from mxnetseg.data.prepare.masks import annotation_mask, as_ids, read_mat
+from mxnetseg.data.prepare.masks import annotation_mask, as_ids, check_size
+from mxnetseg.data.prepare.matlab import read_mat
 from mxnetseg.data.prepare.workspace import Workspace
 from mxnetseg.errors import DatasetError
 from mxnetseg.opening import only_files
@@ -101,6 +102,7 @@ def convert_pascal_context(workspace: Workspace) -> None:
 
 
 def _context_label(workspace: Workspace, target: str, size: tuple, objects: list, path: str) -> None:
+    check_size(size, path)
     ids = np.zeros(size, np.uint8)
     numbers = {category: i + 1 for i, category in enumerate(ANNOTATION_IDS)}
     for category, segmentation in objects:
@@ -144,6 +146,7 @@ def convert_coco(workspace: Workspace) -> None:
 
 
 def _coco_label(workspace: Workspace, target: str, size: tuple, objects: list, path: str) -> None:
+    check_size(size, path)
     ids = np.zeros(size, np.uint8)
     for category, segmentation in objects:
         mask = annotation_mask(segmentation, size, f"{path} ({os.path.basename(target)})")
