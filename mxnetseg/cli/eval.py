@@ -199,7 +199,7 @@ def _evaluate(argv: Optional[List[str]]) -> None:
     protocol = _protocol(options, recipe, dataset)
     session = open_session(options.checkpoint, dataset, recipe, protocol, options.ctx, choice.engine)
     if options.tune_threshold:
-        _tune(options, session.predictor, dataset)
+        _tune(options, session.predictor, dataset, recipe.data.timeout)
     scored = not options.image and options.mode != "test"
     folder = _output_folder(options, dataset)
     writer = None
@@ -216,6 +216,7 @@ def _evaluate(argv: Optional[List[str]]) -> None:
             limit=options.limit,
             score=scored,
             progress=not options.quiet,
+            timeout=recipe.data.timeout,
         )
         result = {**session.names(), "checkpoint": options.checkpoint, **result}
         written = writer.finish(title_of(result), f"Protocol: {result['protocol']}") if writer else []
@@ -228,11 +229,11 @@ def _evaluate(argv: Optional[List[str]]) -> None:
         print(f"wrote {path}")
 
 
-def _tune(options: argparse.Namespace, predictor: Any, dataset: Any) -> None:
+def _tune(options: argparse.Namespace, predictor: Any, dataset: Any, timeout: Optional[float]) -> None:
     from mxnetseg.predict.threshold import keep, recipe_beside, tune
 
     beside = recipe_beside(options.checkpoint)
-    threshold, miou = tune(predictor, dataset, options.limit, progress=not options.quiet)
+    threshold, miou = tune(predictor, dataset, options.limit, not options.quiet, timeout)
     keep(beside, threshold)
     print(f"threshold {threshold:g} gives {100 * miou:.2f}% mIoU; kept in {beside}")
 

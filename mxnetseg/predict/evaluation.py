@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from mxnetseg.compute.inference import Inference
 from mxnetseg.data.datasets.base import Dataset
+from mxnetseg.data.loading.threads import no_answer
 from mxnetseg.errors import CheckpointError, ConfigError, DatasetError
 from mxnetseg.metrics import ConfusionMatrix
 from mxnetseg.predict.predictor import Predictor
@@ -54,6 +55,7 @@ def run(
     limit: Optional[int] = None,
     score: bool = True,
     progress: bool = True,
+    timeout: Optional[float] = None,
 ) -> Dict[str, Any]:
     """Predict a split, and score it.
 
@@ -67,16 +69,18 @@ def run(
         Compare with labels, which the split must have.
     progress : bool
         A bar on stderr (one line every tenth of the way where stderr is no terminal).
+    timeout : float
+        Seconds to wait for a picture that is being read; None waits without limit.
 
     Returns `dataset`, `split`, `classes`, `images`, `protocol` (in words), `seconds`, `images_per_second`
     and, where scored, the scores of `ConfusionMatrix.scores`: plain values, ready for JSON.
-    Raises DatasetError for a sample that cannot be read or scored, CheckpointError for a network of another
-    number of classes.
+    Raises DatasetError for a sample that cannot be read in time or scored, CheckpointError for a network of
+    another number of classes.
     """
     matrix = ConfusionMatrix(len(dataset.scored_classes), dataset.ignore_index) if score else None
     count = len(dataset) if limit is None else min(limit, len(dataset))
     started = time.perf_counter()
-    samples = read_ahead(dataset, count, len(predictor.inference.devices) + 1)
+    samples = read_ahead(dataset, count, len(predictor.inference.devices) + 1, timeout)
     title = "evaluate" if score else "predict"
     for index, (sample, prediction) in enumerate(track(predictor.stream(samples), count, title, progress)):
         if index == 0:
@@ -113,8 +117,11 @@ def check_class_count(predictor: Predictor, dataset: Dataset) -> None:
         )
 
 
-def read_ahead(dataset: Dataset, count: int, depth: int) -> Iterator[Any]:
-    """The first `count` samples in order, read by a thread that is at most `depth` of them ahead."""
+def read_ahead(dataset: Dataset, count: int, depth: int, timeout: Optional[float] = None) -> Iterator[Any]:
+    """The first `count` samples in order, read by a thread that is at most `depth` of them ahead.
+
+    Raises DatasetError where one takes more than `timeout` seconds, as on a file server that is gone.
+    """
     ready: queue.Queue = queue.Queue(maxsize=depth)
     stopped = threading.Event()
 
@@ -137,14 +144,17 @@ def read_ahead(dataset: Dataset, count: int, depth: int) -> Iterator[Any]:
     thread = threading.Thread(target=read, name="read-ahead", daemon=True)
     thread.start()
     try:
-        for _ in range(count):
-            sample, error = ready.get()
+        for index in range(count):
+            try:
+                sample, error = ready.get(timeout=timeout)
+            except queue.Empty:
+                raise no_answer("the reader of pictures", timeout, [index], dataset) from None
             if error is not None:
                 raise error
             yield sample
     finally:
         stopped.set()
-        thread.join()
+        thread.join(5.0)  # not without limit: it may be stuck in a file
 
 
 def track(items: Iterator, total: int, title: str, enabled: bool = True) -> Iterator:

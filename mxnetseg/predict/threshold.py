@@ -23,16 +23,20 @@ BINS = 1000
 
 
 def tune(
-    predictor: Predictor, dataset: Dataset, limit: Optional[int] = None, progress: bool = True
+    predictor: Predictor,
+    dataset: Dataset,
+    limit: Optional[int] = None,
+    progress: bool = True,
+    timeout: Optional[float] = None,
 ) -> Tuple[float, float]:
     """(threshold, mean IoU of both classes there): the best of 0.001 to 0.999, of equals the nearest to 0.5.
 
-    `limit`: only the first so many samples. From now on `predictor` uses it. Raises ConfigError for a
-    network of several classes, and where no pixel counts.
+    `limit`: only the first so many samples; `timeout`: seconds to wait for one. From now on `predictor` uses
+    the threshold. Raises ConfigError for a network of several classes, and where no pixel counts.
     """
     counts = np.zeros((2, BINS), np.int64)  # background, foreground
     count = len(dataset) if limit is None else min(limit, len(dataset))
-    for sample in track(read_ahead(dataset, count, 2), count, "threshold", progress):
+    for sample in track(read_ahead(dataset, count, 2, timeout), count, "threshold", progress):
         probability = predictor.foreground(sample.image)
         check_class_count(predictor, dataset)
         bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1)

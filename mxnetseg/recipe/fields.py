@@ -83,7 +83,7 @@ class DataGroup(Group):
     timeout: Optional[float] = Field(
         300.0,
         gt=0,
-        description="seconds to wait for a loader worker that gives no answer; none: no limit",
+        description="seconds to wait for a sample that is being read; none: no limit",
     )
     cache: int = Field(
         0,

@@ -57,6 +57,7 @@ class Validator:
                 on_image=keep,
                 limit=settings.limit,
                 progress=not self.quiet,
+                timeout=setup.recipe.data.timeout,
             )
         miou = scores["miou"]
         better = miou is not None and (progress.best_miou is None or miou > progress.best_miou)

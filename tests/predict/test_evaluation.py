@@ -111,6 +111,22 @@ def test_reading_ahead_never_holds_more_samples_than_asked_for():
         assert data.read <= done + 3 + 1
 
 
+def test_a_picture_that_is_never_read_is_named():
+    never = threading.Event()
+
+    class Stuck(Drawn):
+        def __getitem__(self, index):
+            if index == 2:
+                never.wait()
+            return super().__getitem__(index)
+
+    try:
+        with pytest.raises(DatasetError, match=r"no answer for 0\.2 s; it is reading sample 2"):
+            list(read_ahead(Stuck(4), 4, 1, timeout=0.2))
+    finally:
+        never.set()
+
+
 def test_without_a_terminal_progress_is_a_line_for_every_tenth(capsys):
     scores(network(), Drawn(4), progress=True)
     lines = capsys.readouterr().err.splitlines()

@@ -63,7 +63,9 @@ class _Process:
 
     def no_answer(self, timeout: Optional[float], dataset: Any) -> DatasetError:
         state = ", which is stopped," if work.is_stopped(self.popen.pid) else ""
-        return no_answer(f"loader worker process {self.popen.pid}{state}", timeout, self.waiting, dataset)
+        # The first group of tasks that is not answered; the worker answers a group at once.
+        group = [task.index for task in self.waiting if task.ticket == self.waiting[0].ticket]
+        return no_answer(f"loader worker process {self.popen.pid}{state}", timeout, group, dataset)
 
 
 class _InFlight:

@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import wait as done_within
-from typing import Any, Deque, Iterator, List, Optional, Tuple
+from typing import Any, Deque, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -22,15 +22,14 @@ def empty_batch(job: work.Job) -> Tuple[np.ndarray, np.ndarray]:
     return np.empty((shape[0], job.channels, *job.size), np.float32), np.empty(shape, np.int32)
 
 
-def no_answer(who: str, timeout: Optional[float], tasks: List[work.Task], dataset: Any) -> DatasetError:
-    # The first group of tasks that is not answered; the worker answers a group at once.
-    group = [task.index for task in tasks if task.ticket == tasks[0].ticket]
+def no_answer(who: str, timeout: Optional[float], indices: Sequence[int], dataset: Any) -> DatasetError:
+    """What is said of a reader that hangs; `indices`: of the samples that it may be reading."""
     items = getattr(dataset, "items", None)
-    names = [f"{index} ({items[index].image})" if items else str(index) for index in group[:4]]
-    more = f" or one of {len(group) - 4} more" if len(group) > 4 else ""
+    names = [f"{index} ({items[index].image})" if items else str(index) for index in indices[:4]]
+    more = f" or one of {len(indices) - 4} more" if len(indices) > 4 else ""
     return DatasetError(
         f"{who} has given no answer for {timeout:g} s; it is reading sample {' or '.join(names)}{more}: see "
-        f"whether that can be read, then resume; data.timeout sets the limit"
+        f"whether that can be read, and start again; data.timeout sets the limit"
     )
 
 
@@ -93,7 +92,7 @@ class Threads:
         made = []
         for future, task in futures:
             if not done_within([future], self.timeout).done:
-                raise no_answer("a loader thread", self.timeout, [task], self.job.dataset)
+                raise no_answer("a loader thread", self.timeout, [task.index], self.job.dataset)
             made.append(future.result())
         return images, labels, made
 
