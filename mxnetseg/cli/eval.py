@@ -179,7 +179,7 @@ def _evaluate(argv: Optional[List[str]]) -> None:
         return measure(options)
     prepare(options.ctx)
     from mxnetseg.predict.evaluation import run as predict
-    from mxnetseg.predict.session import dataset_of, open_session, pictures_of
+    from mxnetseg.predict.session import dataset_of, open_session, pictures_of, trained_on
     from mxnetseg.report.outcome import lines_of, title_of, write_outcome
 
     recipe = _recipe(options)
@@ -219,6 +219,8 @@ def _evaluate(argv: Optional[List[str]]) -> None:
             timeout=recipe.data.timeout,
         )
         result = {**session.names(), "checkpoint": options.checkpoint, **result}
+        if scored:
+            result["trained_on"] = trained_on(recipe, dataset)
         written = writer.finish(title_of(result), f"Protocol: {result['protocol']}") if writer else []
     finally:
         if writer:

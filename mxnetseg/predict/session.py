@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from mxnetseg.compute.choice import ONNX
 from mxnetseg.compute.inference import open_network
@@ -118,6 +118,13 @@ def dataset_of(
     return create_dataset(
         name or group.name, root or (group.root if same else None), split, **(group.options if same else {})
     )
+
+
+def trained_on(recipe: Recipe, dataset: Dataset) -> List[str]:
+    """The parts of a data set's split that the recipe trains on: a score there says nothing of others."""
+    group = recipe.data
+    seen = group.train_split.split("+") if dataset.name == group.name else []
+    return [part for part in dataset.split.split("+") if part in seen]
 
 
 def _scored_split(name: str) -> str:

@@ -26,6 +26,9 @@ def lines_of(result: Dict[str, Any], scored: bool) -> List[str]:
     ]
     if scored:
         lines += ["", format_table(result, result["classes"]), "", format_summary(result)]
+    if result.get("trained_on"):
+        seen = " and ".join(result["trained_on"])
+        lines.append(f"note: this network was trained on {seen}: the score says nothing of other pictures")
     lines.append(f"protocol: {result['protocol']}")
     lines.append(f"speed: {result['images_per_second']:.2f} images/s ({result['seconds']:.1f} s)")
     return lines

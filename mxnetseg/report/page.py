@@ -71,6 +71,8 @@ def _header(run_dir, names, records, scores) -> str:
         facts.append(time.strftime("%Y-%m-%d %H:%M", time.gmtime(records[-1].get("time", 0))) + " UTC")
     protocol = (scores or {}).get("protocol") or last(records, "protocol")
     note = f"<p class=protocol>Scored as: {escape(str(protocol))}</p>" if protocol else ""
+    if (scores or {}).get("trained_on"):
+        note += "<p class=protocol>Trained on these pictures: the score says nothing of others</p>"
     return f"<header><h1>{title or 'Run'}</h1><p>{escape(' · '.join(facts))}</p>{note}</header>"
 
 

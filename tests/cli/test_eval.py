@@ -81,6 +81,15 @@ def test_a_checkpoint_alone_is_scored_by_the_recipe_beside_it(run_folder, capsys
     assert re.search(r"mIoU \d+\.\d\d  pixel accuracy \d+\.\d\d  mean accuracy \d+\.\d\d", out)
     assert re.search(r"^traffic light +(absent|0\.00)", out, re.M)
     assert "protocol: whole images, own size, scale 1, no flip" in out
+    assert "trained on" not in out
+
+
+def test_a_score_on_training_pictures_says_that_it_says_nothing_of_others(run_folder, tmp_path, capsys):
+    options = ["--checkpoint", str(run_folder), "--limit", "1", "--set", "data.train_split=train+val"]
+    assert main([*options, "--quiet", "--output", str(tmp_path)]) == 0
+    assert "note: this network was trained on val: the score says nothing of other" in capsys.readouterr().out
+    assert json.loads((tmp_path / "scores.json").read_text())["trained_on"] == ["val"]
+    assert "Trained on these pictures" in (tmp_path / "report.html").read_text()
 
 
 def test_a_published_protocol_is_one_option_and_named_beside_the_score(run_folder, tmp_path):
