@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Type
 
 from mxnetseg.cli.common import (
+    EXIT_USER_ERROR,
     Parser,
     add_compute_arguments,
     add_context_argument,
@@ -16,7 +18,7 @@ from mxnetseg.cli.common import (
     run,
 )
 from mxnetseg.environment import prepare
-from mxnetseg.errors import ConfigError
+from mxnetseg.errors import ConfigError, MxnetsegError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
 from mxnetseg.recipe.find import check_classes, recipe_file
 from mxnetseg.runs import check_free, is_unfinished, resumed, run_folder
@@ -150,10 +152,16 @@ def _train(argv: Optional[List[str]]) -> int:
     if options.fields:
         print(describe_fields())
         return 0
-    recipe, folder, resume = chosen(options)
+    try:
+        recipe, folder, resume = chosen(options)
+    except MxnetsegError:
+        if int(os.environ.get("LOCAL_RANK", 0)):  # the first worker of this machine has the same to say
+            return EXIT_USER_ERROR
+        raise
     # MXNet reads its environment when it is loaded, which the next imports do.
     joined = recipe.model.norm == "syncbn"
     prepare(options.ctx, joined=joined, deterministic=recipe.deterministic)
+    from mxnetseg.compute.workers import OtherWorkerFailed
     from mxnetseg.run_files import REPORT
     from mxnetseg.train.run import train
     from mxnetseg.train.signals import Interrupted
@@ -161,8 +169,15 @@ def _train(argv: Optional[List[str]]) -> int:
     try:
         result = train(recipe, folder, options.ctx, resume, options.wandb, options.quiet, options.engine)
     except Interrupted as stop:
-        print(f"{stop}: continue with --resume {folder}", file=sys.stderr)
+        if str(stop):
+            print(f"{stop}: continue with --resume {folder}", file=sys.stderr)
         return stop.status
+    except OtherWorkerFailed as failure:
+        if str(failure):
+            raise
+        return EXIT_USER_ERROR
+    if result["rank"]:
+        return 0
     best = result["best"]
     score = (
         f"best mIoU {100 * best['miou']:.2f}% at iteration {best['iteration']}"

@@ -9,10 +9,12 @@ import importlib
 from typing import Any, List, Optional, Sequence
 
 from mxnetseg.compute.base import Engine
+from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.errors import ConfigError
 from mxnetseg.recipe.fields import ComputeGroup
 
-# Modules with `training_devices(names, norm, compute)` and a class `TrainingEngine`; imported when used.
+# Modules with `training_devices(names, norm, compute, workers)` and a class `TrainingEngine`; imported when
+# used.
 _ENGINES = {"mxnet": "mxnetseg.compute.mxnet", "torch": "mxnetseg.compute.torch.training"}
 
 
@@ -26,14 +28,16 @@ def training_devices(
     names: Optional[Sequence[str]] = None,
     norm: str = "bn",
     compute: Optional[ComputeGroup] = None,
+    workers: Workers = ALONE,
 ) -> List[Any]:
-    """The devices of an engine that `names` (`0`, `1`, `cpu`, ...; none: the best there are) mean.
+    """The devices of an engine that `names` (`0`, `1`, `cpu`, ...; none: the best there are) mean; of several
+    `workers`, those of this one.
 
     They may be fewer than the names: with `norm` "syncbn" some engines train on one device what another
     number would compute alike. Raises DeviceError for a device that is not there or cannot do what the
     recipe's `compute` group asks for, ConfigError for an engine that cannot.
     """
-    return _module(engine).training_devices(names, norm, compute or ComputeGroup())
+    return _module(engine).training_devices(names, norm, compute or ComputeGroup(), workers)
 
 
 def create_engine(
@@ -45,6 +49,7 @@ def create_engine(
     devices: Sequence[Any],
     ignore_index: int = 255,
     compute: Optional[ComputeGroup] = None,
+    workers: Workers = ALONE,
 ) -> Engine:
     """An engine that trains `network`.
 
@@ -56,11 +61,12 @@ def create_engine(
     devices       of `training_devices`.
     ignore_index  label value that counts nowhere.
     compute       the recipe's `compute` group; none: its defaults.
+    workers       the processes that train it together; making an engine is not collective.
 
     Raises ConfigError for an engine or a combination of settings that does not exist.
     """
     return _module(name).TrainingEngine(
-        network, nclass, loss, optimizer, devices, ignore_index, compute or ComputeGroup()
+        network, nclass, loss, optimizer, devices, ignore_index, compute or ComputeGroup(), workers
     )
 
 

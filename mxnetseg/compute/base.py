@@ -22,15 +22,24 @@ class StepResult(NamedTuple):
 
 
 class Engine(Protocol):
-    """Parameters, optimizer and devices of one run."""
+    """Parameters, optimizer and devices of one run.
+
+    Where several workers train it (`mxnetseg.compute.workers`), each has an engine of its own, with its own
+    devices. `broadcast`, `step`, `read`, `average_statistics`, `network_arrays` and `state_arrays` are
+    collective then, and what they return is that of the whole job on every worker.
+    """
 
     devices: Sequence[Any]  # what it computes on; `str` of each is what people read
     trained_parameters: int  # numbers that the optimizer moves
 
+    def broadcast(self) -> None:
+        """Every worker takes the parameters and the running statistics of rank 0."""
+
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> Any:
         """One optimizer step on one global batch; returns a handle for `read`.
 
-        images  float32 (N, C, H, W), normalized; N divides over devices and accumulated parts.
+        images  float32 (N, C, H, W), normalized; N divides over devices and accumulated parts. Of several
+                workers each gives its rows of the batch (`rows_of_batch`).
         labels  int32 (N, H, W) of train ids.
         rate    learning rate of this step.
         seed    of everything random in the step (dropout, drop path), 0 <= seed < 2 ** 31 - 1: a step is a
@@ -54,7 +63,8 @@ class Engine(Protocol):
 
     def state_arrays(self) -> Dict[str, np.ndarray]:
         """Everything but its arguments that `step` depends on: `net:<device>:<name>` for parameters (of
-        device 0 alone where all are equal) and running statistics (of each device), `opt:<name>:<k>` for the
+        device 0 alone where all are equal) and running statistics (of each device, counted through all
+        workers by rank), `opt:<name>:<k>` for the
         optimizer's k-th moment, `ema:<name>` for moving averages, `ema:` for their number of steps, and what
         else the engine needs under `opt:`."""
 

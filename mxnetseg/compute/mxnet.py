@@ -18,12 +18,15 @@ from mxnetseg.compute.devices import contexts
 from mxnetseg.compute.mxnet_average import MovingAverage
 from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.compute.mxnet_optimizer import Updater
+from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.errors import ConfigError
 from mxnetseg.losses.criterion import Criterion, Reported
 from mxnetseg.weights.checkpoint import joined, network_arrays
 
 
-def training_devices(names: Optional[Sequence[str]], norm: str, compute: Any) -> List[mx.Context]:
+def training_devices(
+    names: Optional[Sequence[str]], norm: str, compute: Any, workers: Workers = ALONE
+) -> List[mx.Context]:
     """The contexts that `names` mean; the first alone where `norm` is syncbn and all are of the CPU.
 
     Synchronized norm makes several contexts compute what one computes with the whole batch, and CPU
@@ -31,6 +34,8 @@ def training_devices(names: Optional[Sequence[str]], norm: str, compute: Any) ->
     a worker of the engine, which on whole networks never ends. ConfigError for a `compute` group that asks
     for what this engine has not.
     """
+    if workers.world_size > 1:
+        raise ConfigError("the mxnet engine trains in one process: use engine torch")
     if compute.asked():
         raise ConfigError(f"the mxnet engine has no {compute.asked()[0]}: use engine torch")
     found = contexts(names)
@@ -58,6 +63,7 @@ class TrainingEngine:
         devices: Sequence[mx.Context],
         ignore_index: int,
         compute: Any,
+        workers: Workers = ALONE,
     ):
         self.devices = list(devices)
         self._network = network
@@ -75,6 +81,9 @@ class TrainingEngine:
         }
         self._average = MovingAverage(trained, optimizer.ema) if optimizer.ema else None
         self.trained_parameters = sum(int(np.prod(p.shape)) for p in self._updater.trained.values())
+
+    def broadcast(self) -> None:
+        """There is one worker."""
 
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         if self._accumulate > 1:

@@ -10,13 +10,14 @@ import queue
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence
 
 import numpy as np
 from pydantic import ValidationError
 from tqdm import tqdm
 
 from mxnetseg.compute.inference import Inference
+from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.data.datasets.base import Dataset
 from mxnetseg.data.loading.threads import no_answer
 from mxnetseg.errors import CheckpointError, ConfigError, DatasetError
@@ -56,6 +57,7 @@ def run(
     score: bool = True,
     progress: bool = True,
     timeout: Optional[float] = None,
+    workers: Workers = ALONE,
 ) -> Dict[str, Any]:
     """Predict a split, and score it.
 
@@ -71,6 +73,9 @@ def run(
         A bar on stderr (one line every tenth of the way where stderr is no terminal).
     timeout : float
         Seconds to wait for a picture that is being read; None waits without limit.
+    workers : Workers
+        Each predicts every `world_size`-th picture from its rank on, and all return the scores of all. Of the
+        others' pictures `on_image` sees none.
 
     Returns `dataset`, `split`, `classes`, `images`, `protocol` (in words), `seconds`, `images_per_second`
     and, where scored, the scores of `ConfusionMatrix.scores`: plain values, ready for JSON.
@@ -80,20 +85,25 @@ def run(
     matrix = ConfusionMatrix(len(dataset.scored_classes), dataset.ignore_index) if score else None
     count = len(dataset) if limit is None else min(limit, len(dataset))
     started = time.perf_counter()
-    samples = read_ahead(dataset, count, len(predictor.inference.devices) + 1, timeout)
+    mine = range(workers.rank, count, workers.world_size)
+    samples = read_ahead(dataset, mine, len(predictor.inference.devices) + 1, timeout)
     title = "evaluate" if score else "predict"
-    for index, (sample, prediction) in enumerate(track(predictor.stream(samples), count, title, progress)):
-        if index == 0:
-            check_class_count(predictor, dataset)
-        if matrix is not None:
-            if sample.label is None:
-                raise DatasetError(
-                    f"{sample.name}: no label: split {dataset.split!r} of {dataset.name!r} cannot be scored;"
-                    f" take another split, or predict it without scores"
-                )
-            matrix.update(prediction, sample.label, sample.name)
-        if on_image is not None:
-            on_image(index, sample, prediction)
+    with workers.together():
+        pictures = track(predictor.stream(samples), len(mine), title, progress)
+        for (sample, prediction), index in zip(pictures, mine):
+            if index == workers.rank:
+                check_class_count(predictor, dataset)
+            if matrix is not None:
+                if sample.label is None:
+                    raise DatasetError(
+                        f"{sample.name}: no label: split {dataset.split!r} of {dataset.name!r} cannot be "
+                        f"scored; take another split, or predict it without scores"
+                    )
+                matrix.update(prediction, sample.label, sample.name)
+            if on_image is not None:
+                on_image(index, sample, prediction)
+    if matrix is not None:
+        matrix.matrix = workers.sum(matrix.matrix)
     seconds = time.perf_counter() - started
     facts = {
         "dataset": dataset.name,
@@ -117,8 +127,10 @@ def check_class_count(predictor: Predictor, dataset: Dataset) -> None:
         )
 
 
-def read_ahead(dataset: Dataset, count: int, depth: int, timeout: Optional[float] = None) -> Iterator[Any]:
-    """The first `count` samples in order, read by a thread that is at most `depth` of them ahead.
+def read_ahead(
+    dataset: Dataset, indices: Sequence[int], depth: int, timeout: Optional[float] = None
+) -> Iterator[Any]:
+    """Samples in the order of `indices`, read by a thread that is at most `depth` of them ahead.
 
     Raises DatasetError where one takes more than `timeout` seconds, as on a file server that is gone.
     """
@@ -134,7 +146,7 @@ def read_ahead(dataset: Dataset, count: int, depth: int, timeout: Optional[float
 
     def read() -> None:
         try:
-            for index in range(count):
+            for index in indices:
                 if stopped.is_set():
                     return
                 put((dataset[index], None))
@@ -144,7 +156,7 @@ def read_ahead(dataset: Dataset, count: int, depth: int, timeout: Optional[float
     thread = threading.Thread(target=read, name="read-ahead", daemon=True)
     thread.start()
     try:
-        for index in range(count):
+        for index in indices:
             try:
                 sample, error = ready.get(timeout=timeout)
             except queue.Empty:

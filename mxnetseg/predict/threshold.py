@@ -36,7 +36,7 @@ def tune(
     """
     counts = np.zeros((2, BINS), np.int64)  # background, foreground
     count = len(dataset) if limit is None else min(limit, len(dataset))
-    for sample in track(read_ahead(dataset, count, 2, timeout), count, "threshold", progress):
+    for sample in track(read_ahead(dataset, range(count), 2, timeout), count, "threshold", progress):
         probability = predictor.foreground(sample.image)
         check_class_count(predictor, dataset)
         bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Dict, Optional, Sequence
 
 from mxnetseg import run_files as files
 from mxnetseg.compute.choice import choose_engine
+from mxnetseg.compute.workers import join_workers
 from mxnetseg.recipe import Recipe
 from mxnetseg.train.progress import log
 from mxnetseg.train.setup import prepare
@@ -25,16 +27,25 @@ def train(
 
     engine  one of `mxnetseg.compute.list_engines`, or `auto` (see `choose_engine`).
 
+    Called by each of several workers (`mxnetseg.compute.workers`), it is collective.
+
     Raises CheckpointError where another process is training there.
     """
     choice = choose_engine(engine, device_names, asked=recipe.compute.asked())
+    workers = join_workers(choice.engine)
+    quiet = quiet or not workers.first
     if choice.note and not quiet:
         log(f"note: {choice.note}")
-    files.make_folder(run_dir)
-    with files.locked(run_dir):
-        files.remove_leftovers(run_dir)
-        setup = prepare(recipe, device_names, choice.engine, resuming=resume, quiet=quiet)
-        try:
-            return Trainer(setup, run_dir, resume, wandb, quiet).fit()
-        finally:
-            setup.loader.close()
+    with contextlib.ExitStack() as stack:
+        stack.callback(workers.close)
+        workers.check_equal("recipe", recipe.to_yaml())
+        workers.check_equal("run to resume", str(resume))
+        with workers.together():
+            if workers.first:
+                files.make_folder(run_dir)
+                stack.enter_context(files.locked(run_dir))
+                files.remove_leftovers(run_dir)
+        with workers.one_first():
+            setup = prepare(recipe, device_names, choice.engine, resume, quiet, workers)
+            stack.callback(setup.loader.close)
+        return Trainer(setup, run_dir, resume, wandb, quiet).fit()

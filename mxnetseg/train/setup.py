@@ -7,6 +7,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 from mxnetseg.compute import create_engine, training_devices
 from mxnetseg.compute.base import Engine
+from mxnetseg.compute.workers import ALONE, Workers, rows_of_batch, share_of
 from mxnetseg.data import create_dataset
 from mxnetseg.data.augment import make_transform
 from mxnetseg.data.loading.loader import TrainLoader
@@ -35,6 +36,7 @@ class Setup:
     iterations       optimizer steps of the whole run.
     rate             learning rate of iteration i, from 0.
     notes            what the user should know about how all this came about.
+    workers          the processes that train together.
     """
 
     recipe: Recipe
@@ -46,6 +48,12 @@ class Setup:
     iterations: int
     rate: Callable[[int], float]
     notes: Tuple[str, ...]
+    workers: Workers = ALONE
+
+    @property
+    def device_count(self) -> int:
+        """Of all workers together."""
+        return len(self.engine.devices) * self.workers.world_size
 
 
 def prepare(
@@ -54,23 +62,26 @@ def prepare(
     engine: str = "mxnet",
     resuming: bool = False,
     quiet: bool = False,
+    workers: Workers = ALONE,
 ) -> Setup:
     """Read the data sets, start the loader, draw the network's weights and put it on the devices.
 
     device_names  as `--ctx` takes them.
     resuming      weights will come from a saved state: neither `init_from` nor `model.pretrained` is read.
+    workers       the processes that train together, of which this is one; nothing here is collective.
 
     Raises ConfigError, DatasetError, CheckpointError or DeviceError for what the recipe asks and cannot get.
     """
     notes = list(recipe.notes)
     recipe = recipe.model_copy(deep=True)
-    devices = training_devices(engine, device_names, recipe.model.norm, recipe.compute)
-    if device_names and len(device_names) > len(devices):
+    devices = training_devices(engine, device_names, recipe.model.norm, recipe.compute, workers)
+    if device_names and len(device_names) > len(devices) and workers.world_size == 1:
         notes.append(
             f"synchronized norm makes {len(device_names)} CPU contexts compute what one computes with the "
             f"whole batch: training on one"
         )
-    _check_batch(recipe, len(devices))
+    count = len(devices) * workers.world_size
+    _check_batch(recipe, count)
     group = recipe.data
     train, val = (
         create_dataset(group.name, group.root, split, **group.options) if split else None
@@ -90,16 +101,17 @@ def prepare(
         make_transform(recipe.augment, train, recipe.input),
         group.batch_size,
         seed=recipe.seed,
-        workers=group.workers,
+        workers=share_of(group.workers, workers.local_world_size),
         mode=group.worker_mode,
         sampler=make_sampler(group, train),
         prefetch=group.prefetch,
         skip_bad_samples=group.skip_bad_samples,
         timeout=group.timeout,
-        cache=group.cache << 20,
+        cache=share_of(group.cache << 20, workers.local_world_size),
+        rows=rows_of_batch(group.batch_size, recipe.optimizer.accumulate, workers.rank, workers.world_size),
     )
     try:
-        network = build_network(recipe, len(devices), resuming)
+        network = build_network(recipe, len(devices), resuming, count > 1)
         return Setup(
             recipe=recipe,
             train=train,
@@ -114,25 +126,31 @@ def prepare(
                 devices,
                 train.ignore_index,
                 recipe.compute,
+                workers,
             ),
             steps_per_epoch=len(loader),
             iterations=total_iterations(recipe.schedule, len(loader)),
             rate=make_schedule(recipe.schedule, recipe.optimizer.lr, len(loader)),
             notes=tuple(notes),
+            workers=workers,
         )
     except BaseException:
         loader.close()
         raise
 
 
-def build_network(recipe: Recipe, devices: int, resuming: bool = False) -> Any:
+def build_network(recipe: Recipe, devices: int, resuming: bool, synchronized: bool) -> Any:
     """The recipe's network on the CPU, its weights drawn from the recipe's seed, or taken from where the
-    recipe says unless they will be replaced by a saved state."""
+    recipe says unless they will be replaced by a saved state.
+
+    devices       of this process.
+    synchronized  whether norm `syncbn` has other devices, here or of other workers, to average with: over one
+                  alone it computes what plain batch norm does, slower.
+    """
     network = checkpoint.draw_network(
         recipe.model,
         recipe.seed,
-        # Over one device the synchronized form computes the same, slower.
-        norm="bn" if recipe.model.norm == "syncbn" and devices == 1 else recipe.model.norm,
+        norm="bn" if recipe.model.norm == "syncbn" and not synchronized else recipe.model.norm,
         num_devices=devices,
         **({"pretrained": False} if resuming else {}),
     )
@@ -144,11 +162,13 @@ def build_network(recipe: Recipe, devices: int, resuming: bool = False) -> Any:
 def describe(setup: Setup, iteration: int = 0) -> List[str]:
     """What a person wants to read before the first iteration."""
     recipe = setup.recipe
+    others = setup.workers.world_size - 1
     lines = [f"note: {note}" for note in setup.notes]
     lines.append(
         f"{recipe.model.name} {recipe.model.backbone}, {recipe.model.nclass} classes, "
         f"{setup.engine.trained_parameters / 1e6:.2f} M trained parameters, on "
         + ", ".join(map(str, setup.engine.devices))
+        + (f" and {others} other workers" if others > 1 else " and one other worker" if others else "")
         + ("" if recipe.compute.amp == "none" else f" in {recipe.compute.amp}")
     )
     lines.append(

@@ -17,6 +17,7 @@ import numpy as np
 
 from mxnetseg import run_files as files
 from mxnetseg.compute.base import Engine
+from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.errors import CheckpointError
 from mxnetseg.train.progress import log
 from mxnetseg.train.setup import Setup
@@ -51,23 +52,35 @@ class Progress:
         return self.iteration / self.steps_per_epoch
 
 
-def save(run_dir: Path, progress: Progress, engine: Engine, with_weights: bool = True) -> None:
+def save(
+    run_dir: Path,
+    progress: Progress,
+    engine: Engine,
+    with_weights: bool = True,
+    workers: Workers = ALONE,
+) -> None:
     """Write `last.params` (unless it is of this iteration already) and then `last.state`.
 
-    Raises FloatingPointError, and writes nothing, where a parameter or a moment is not finite;
-    CheckpointError where the disk takes no more.
+    Collective; rank 0 writes. Raises FloatingPointError, and writes nothing, where a parameter or a moment is
+    not finite; CheckpointError where the disk takes no more.
     """
     arrays = engine.state_arrays()
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise FloatingPointError(f"{name.split(':', 2)[-1]} holds values that are not finite")
-    if with_weights:
-        files.save_params(run_dir / files.LAST, engine.network_arrays())
-    files.save_state(run_dir, asdict(progress), arrays)
+    weights = engine.network_arrays() if with_weights else None
+    with workers.together():
+        if workers.first:
+            if weights is not None:
+                files.save_params(run_dir / files.LAST, weights)
+            files.save_state(run_dir, asdict(progress), arrays)
 
 
 def load(run_dir: Path, setup: Setup) -> Progress:
     """Put the saved arrays into the engine and return where the run stood.
+
+    Another number of workers may go on with a run: order and global batch are the same; so are the results,
+    but for rounding, norms that are not synchronized, and dropout.
 
     Raises CheckpointError for a state that is damaged, of another network, or of another version.
     """
@@ -83,13 +96,13 @@ def load(run_dir: Path, setup: Setup) -> Progress:
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: is of another network or optimizer ({error})") from None
     progress = Progress(**meta)
-    if progress.steps_per_epoch != setup.steps_per_epoch:
+    if progress.steps_per_epoch != setup.steps_per_epoch and setup.workers.first:
         log(
             f"note: an epoch has {setup.steps_per_epoch} iterations now, {progress.steps_per_epoch} when "
             f"this run was saved: the order of samples is not that of an uninterrupted run"
         )
-    devices = len(setup.engine.devices)
-    if progress.devices != devices:
+    devices = setup.device_count
+    if progress.devices != devices and setup.workers.first:
         log(f"note: {devices} devices now, {progress.devices} when this run was saved")
     progress.total = setup.iterations
     progress.steps_per_epoch, progress.devices = setup.steps_per_epoch, devices

@@ -3,6 +3,10 @@
 The run is a function of the recipe. Batches depend on (seed, epoch, position), the learning rate and the
 random streams of the devices (dropout) on the iteration; so the position and the engine's state are all that
 a resumed run needs to go on as if nothing had happened. `mxnetseg.train.state` says what is written when.
+
+Several workers (`mxnetseg.compute.workers`) each have a Trainer and stand at the same iteration. What only
+one of them knows (a signal, a batch that cannot be read, the time to save) they share before every step; rank
+0 alone writes.
 """
 
 from __future__ import annotations
@@ -14,9 +18,13 @@ import time
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Deque, Dict, Optional, Tuple
+from typing import Any, Deque, Dict, Iterator, Optional, Tuple
+
+import numpy as np
 
 from mxnetseg import run_files as files
+from mxnetseg.compute.workers import OtherWorkerFailed
+from mxnetseg.data.loading.loader import Batch
 from mxnetseg.errors import MxnetsegError
 from mxnetseg.report.page import write_report
 from mxnetseg.report.tracking import Tracker
@@ -54,6 +62,7 @@ class Trainer:
     ):
         self.setup = setup
         self.engine = setup.engine
+        self.workers = setup.workers
         self.run_dir = Path(run_dir)
         self.quiet = quiet
         if resume:
@@ -61,9 +70,25 @@ class Trainer:
             self._saved = asdict(self.progress)  # what `last.state` holds
             self.progress.finished &= self.progress.iteration >= setup.iterations
         else:
-            files.remove_run(self.run_dir)
-            self.progress = state.Progress(setup.iterations, setup.steps_per_epoch, len(setup.engine.devices))
+            self.engine.broadcast()
+            self.progress = state.Progress(setup.iterations, setup.steps_per_epoch, setup.device_count)
             self._saved = {}
+        self.tracker: Optional[Tracker] = None
+        with self.workers.together():
+            if self.workers.first:
+                self._start_files(resume, wandb)
+        self.stop = StopRequest(quiet)
+        self.validator = Validator(setup, self.tracker, self.stop, quiet)
+        self.last_loss: Optional[float] = None
+        self._gradient_norm: Optional[float] = None
+        self._pending: Deque[Tuple[int, Any]] = deque()
+        self._saved_at = self._logged_at = time.monotonic()
+        self._logged_iteration = self.progress.iteration
+
+    def _start_files(self, resume: bool, wandb: Optional[str]) -> None:
+        setup = self.setup
+        if not resume:
+            files.remove_run(self.run_dir)
         files.save_recipe(self.run_dir, setup.recipe)
         self.tracker = Tracker(
             str(self.run_dir),
@@ -73,18 +98,13 @@ class Trainer:
             classes=setup.train.scored_classes,
             palette=setup.train.scored_palette,
         )
-        self.stop = StopRequest(quiet)
-        self.validator = Validator(setup, self.tracker, self.stop, quiet)
-        self.last_loss: Optional[float] = None
-        self._gradient_norm: Optional[float] = None
-        self._pending: Deque[Tuple[int, Any]] = deque()
-        self._saved_at = self._logged_at = time.monotonic()
-        self._logged_iteration = self.progress.iteration
 
     def fit(self) -> Dict[str, Any]:
-        """Train to the end of the schedule; returns {"iteration", "epochs", "best", "loss", "run_dir"}.
+        """Train to the end of the schedule; returns {"iteration", "epochs", "best", "loss", "run_dir",
+        "rank"}.
 
-        Raises Interrupted after saving, NonFiniteLoss, and the errors of data, devices and files.
+        Raises Interrupted after saving (on rank 0 with a message), NonFiniteLoss, and the errors of data,
+        devices and files; OtherWorkerFailed and WorkerLost where there are others.
         """
         if not self.quiet:
             for line in describe(self.setup, self.progress.iteration):
@@ -99,15 +119,19 @@ class Trainer:
                     self._rest_of_epoch()
                     self._end_of_epoch()
                 self._finish()
-        except Interrupted as stop:
-            raise Interrupted(
-                stop.signum,
+        except (Interrupted, OtherWorkerFailed) as stop:
+            if stop.signum is None:
+                raise
+            message = (
                 f"interrupted by {signal.Signals(stop.signum).name}; saved at iteration "
-                f"{self._saved.get('iteration', 0)} of {self.setup.iterations}",
-            ) from None
+                f"{self._saved.get('iteration', 0)} of {self.setup.iterations}"
+            )
+            raise Interrupted(stop.signum, message if self.workers.first else "") from None
         finally:
-            self.tracker.finish({"best_miou": self.progress.best_miou})
+            if self.tracker is not None:
+                self.tracker.finish({"best_miou": self.progress.best_miou})
         return {
+            "rank": self.workers.rank,
             "run_dir": str(self.run_dir),
             "iteration": self.progress.iteration,
             "epochs": self.progress.epoch,
@@ -123,22 +147,44 @@ class Trainer:
         bar = ProgressBar(epoch, epochs, steps, done, setup.recipe.data.batch_size, self.quiet)
         with contextlib.closing(setup.loader.epoch(epoch, start=done)) as batches, bar:
             for _ in range(done, steps):
-                batch = next(batches)
+                batch = self._next(batches)
                 self._train_on(batch.images, batch.labels)
                 del batch  # its memory is the loader's
                 bar.step(self.last_loss, setup.iterations - self.progress.iteration)
-                self._after_step()
+                if self.progress.iteration % setup.recipe.log_every == 0:
+                    self._log()
 
-    def _after_step(self) -> None:
-        settings, iteration = self.setup.recipe.checkpoint, self.progress.iteration
-        if iteration % self.setup.recipe.log_every == 0:
-            self._log()
-        self._leave_if_asked()
-        minutes = (time.monotonic() - self._saved_at) / 60
-        if (settings.every_minutes and minutes >= settings.every_minutes) or (
-            settings.every_iterations and iteration % settings.every_iterations == 0
-        ):
+    def _next(self, batches: Iterator[Batch]) -> Batch:
+        """The next batch, when every worker has its rows of it and none has to stop."""
+        batch, error = None, None
+        try:
+            batch = next(batches)
+        except Interrupted:  # asked twice: at once
+            raise
+        except Exception as raised:
+            error = raised
+        self._heed(error)
+        return batch
+
+    def _heed(self, error: Optional[Exception] = None) -> None:
+        """Save where that is due; save and leave where a worker got a signal or has an error."""
+        signum = self.stop.signum
+        asked = [self._save_is_due(), error is not None, signum == signal.SIGINT, signum == signal.SIGTERM]
+        due, failed, interrupt, terminate = self.workers.sum(np.array(asked, np.int64))
+        if due or failed or interrupt or terminate:
             self._save()
+        if failed:
+            self.workers.agree(error)
+        if interrupt or terminate:
+            raise Interrupted(signal.SIGINT if interrupt else signal.SIGTERM)
+
+    def _save_is_due(self) -> bool:
+        settings = self.setup.recipe.checkpoint
+        minutes = (time.monotonic() - self._saved_at) / 60
+        return bool(
+            (settings.every_minutes and minutes >= settings.every_minutes)
+            or (settings.every_iterations and self.progress.iteration % settings.every_iterations == 0)
+        )
 
     def _at_end_of_epoch(self) -> bool:
         iteration = self.progress.iteration
@@ -146,33 +192,29 @@ class Trainer:
         return iteration > 0 and ended
 
     def _end_of_epoch(self) -> None:
+        self._heed()
         # Before validation, which may take long: a kill during it costs no training.
         self._save()
         if self.validator.due(self.progress):
             if self.validator.run(self.progress):
-                files.save_params(self.run_dir / files.BEST, self.engine.network_arrays())
+                self._save_weights(files.BEST)
             self._save()
             self._write_report()
             self._logged_at, self._logged_iteration = time.monotonic(), self.progress.iteration
         keep = self.setup.recipe.checkpoint.keep
         if keep:
-            name = f"epoch_{math.ceil(self.progress.epoch)}.params"
-            files.save_params(self.run_dir / name, self.engine.network_arrays())
-            for old in files.epoch_files(self.run_dir)[:-keep]:
-                old.unlink()
-        self._leave_if_asked()
+            self._save_weights(f"epoch_{math.ceil(self.progress.epoch)}.params")
+            if self.workers.first:
+                for old in files.epoch_files(self.run_dir)[:-keep]:
+                    old.unlink()
+        self._heed()
 
     def _finish(self) -> None:
         if self.setup.val is None:
-            files.save_params(self.run_dir / files.BEST, self.engine.network_arrays())
+            self._save_weights(files.BEST)
         self._write_report()
         self.progress.finished = True
         self._save()
-
-    def _leave_if_asked(self) -> None:
-        if self.stop.signum is not None:
-            self._save()
-            raise Interrupted(self.stop.signum)
 
     # ----- one iteration
 
@@ -207,9 +249,13 @@ class Trainer:
     def _stop_on(self, iteration: int, what: str) -> None:
         rate = self.setup.rate(max(iteration - 1, 0))
         kept = f"the checkpoint of iteration {self._saved['iteration']}" if self._saved else "nothing"
-        raise NonFiniteLoss(
-            f"{what} at iteration {iteration} (learning rate {rate:.3g}); {kept} is kept in {self.run_dir}: "
-            f"resume with a lower optimizer.lr, with optimizer.clip_grad_norm, or a longer warm-up"
+        # All workers have the same numbers: all are here.
+        self.workers.agree(
+            NonFiniteLoss(
+                f"{what} at iteration {iteration} (learning rate {rate:.3g}); {kept} is kept in "
+                f"{self.run_dir}: resume with a lower optimizer.lr, with optimizer.clip_grad_norm, or a "
+                f"longer warm-up"
+            )
         )
 
     # ----- what is written
@@ -227,7 +273,9 @@ class Trainer:
             values["grad_norm"] = self._gradient_norm
         progress.losses.clear()
         self._logged_at, self._logged_iteration = now, progress.iteration
-        self.tracker.log(progress.iteration, values, kind="train", epoch=progress.epoch)
+        with self.workers.together():
+            if self.workers.first:
+                self.tracker.log(progress.iteration, values, kind="train", epoch=progress.epoch)
 
     def _save(self) -> None:
         """Write the checkpoint, unless it is written already."""
@@ -237,13 +285,20 @@ class Trainer:
             return
         moved = now["iteration"] != self._saved.get("iteration")
         try:
-            state.save(self.run_dir, self.progress, self.engine, with_weights=moved)
+            state.save(self.run_dir, self.progress, self.engine, moved, self.workers)
         except FloatingPointError as error:
             self._stop_on(now["iteration"], str(error))
         self._saved, self._saved_at = now, time.monotonic()
 
+    def _save_weights(self, name: str) -> None:
+        arrays = self.engine.network_arrays()
+        with self.workers.together():
+            if self.workers.first:
+                files.save_params(self.run_dir / name, arrays)
+
     def _write_report(self) -> None:
         # A run shorter than its logging interval has no numbers to show, and that is no error.
         numbers = self.run_dir / files.METRICS
-        if numbers.exists() and numbers.stat().st_size:
-            write_report(str(self.run_dir))
+        with self.workers.together():
+            if self.workers.first and numbers.exists() and numbers.stat().st_size:
+                write_report(str(self.run_dir))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, Optional
 
 import numpy as np
 
@@ -17,9 +17,12 @@ _PICTURES = 4
 
 
 class Validator:
-    """Scores the parameters of the engine, as they are when it is called, on the validation split."""
+    """Scores the parameters of the engine, as they are when it is called, on the validation split.
 
-    def __init__(self, setup: Setup, tracker: Tracker, stop: StopRequest, quiet: bool):
+    tracker  None on workers that write nothing.
+    """
+
+    def __init__(self, setup: Setup, tracker: Optional[Tracker], stop: StopRequest, quiet: bool):
         self.setup = setup
         self.tracker = tracker
         self.stop = stop
@@ -43,7 +46,9 @@ class Validator:
                 setup.engine.inference(), setup.val, settings, setup.recipe.input
             )
         count = min(settings.limit or len(setup.val), len(setup.val))
-        shown = {i * count // _PICTURES for i in range(_PICTURES)}
+        # Of those that the first worker predicts.
+        step = setup.workers.world_size
+        shown = {i * count // _PICTURES // step * step for i in range(_PICTURES)}
         pictures: List[tuple] = []
 
         def keep(index, sample, prediction):
@@ -58,14 +63,17 @@ class Validator:
                 limit=settings.limit,
                 progress=not self.quiet,
                 timeout=setup.recipe.data.timeout,
+                workers=setup.workers,
             )
         miou = scores["miou"]
         better = miou is not None and (progress.best_miou is None or miou > progress.best_miou)
         if better:
             progress.best_miou, progress.best_iteration = miou, progress.iteration
         progress.validated = progress.iteration
-        self.tracker.log_scores(progress.iteration, scores, kind="val", epoch=progress.epoch)
-        self.tracker.log_images(progress.iteration, pictures, setup.val.ignore_index)
+        with setup.workers.together():
+            if self.tracker is not None:
+                self.tracker.log_scores(progress.iteration, scores, kind="val", epoch=progress.epoch)
+                self.tracker.log_images(progress.iteration, pictures, setup.val.ignore_index)
         if not self.quiet:
             best = "best so far" if better else f"best {_percent(progress.best_miou)}"
             log(

@@ -180,16 +180,16 @@ def test_a_resumed_run_in_one_process_goes_on_exactly(recipe, tmp_path, monkeypa
     # The stop falls into a window of logged losses, whose mean has to come out all the same.
     common = ["--recipe", recipe, "--set", "log_every=3"]
     assert train(*common, "--output", whole) == 0
-    real = trainer.Trainer._after_step
+    real = trainer.Trainer._heed
 
-    def stop_at_five(self):
-        real(self)
+    def stop_at_five(self, *error):
+        real(self, *error)
         if self.progress.iteration == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer.Trainer, "_after_step", stop_at_five)
+    monkeypatch.setattr(trainer.Trainer, "_heed", stop_at_five)
     assert train(*common, "--output", stopped) == 130
-    monkeypatch.setattr(trainer.Trainer, "_after_step", real)
+    monkeypatch.setattr(trainer.Trainer, "_heed", real)
     assert train(*common, "--output", stopped, "--resume") == 0
     assert_same_run(whole, stopped)
 
@@ -198,7 +198,7 @@ def test_a_resumed_run_in_one_process_goes_on_exactly(recipe, tmp_path, monkeypa
 def test_accumulated_parts_train_as_the_whole_batch(rule, recipe, tmp_path, monkeypatch):
     from mxnetseg.train import setup
 
-    def frozen(recipe, devices, resuming):
+    def frozen(recipe, devices, resuming, synchronized):
         net = tiny(recipe.model.nclass)
         # Batch statistics of a part are not those of the batch: that is batch norm, not accumulation.
         net.backbone[1]._kwargs["use_global_stats"] = True

@@ -76,9 +76,9 @@ class _WithDropout(TinyNet):
         self.backbone.add(nn.Dropout(0.2))
 
 
-def _stand_in(recipe, devices, resuming):
+def _stand_in(recipe, devices, resuming, synchronized):
     group = recipe.model
-    norm = "bn" if group.norm == "syncbn" and devices == 1 else group.norm
+    norm = "bn" if group.norm == "syncbn" and not synchronized else group.norm
     return tiny(group.nclass, seed=recipe.seed + 1, norm=norm, kind=_WithDropout)
 
 

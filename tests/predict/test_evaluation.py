@@ -107,7 +107,7 @@ def test_reading_ahead_never_holds_more_samples_than_asked_for():
             return Sample(np.zeros((2, 2, 3), np.uint8), None, str(index))
 
     data = Counting(50)
-    for done, _ in enumerate(read_ahead(data, 50, 3), 1):
+    for done, _ in enumerate(read_ahead(data, range(50), 3), 1):
         assert data.read <= done + 3 + 1
 
 
@@ -122,7 +122,7 @@ def test_a_picture_that_is_never_read_is_named():
 
     try:
         with pytest.raises(DatasetError, match=r"no answer for 0\.2 s; it is reading sample 2"):
-            list(read_ahead(Stuck(4), 4, 1, timeout=0.2))
+            list(read_ahead(Stuck(4), range(4), 1, timeout=0.2))
     finally:
         never.set()
 

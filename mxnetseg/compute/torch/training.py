@@ -19,6 +19,7 @@ from mxnetseg.compute.torch.inference import TorchInference
 from mxnetseg.compute.torch.optimizer import MovingAverage, Updater
 from mxnetseg.compute.torch.precision import LossScaler
 from mxnetseg.compute.torch.translate import parameters_of, translate
+from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.errors import DeviceError
 from mxnetseg.losses.criterion import output_channels
 from mxnetseg.losses.plan import plan
@@ -27,12 +28,16 @@ from mxnetseg.nn.surgery import layers, named_parameters
 from mxnetseg.symbols import trace
 
 
-def training_devices(names: Optional[Sequence[str]], norm: str, compute: Any) -> List[torch.device]:
+def training_devices(
+    names: Optional[Sequence[str]], norm: str, compute: Any, workers: Workers = ALONE
+) -> List[torch.device]:
     """The device that `names` mean; none: the first GPU, else the CPU. DeviceError for more than one, and for
     one that cannot do what the `compute` group asks for."""
     found = find_devices(names)
     found = found if names else found[:1]
     check_compute(compute, found)
+    if workers.world_size > 1:
+        raise DeviceError("the torch engine trains in one process")
     if len(found) > 1:
         raise DeviceError(
             f"devices {' '.join(map(str, names))}: the torch engine trains on one; name one, or use "
@@ -58,6 +63,7 @@ class TrainingEngine:
         devices: Sequence[torch.device],
         ignore_index: int,
         compute: Any,
+        workers: Workers = ALONE,
     ):
         self.devices = list(devices)
         (self._device,) = self.devices
@@ -88,6 +94,9 @@ class TrainingEngine:
         named = {name: parameter for _, name, parameter, _ in trained}
         self._average = MovingAverage(named, optimizer.ema) if optimizer.ema else None
         self.trained_parameters = sum(p.numel() for p in self._updater.parameters)
+
+    def broadcast(self) -> None:
+        """There is one worker."""
 
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         for parameter in self._updater.parameters:

@@ -7,7 +7,7 @@ and their timing change nothing, and an epoch can be entered at any batch.
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class TrainLoader:
     timeout     seconds to wait for the next answer of a worker before a DatasetError names it;
                 None waits without limit. Mode `none` cannot be timed.
     cache       bytes of decoded samples that all workers together keep; 0 keeps none.
+    rows        which rows of every batch are made, in this order; None: all. What is in a row is the same.
 
     The last incomplete batch of an epoch is dropped. Memory for `prefetch + 2` batches is shared with the
     workers; arrays handed out may be kept for as long as wanted. Use as a context manager or call `close()`.
@@ -63,6 +64,7 @@ class TrainLoader:
         skip_bad_samples: bool = False,
         timeout: Optional[float] = 300.0,
         cache: int = 0,
+        rows: Optional[Sequence[int]] = None,
     ):
         if mode not in MODES:
             raise ConfigError(f"worker mode {mode!r}: expected one of {', '.join(MODES)}")
@@ -73,6 +75,7 @@ class TrainLoader:
             )
         self.dataset = dataset
         self.batch_size = batch_size
+        self.rows = list(range(batch_size) if rows is None else rows)
         self.seed = seed
         self.sampler = sampler if sampler is not None else default_sampler(dataset)
         self.bad_samples: Dict[int, str] = {}
@@ -86,7 +89,7 @@ class TrainLoader:
             dataset,
             transform,
             skip_bad_samples,
-            batch_size,
+            len(self.rows),
             tuple(transform.output_size),
             dataset.channels,
             0,
@@ -117,8 +120,8 @@ class TrainLoader:
             for batch in range(start, len(order) // self.batch_size):
                 first = batch * self.batch_size
                 yield [
-                    work.Task(0, 0, row, self.seed, epoch, first + row, *order[first + row])
-                    for row in range(self.batch_size)
+                    work.Task(0, 0, place, self.seed, epoch, first + row, *order[first + row])
+                    for place, row in enumerate(self.rows)
                 ]
 
         for images, labels, made in self._makers.run(plans()):
