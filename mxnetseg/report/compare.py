@@ -32,10 +32,20 @@ from mxnetseg.run_files import METRICS, RECIPE, atomic_file, run_weights
 from mxnetseg.weights.integers import SCALE
 
 MOST = 8  # more curves in one picture cannot be told apart
-_WIDEST = 30  # characters of a cell in a terminal
+_WIDEST = 30  # characters of a cell; of a longer one the page shows the rest under the pointer
 _ABSENT = "–"
 # What every two runs differ in without being trained differently.
-_NOT_COMPARED = ("output_dir", "log_every", "data.root", "data.workers", "data.prefetch", "data.timeout")
+_NOT_COMPARED = (
+    "output_dir",
+    "log_every",
+    "data.root",
+    "data.workers",
+    "data.prefetch",
+    "data.timeout",
+    "checkpoint.every_minutes",
+    "checkpoint.every_iterations",
+    "checkpoint.keep",
+)
 
 
 class Compared(NamedTuple):
@@ -209,7 +219,11 @@ def _place(values: Sequence[Optional[float]]) -> Optional[int]:
 
 
 def _short(cell: str) -> str:
-    return cell if len(cell) <= _WIDEST else cell[: _WIDEST - 1] + "…"
+    if len(cell) <= _WIDEST:
+        return cell
+    # What tells paths apart is at their end.
+    is_path = "/" in cell and " " not in cell
+    return "…" + cell[1 - _WIDEST :] if is_path else cell[: _WIDEST - 1] + "…"
 
 
 def protocols_differ(runs: Sequence[Compared]) -> Optional[str]:
@@ -287,6 +301,11 @@ def _html(table: Table, names: Sequence[str]) -> str:
     head = "".join(f'<th><i class="s{k}"></i>{escape(name)}</th>' for k, name in enumerate(names, 1))
     rows = []
     for name, cells, best in table.rows:
-        shown = (f"<td{' class=best' if k == best else ''}>{escape(c)}</td>" for k, c in enumerate(cells))
+        shown = (_cell(cell, k == best) for k, cell in enumerate(cells))
         rows.append(f"<tr><th>{escape(name)}</th>{''.join(shown)}</tr>")
     return f'<div class="wide"><table class="compared"><tr><td></td>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def _cell(text: str, best: bool) -> str:
+    whole = f' title="{escape(text, quote=True)}"' if _short(text) != text else ""
+    return f"<td{' class=best' if best else ''}{whole}>{escape(_short(text))}</td>"

@@ -23,6 +23,7 @@ def pair(tmp_path):
         (folder / "recipe.yaml").write_text(
             f"model: {{name: sfnet, backbone: resnet18}}\ndata: {{name: camvid, root: /{name}}}\n"
             f"schedule: {{epochs: {validations}}}\noptimizer: {{lr: {lr}}}\noutput_dir: {name}\n"
+            f"checkpoint: {{keep: {validations}}}\n"
         )
         folders.append(folder)
     return folders
@@ -64,6 +65,16 @@ def test_the_page_holds_both_curves_and_every_row_and_needs_nothing_else(pair, t
     assert text.count("data-chart=") == 2 and "http" not in text.replace("http://www.w3.org", "")
     assert "<td class=best>75.00</td><td>50.00</td>" in text and "schedule.epochs" in text
     assert str(page) in capsys.readouterr().out
+
+
+def test_a_long_path_shows_its_end_and_the_page_has_all_of_it(pair, tmp_path, capsys):
+    start = "weights/runs/a_folder_of_a_long_name/best.params"
+    with open(pair[1] / "recipe.yaml", "a") as recipe:
+        recipe.write(f"init_from: {start}\n")
+    page = tmp_path / "comparison.html"
+    main([*map(str, pair), "--html", str(page)])
+    assert f"…{start[-29:]}" in capsys.readouterr().out
+    assert f'<td title="{start}">…{start[-29:]}</td>' in page.read_text(encoding="utf-8")
 
 
 def test_runs_in_folders_of_one_name_are_told_apart_by_what_is_above_them(tmp_path):
