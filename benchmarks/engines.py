@@ -35,7 +35,10 @@ class Ours:
     name = "torch engine"
 
     def __init__(self, options, device):
-        from mxnetseg.compute import create_engine
+        import torch
+
+        from mxnetseg.compute import create_engine, to_torch
+        from mxnetseg.compute.torch.inference import TorchInference
         from mxnetseg.models import create_model
         from mxnetseg.recipe.fields import ComputeGroup, OptimizerGroup
         from mxnetseg.recipe.loss import LossGroup
@@ -47,7 +50,8 @@ class Ours:
         self.engine = create_engine(
             "torch", net, NCLASS, LossGroup(), settings, [device], 255, compute=compute
         )
-        self.inference = self.engine.inference()
+        module = to_torch(net.deploy(), folded=True).to(device, memory_format=torch.channels_last)
+        self.inference = TorchInference([module], [device], compute=compute)
 
     def train(self, images, labels):
         self.engine.read(self.engine.step(images, labels, RATE, 0))

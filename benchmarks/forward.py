@@ -96,7 +96,7 @@ def inference(side, options):
     from mxnetseg.recipe.fields import ComputeGroup
 
     compute = ComputeGroup(amp="bf16" if form == "bf16" else "none", compile=form == "compiled")
-    module = to_torch(net.deploy())
+    module = to_torch(net.deploy(), folded=True)
     import torch
 
     from mxnetseg.compute.torch.devices import check_compute

@@ -80,8 +80,10 @@ def _module(engine: str) -> Any:
     return importlib.import_module(_ENGINES[engine])
 
 
-def to_torch(network: Any) -> Any:
+def to_torch(network: Any, folded: bool = False) -> Any:
     """An initialized MXNet network as a `torch.nn.Module`; see `mxnetseg.compute.torch.translate.to_torch`.
+
+    folded  for predictions alone: batch norms are multiplied into the convolutions before them.
 
     Raises EngineError where PyTorch is not installed.
     """
@@ -90,4 +92,4 @@ def to_torch(network: Any) -> Any:
     require_torch()
     from mxnetseg.compute.torch.translate import to_torch as translated
 
-    return translated(network)
+    return translated(network, folded)

@@ -156,7 +156,8 @@ def _torch_outputs(net, images, dtype, device):
     from mxnetseg.compute.torch.devices import devices
 
     (chosen,) = devices([device])
-    module = to_torch(net).to(chosen, getattr(torch, dtype))
+    # As predictions compute it; kernels that are compared in double precision stay what they were.
+    module = to_torch(net, folded=dtype == "float32").to(chosen, getattr(torch, dtype))
     # cuDNN would round what convolutions multiply to ten bits.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         tensors = [torch.from_numpy(image.asnumpy().astype(dtype)).to(chosen) for image in images]

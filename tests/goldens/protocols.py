@@ -42,7 +42,7 @@ def _torch_inference(net):
     from mxnetseg.compute import to_torch
     from mxnetseg.compute.torch.inference import TorchInference
 
-    module = to_torch(net.deploy()).to(memory_format=torch.channels_last)
+    module = to_torch(net.deploy(), folded=True).to(memory_format=torch.channels_last)
     return TorchInference([module], [torch.device("cpu")])
 
 

@@ -124,6 +124,6 @@ def open_network(
 
     deployed = net.deploy()
     modules: List[nn.Module] = [
-        to_torch(deployed).to(device, memory_format=torch.channels_last) for device in chosen
+        to_torch(deployed, folded=True).to(device, memory_format=torch.channels_last) for device in chosen
     ]
     return TorchInference(modules, chosen, cost, recipe.compute)

@@ -18,17 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from mxnetseg.compute.torch import operators
-from mxnetseg.compute.torch.layers import BatchNorm, Dropout, WideConvolution
-from mxnetseg.compute.torch.precision import must_be_wide
+from mxnetseg.compute.torch.folding import foldable
+from mxnetseg.compute.torch.modules import FRESH, IGNORED, LAYERS, MULTIPLE, NORMS, STATISTICS, attribute
 from mxnetseg.compute.torch.recompute import recomputed
 from mxnetseg.compute.torch.source import Line, written
 from mxnetseg.errors import ConfigError
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.symbols import VARIABLE, Entry, Graph, Node, trace
-
-# Attributes that choose between MXNet's own ways of computing.
-IGNORED = {"workspace", "cudnn_tune", "cudnn_off", "num_args", "key", "ndev", "output_mean_var"}
-STATISTICS = ("running_mean", "running_var")
 
 
 class TorchNetwork(nn.Module):
@@ -71,19 +67,28 @@ class TorchNetwork(nn.Module):
         self._compile()
 
 
-def to_torch(net) -> TorchNetwork:
+def to_torch(net, folded: bool = False) -> TorchNetwork:
     """The PyTorch form of an initialized MXNet network of one input, with copies of its parameters.
 
-    In inference mode; `train()` gives batch statistics and dropout. Raises ConfigError for an operator
-    without a translation, naming its layer, and for a network whose parameters have no values yet.
+    In inference mode; `train()` gives batch statistics and dropout. `folded`: see `translate`. Raises
+    ConfigError for an operator without a translation, naming its layer, and for a network whose parameters
+    have no values yet.
     """
-    return translate(trace(net), parameters_of(net))
+    return translate(trace(net), parameters_of(net), folded=folded)
 
 
-def translate(graph: Graph, parameters: Mapping[str, nn.Parameter], segmented: bool = False) -> TorchNetwork:
+def translate(
+    graph: Graph, parameters: Mapping[str, nn.Parameter], segmented: bool = False, folded: bool = False
+) -> TorchNetwork:
     """The module of a graph over `parameters`: tensors by structural name, a tied one under each of its
-    names. `segmented`: in training it keeps the maps between segments, and computes those inside again."""
-    return _Translator(graph, dict(parameters), segmented).module()
+    names.
+
+    segmented  in training it keeps the maps between segments, and computes those inside again.
+    folded     for predictions alone: a batch norm behind a convolution is multiplied into its kernel, once
+               and for all. Such a convolution is named after its place, and the state of the module has its
+               kernel and shift in place of what they were made from.
+    """
+    return Translator(graph, dict(parameters), segmented, folded).module()
 
 
 def parameters_of(net, device: Any = "cpu") -> Dict[str, nn.Parameter]:
@@ -101,13 +106,18 @@ def parameters_of(net, device: Any = "cpu") -> Dict[str, nn.Parameter]:
     return named
 
 
-class _Translator:
+class Translator:
     """Writes the lines of the code while it collects the layers that they name."""
 
-    def __init__(self, graph: Graph, parameters: Dict[str, nn.Parameter], segmented: bool):
+    def __init__(
+        self, graph: Graph, parameters: Dict[str, nn.Parameter], segmented: bool, folded: bool = False
+    ):
         self.graph = graph
+        # place of a batch norm -> that of the convolution it is folded into
+        self.folded = foldable(graph, NORMS) if folded else {}
         self.segmented = segmented
         self.parameters = parameters
+        self.kept = parameters  # those that the module has
         self.first: Dict[str, str] = {}  # lines that come before all others, by what they define
         self.layers: Dict[str, Tuple[nn.Module, tuple]] = {}  # path -> (module, what it was made from)
         self.states = self._states()
@@ -125,6 +135,10 @@ class _Translator:
 
     def module(self) -> TorchNetwork:
         needed = self._needed()
+        if self.folded:
+            # What was folded stays behind.
+            read = {self.graph.parameter(entry) for place in needed for entry in self._reads(place)}
+            self.kept = {name: value for name, value in self.parameters.items() if name in read}
         for place in needed:
             gamma = self._scale_of_norm(self.graph.nodes[place])
             if gamma is not None:
@@ -139,7 +153,7 @@ class _Translator:
             for place in needed
         ]
         outputs = "".join(self.value(entry) + ", " for entry in self.graph.outputs).rstrip()
-        tree = _tree(self.parameters, self.states, {path: layer for path, (layer, _) in self.layers.items()})
+        tree = _tree(self.kept, self.states, {path: layer for path, (layer, _) in self.layers.items()})
         module = TorchNetwork(written(self.graph.data, self.first, lines, outputs, self.segmented), tree)
         module.eval()
         return module
@@ -157,11 +171,15 @@ class _Translator:
 
     def _operators(self, place: int) -> List[int]:
         """Places of the operators whose results the line of a node reads."""
-        sources = {source for source, _ in self._inputs(place, self.graph.nodes[place])}
+        sources = {source for source, _ in self._reads(place)}
         return sorted(k for k in sources if self.graph.nodes[k].operator != VARIABLE)
 
-    def _inputs(self, place: int, node: Node) -> Tuple[Entry, ...]:
-        """The entries that the line of a node reads: a length is read from the map that it measures."""
+    def _reads(self, place: int) -> Tuple[Entry, ...]:
+        """The entries that the line of a node reads: a length is read from the map that it measures, a folded
+        norm reads what its convolution does."""
+        node = self.graph.nodes[place]
+        if place in self.folded:
+            return self.graph.nodes[self.folded[place]].inputs[:1]
         if self._is_last_index(node):
             return self.graph.nodes[node.inputs[0][0]].inputs
         return node.inputs
@@ -198,7 +216,7 @@ class _Translator:
 
     def expression(self, place: int, node: Node) -> str:
         if self._is_last_index(node):
-            (entry,) = self._inputs(place, node)
+            (entry,) = self._reads(place)
             axis = self.graph.nodes[node.inputs[0][0]].attributes["axis"]
             return f"operators.last_index({self.value(entry)}, {axis})"
         if self._may_overwrite(place, node):
@@ -242,104 +260,6 @@ class _Translator:
         return attribute(path)
 
 
-# ----- layers
-
-
-def _convolution(t: _Translator, place: int, node: Node) -> Optional[str]:
-    a = node.attributes
-    name = t.graph.parameter(node.inputs[1])
-    if name is None:
-        return None  # a computed kernel
-    groups, shape = a.get("num_group", 1), t.parameters[name].shape
-    options = dict(
-        stride=a.get("stride") or (1, 1),
-        padding=a.get("pad") or (0, 0),
-        dilation=a.get("dilate") or (1, 1),
-        groups=groups,
-        bias=not a.get("no_bias", False),
-    )
-    names = ("weight", "bias") if options["bias"] else ("weight",)
-
-    def make() -> nn.Module:
-        kind = WideConvolution if must_be_wide(shape[1], options["dilation"]) else nn.Conv2d
-        return kind(shape[1] * groups, shape[0], tuple(shape[2:]), device="meta", **options)
-
-    return t.layer(node, names, make, *options.values())
-
-
-def _deconvolution(t: _Translator, place: int, node: Node) -> Optional[str]:
-    a = node.attributes
-    shape = t.parameters[t.graph.parameter(node.inputs[1])].shape
-    groups = a.get("num_group", 1)
-    options = dict(
-        stride=a.get("stride") or (1, 1),
-        padding=a.get("pad") or (0, 0),
-        output_padding=a.get("adj") or (0, 0),
-        dilation=a.get("dilate") or (1, 1),
-        groups=groups,
-        bias=not a.get("no_bias", True),
-    )
-    names = ("weight", "bias") if options["bias"] else ("weight",)
-
-    def make() -> nn.Module:
-        return nn.ConvTranspose2d(shape[0], shape[1] * groups, tuple(shape[2:]), device="meta", **options)
-
-    return t.layer(node, names, make, *options.values())
-
-
-def _fully_connected(t: _Translator, place: int, node: Node) -> Optional[str]:
-    a = node.attributes
-    name = t.graph.parameter(node.inputs[1])
-    if name is None or a.get("flatten", True):
-        return None
-    bias = not a.get("no_bias", False)
-    outputs, inputs = t.parameters[name].shape
-
-    def make() -> nn.Module:
-        return nn.Linear(inputs, outputs, bias, device="meta")
-
-    return t.layer(node, ("weight", "bias") if bias else ("weight",), make)
-
-
-def _batch_norm(t: _Translator, place: int, node: Node) -> str:
-    a = node.attributes
-    if a.get("axis", 1) != 1:
-        raise ConfigError(f"layer {node.name}: batch norm over axis {a['axis']} has no PyTorch form")
-    options = {key: a[key] for key in ("eps", "momentum", "fix_gamma", "use_global_stats") if key in a}
-    turns = t.turns.get(t.graph.parameter(node.inputs[1]), [place])
-    found = t.layer(
-        node,
-        ("gamma", "beta", *STATISTICS),
-        lambda: BatchNorm(**options),
-        *sorted(options.items()),
-        keywords=f", turn={turns.index(place)}, turns={len(turns)}" if len(turns) > 1 else "",
-    )
-    if found is not None:
-        return found
-    states = [attribute(t.graph.parameter(entry)) for entry in node.inputs[3:]]
-    inputs = [t.value(entry) for entry in node.inputs[:3]] + states
-    return f"{t.own_layer(place, node, BatchNorm(**options))}({', '.join(inputs)})"
-
-
-def _dropout(t: _Translator, place: int, node: Node) -> str:
-    module = Dropout(node.attributes.get("p", 0.5), node.attributes.get("axes", ()))
-    return f"{t.own_layer(place, node, module)}({t.value(node.inputs[0])})"
-
-
-LAYERS = {
-    "Convolution": _convolution,
-    "Deconvolution": _deconvolution,
-    "FullyConnected": _fully_connected,
-    "BatchNorm": _batch_norm,
-    "_contrib_SyncBatchNorm": _batch_norm,
-    "Dropout": _dropout,
-}
-NORMS = ("BatchNorm", "_contrib_SyncBatchNorm")
-# Operators that give new memory, and whose gradients are computed without what they gave.
-FRESH = (*NORMS, "Convolution", "elemwise_add")
-MULTIPLE = ("SliceChannel",)  # operators that give a list
-
-
 # ----- code
 
 
@@ -369,12 +289,6 @@ def _keywords(function, node: Node) -> List[str]:
         if key not in known:
             raise ConfigError(f"operator {node.operator} of layer {node.name}: its {key} has no PyTorch form")
     return [f"{key}={value!r}" for key, value in attributes.items()]
-
-
-def attribute(path: str) -> str:
-    """`self.a["0"].b` of the structural name `a.0.b`."""
-    parts = (f'["{part}"]' if part.isdigit() else f".{part}" for part in path.split("."))
-    return "self" + "".join(parts)
 
 
 def _tree(

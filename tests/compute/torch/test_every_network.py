@@ -21,6 +21,7 @@ torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is
 
 from mxnetseg.compute import to_torch  # noqa: E402
 from mxnetseg.compute.torch import operators  # noqa: E402
+from mxnetseg.compute.torch.layers import BatchNorm  # noqa: E402
 from mxnetseg.compute.torch.translate import translate  # noqa: E402
 from tests.compute.torch import reference  # noqa: E402
 
@@ -36,6 +37,8 @@ EVEN = {"erfnet": (96, 128)}
 TOLERANCE = 1e-4
 # FaPN's deformable alignments see gradients of 1e-5 here, through thousands of interpolated places.
 LOOSE = {"fapn": 1e-2}
+# Of each kind of convolution: depthwise ones, dilated ones, deconvolutions.
+FOLDED = ("fastscnn", "deeplabv3", "erfnet")
 
 
 def network(name, **options):
@@ -56,6 +59,22 @@ def test_outputs_are_those_of_mxnet_at_odd_sizes_and_several_batches(name, monke
         assert [y.shape for y in found] == [(count, 5, *size)]
         for a, b in zip(expected, found):
             assert reference.difference(a, b) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["sfnet", *(pytest.param(n, marks=pytest.mark.slow) for n in FOLDED)])
+def test_folded_norms_change_nothing_but_the_speed(name):
+    net = network(name).deploy()
+    for key, parameter in net.collect_params().items():
+        if key.endswith(("gamma", "beta", "running_mean", "running_var")):
+            parameter.set_data(mx.nd.random.uniform(0.5, 2, parameter.shape))
+    x = reference.images(SIZE, 1)
+    plain, folded = to_torch(net).double(), to_torch(net, folded=True)
+    norms, left = (sum(isinstance(m, BatchNorm) for m in n.modules()) for n in (plain, folded))
+    assert left < norms / 2
+    assert sum(p.numel() for p in folded.parameters()) < sum(p.numel() for p in plain.parameters())
+    expected = plain(torch.from_numpy(x))[0].detach().numpy()
+    found = folded(torch.from_numpy(x).float())[0].detach().numpy()
+    assert reference.difference(expected, found) < 1e-3
 
 
 @pytest.mark.parametrize("name", ZOO)
