@@ -9,12 +9,15 @@ from __future__ import annotations
 import difflib
 from typing import Any, Iterable, List
 
+_WORD = 4096  # characters shown of one word: as long as a path may be
+
 
 class MxnetsegError(Exception):
     """Base of everything a user's input can cause."""
 
     def __init__(self, message: Any):
-        super().__init__(" ".join(str(message).split()))
+        words = (word if len(word) <= _WORD else word[:_WORD] + "..." for word in str(message).split())
+        super().__init__(" ".join(words))
 
 
 class ConfigError(MxnetsegError):

@@ -207,8 +207,16 @@ def remove_run(run_dir) -> None:
             path.unlink()
 
 
+def remove_empty(run_dir) -> None:
+    """Take away a folder that holds nothing but the lock. For the process that holds it."""
+    with contextlib.suppress(OSError):
+        if os.listdir(run_dir) == [LOCK]:
+            (Path(run_dir) / LOCK).unlink()
+            os.rmdir(run_dir)
+
+
 def run_weights(folder: Path) -> Path:
-    """The best weights of a run folder, else the last."""
+    """The best weights of a run folder, else the last; CheckpointError where there is neither."""
     for name in (BEST, LAST):
         if (folder / name).is_file():
             return folder / name

@@ -111,11 +111,12 @@ def _export(argv: Optional[List[str]]) -> int:
         uint8=options.uint8,
         half=options.half,
     )
-    print(
-        f"wrote {output} ({output.stat().st_size / 2**20:.1f} MiB); against MXNet on random pictures: logits "
-        f"within {found['difference']:.1e} of their standard deviation, {found['labels']:.2%} of the labels "
-        f"differ"
-    )
+    agreement = f"{found['labels']:.2%} of the labels differ"
+    if not options.argmax:
+        agreement = f"logits within {found['difference']:.1e} of their standard deviation, " + agreement
+    against = "MXNet, before rounding," if options.int8 else "MXNet"
+    megabytes = output.stat().st_size / 2**20
+    print(f"wrote {output} ({megabytes:.1f} MiB); against {against} on random pictures: {agreement}")
     if options.int8:
         print(
             f"8-bit integers: mIoU {100 * found['before']:.2f} -> {100 * found['after']:.2f} % on the "

@@ -74,11 +74,12 @@ def by_onnxruntime(content: bytes, where: str) -> OnnxInference:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no base class for its errors
         raise ExportError(f"{where}: ONNX Runtime cannot load it ({error})") from error
-    (name,) = [taken.name for taken in session.get_inputs()]
+    (taken,) = session.get_inputs()
 
     def compute(images: np.ndarray) -> np.ndarray:
+        _check_shape(where, taken.shape, images)
         try:
-            return session.run(None, {name: images})[0]
+            return session.run(None, {taken.name: images})[0]
         except Exception as error:
             raise ExportError(f"{where}: ONNX Runtime cannot run it on {_size(images)} ({error})") from error
 
@@ -115,8 +116,10 @@ def by_openvino(content: bytes, where: str, narrow: bool = False) -> OnnxInferen
     except RuntimeError as error:
         raise ExportError(f"{where}: OpenVINO cannot load it ({error})") from error
     output = model.output(0)
+    sides = [side.get_length() if side.is_static else None for side in model.input(0).partial_shape]
 
     def compute(images: np.ndarray) -> np.ndarray:
+        _check_shape(where, sides, images)
         try:
             return np.array(model([images])[output])
         except RuntimeError as error:
@@ -165,6 +168,16 @@ def _content(checkpoint: Any, recipe: Any, nclass: Optional[int]) -> Tuple[bytes
     net, _ = load_network(checkpoint, recipe, nclass)
     model = build(net.deploy(), Form(), Input((0.0,), (1.0,)))
     return model.SerializeToString(), str(path)
+
+
+def _check_shape(where: str, taken: Sequence[Any], images: np.ndarray) -> None:
+    """ExportError where the file has other fixed sides. `taken`: its input's sides, numbers where fixed."""
+    if all(not isinstance(side, int) or side == given for side, given in zip(taken, images.shape)):
+        return
+    fixed = " x ".join(str(side) if isinstance(side, int) else "any" for side in taken)
+    raise ExportError(
+        f"{where}: takes {fixed} only, and was given {_size(images)}: export it once more with free sides"
+    )
 
 
 def _size(images: np.ndarray) -> str:

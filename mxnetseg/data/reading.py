@@ -21,6 +21,9 @@ from mxnetseg.opening import only_files
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    cv2.setLogLevel(0)  # a damaged file is one line of ours
+
 _METADATA = 1 << 24  # bytes of a picture file beside its pixels
 _JPEG_SIGNATURE = b"\xff\xd8"
 # Decoding straight to RGB saves a pass over the picture; OpenCV has it since 4.10.

@@ -24,6 +24,8 @@ def explain(error: ValidationError, source: str, overrides: Dict[str, Any]) -> s
         close = _deep_matches(first["loc"][-1], exact=True) or nearest(first["loc"][-1], known)
         close = close or _deep_matches(first["loc"][-1]) or known
         text = f"{where} unknown key {key!r}; nearest: {', '.join(close)}"
+    elif first["type"] == "invalid_key":
+        text = f"{where} key {first['input']!r} is no word"
     elif first["type"] == "missing":
         text = f"{where} key {key!r} is missing"
     else:

@@ -89,7 +89,11 @@ def _yaml_of(path: Path) -> Dict[Any, Any]:
             text = handle.read()
     except FileNotFoundError:
         raise ConfigError(f"{path}: recipe {_absent(path)}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: recipe cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: recipe is not in UTF-8 (byte {error.start})") from None
+    except ValueError as error:  # a NUL in the name
         raise ConfigError(f"{str(path)!r}: recipe cannot be read: {error}") from None
     try:
         values = yaml.load(text, Loader=_UniqueKeys)

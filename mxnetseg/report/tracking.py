@@ -207,7 +207,8 @@ def read_metrics(path: str) -> List[Dict[str, Any]]:
         with open(path, encoding="utf-8", opener=only_files) as handle:
             lines = handle.read().split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise MxnetsegError(f"{path}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "not in UTF-8"
+        raise MxnetsegError(f"{path}: cannot be read: {reason}; move it away, or restore it") from error
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -92,5 +92,6 @@ def resumed(run: Any, overrides: Mapping[str, Any]) -> Tuple[Recipe, Path]:
     )
     longer = any(key in overrides for key in ("schedule.epochs", "schedule.iterations"))
     if not is_unfinished(folder) and not longer:
-        raise CheckpointError(f"{folder}: this run is finished; to train on, give more schedule.epochs")
+        length = "schedule.iterations" if recipe.schedule.iterations else "schedule.epochs"
+        raise CheckpointError(f"{folder}: this run is finished; to train on, give more {length}")
     return recipe, folder

@@ -44,6 +44,7 @@ def train(
             if workers.first:
                 files.make_folder(run_dir)
                 stack.enter_context(files.locked(run_dir))
+                stack.callback(files.remove_empty, run_dir)  # where it does not come to training
                 files.remove_leftovers(run_dir)
         with workers.one_first():
             setup = prepare(recipe, device_names, choice.engine, resume, quiet, workers)

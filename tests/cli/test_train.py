@@ -463,6 +463,7 @@ def test_a_mistake_is_one_line_and_status_2(mistake, recipe, tmp_path, capsys, m
     assert end.value.code == 2, error
     assert error.startswith("error: ") and "\n" not in error
     assert re.search(expected, error), error
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_real_command_fails_in_one_line_from_another_folder(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from mxnet.gluon import nn
 
 from mxnetseg.cli.export import main
+from mxnetseg.compute.onnx_inference import by_onnxruntime
 from mxnetseg.errors import CheckpointError, ExportError
 from mxnetseg.models import create_model
 from mxnetseg.recipe import find_recipe
@@ -63,6 +64,10 @@ def test_a_file_takes_any_size_and_says_so(net, tmp_path):
 def test_fixed_sides_are_stated_in_the_file(net, tmp_path):
     to_onnx(net, tmp_path / "net.onnx", size=(64, 96), batch=2)
     assert session(tmp_path / "net.onnx").get_inputs()[0].shape == [2, 3, 64, 96]
+    inference = by_onnxruntime((tmp_path / "net.onnx").read_bytes(), "net.onnx")
+    assert inference.forward(np.zeros((2, 3, 64, 96), np.float32)).read().shape[2:] == (64, 96)
+    with pytest.raises(ExportError, match=r"net\.onnx: takes 2 x 3 x 64 x 96 only, and was given 1 x 3 x"):
+        inference.forward(np.zeros((1, 3, 64, 96), np.float32))
 
 
 def test_pictures_in_and_labels_out(net, tmp_path):
@@ -123,7 +128,8 @@ def test_an_operator_without_a_translation_is_named_with_its_layer(tmp_path):
 def test_the_command_writes_a_file_that_describes_itself(run_dir, tmp_path, capsys):
     out = tmp_path / "net.onnx"
     assert main(["--checkpoint", str(run_dir), str(out), "--argmax"]) == 0
-    assert "wrote" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "wrote" in said and "logits" not in said  # it has none
     texts = {entry.key: entry.value for entry in onnx.load(str(out)).metadata_props}
     assert texts["model"] == "fastscnn" and len(json.loads(texts["palette"])) == 11
     assert json.loads(texts["classes"])[0] == "sky" and len(json.loads(texts["mean"])) == 3

@@ -70,7 +70,7 @@ def test_a_base_that_leads_back_to_itself_is_an_error(tmp_path):
         ('_base_: "\\0"', r"_base_ is '\\x00'; expected the name of a file"),
         ("? [a, b]\n: 1", r"line 4: not valid YAML: a key must be a word"),
         ("? {a: b}\n: 1", r"line 4: not valid YAML: a key must be a word"),
-        ("~: 1", r"keys should be strings"),
+        ("~: 1", r"key None is no word"),
         ("optimizer: " + "{a: " * 3000 + "1" + "}" * 3000, r"nested too deeply"),
         ("augment: &a {crop: *a}", r"augment.crop.crop.crop is nested or repeated too deeply"),
         ("augment: &a [*a]", r"augment.0.0.0 is nested or repeated too deeply"),
@@ -204,7 +204,20 @@ def test_a_setting_that_is_no_value_is_one_line():
 def test_a_file_that_is_not_text_is_one_line(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_bytes(bytes(range(256)))
-    with pytest.raises(ConfigError, match="recipe cannot be read"):
+    with pytest.raises(ConfigError, match=r"x\.yaml: recipe is not in UTF-8 \(byte 128\)"):
         load_recipe(path)
     with pytest.raises(ConfigError, match="recipe cannot be read"):
         load_recipe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("data.batch_size=yes", "data.batch_size True: expected a number"),
+        ("augment.crop=[32, yes]", "augment.crop [32, True]: expected a number"),
+        ("augment.crop=1000000000", "augment.crop 1000000000: sizes must be at most"),
+    ],
+)
+def test_values_that_only_look_like_numbers_or_sizes_are_refused(text, words):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        make_recipe(MINIMAL, [text])
