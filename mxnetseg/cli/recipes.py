@@ -12,7 +12,7 @@ from mxnetseg.facts import model_info
 from mxnetseg.places import CHECKOUT
 from mxnetseg.recipe import load_recipe, parse_settings
 from mxnetseg.recipe.find import recipe_file
-from mxnetseg.recipes import costs, files, ledger, results
+from mxnetseg.recipes import costs, extract, files, ledger, results
 from mxnetseg.recipes.differences import differences, row_of
 from mxnetseg.recipes.rows import SOURCES, Row, all_rows, table
 from mxnetseg.recipes.translate import published
@@ -47,6 +47,12 @@ def parser() -> Parser:
     recording.add_argument("--remark", default="", metavar="TEXT", help="what else a reader should know")
     commands.add_parser("results", help=f"write {RESULTS}")
     commands.add_parser("count", help="count the multiply-adds of every row's network (minutes)")
+    extracting = commands.add_parser(
+        "extract", help="compare the table of mmsegmentation's rows with its own configuration files"
+    )
+    extracting.add_argument(
+        "folder", metavar="FOLDER", help="a checkout of mmsegmentation, or mmseg/.mim of an installed one"
+    )
     commands.add_parser("write", help="write the recipe files of all rows from the published tables")
     return p
 
@@ -64,6 +70,9 @@ def _recipes(argv: Optional[List[str]]) -> None:
         _diff(options.recipe, options.row, options.settings)
     elif options.command == "record":
         _record(Path(options.run), options.machine, options.row, options.remark)
+    elif options.command == "extract":
+        for line in extract.report(Path(options.folder)):
+            print(line)
     elif options.command == "results":
         _write_results()
     elif options.command == "count":

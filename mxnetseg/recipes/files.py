@@ -153,6 +153,8 @@ def _row_text(row: Row, group: str, values: Values, cost: Optional[Cost]) -> str
 
 def score_text(row: Row) -> str:
     """The published score in words."""
+    if row.other:
+        return f"{row.other} on {row.on}, published by {table(row.source).title}"
     if row.miou is None and row.miou_ms is None:
         return f"none published by {table(row.source).title}"
     parts = [f"{row.miou:g} mIoU on {row.on}"] if row.miou is not None else []

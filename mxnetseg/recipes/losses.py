@@ -23,6 +23,10 @@ def published_loss(row: Row) -> Values:
             loss.update(ohem_min_kept=row.facts["hardest"], ohem_per="image", ohem_rule="below")
         if isinstance(loss.get("ohem_min_kept"), int) and "ohem_per" not in loss:
             loss["ohem_per"] = row.facts["images"]
+    if "dice" in row.facts:
+        options = {"activation": "sigmoid", "count_ignored": True}
+        overlap = {"name": "dice", "label": "decode.loss_dice", "weight": row.facts["dice"]}
+        group["outputs"][0].append({**overlap, "options": options})
     return group
 
 

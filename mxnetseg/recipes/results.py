@@ -41,7 +41,7 @@ def text() -> str:
 
 
 def _scored(row: Row) -> bool:
-    return row.miou is not None or row.miou_ms is not None
+    return any((row.miou, row.miou_ms, row.other))
 
 
 def _runs() -> str:
@@ -69,7 +69,13 @@ def _table(one: Table) -> str:
         lines.append(f"\n### {model}\n\n| row | data | mIoU | ms | trained here |\n|---|---|---:|---:|---|\n")
         for row in rows:
             data = row.data if row.on == "val" else f"{row.data} {row.on}"
-            cells = [f"`{row.name}`", data, _number(row.miou), _number(row.miou_ms), _ran(ran(row.name))]
+            cells = [
+                f"`{row.name}`",
+                data,
+                row.other or _number(row.miou),
+                _number(row.miou_ms),
+                _ran(ran(row.name)),
+            ]
             lines.append(f"| {' | '.join(cells)} |\n")
     return "".join(lines)
 

@@ -19,7 +19,7 @@ TABLES = Path(__file__).with_name("tables")
 # Publisher -> its table, in the order that lists have.
 SOURCES = ("mmseg", "mmsfnet", "sfsegnets", "mxnetseg", "ace")
 _NETWORK = ("backbone", "output_stride", "aux", "options", "backbone_options")
-_SCORES = ("miou", "miou_ms", "on", "parameters", "idle", "note", "data")
+_SCORES = ("miou", "miou_ms", "on", "other", "parameters", "idle", "note", "data")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Row:
     `model`: the network in the recipe's terms (name, form and what differs from the form). `data`: data set,
     as registered here. `facts`: training and test settings in the publisher's own terms. `miou`, `miou_ms`:
     percent, with one scale, and with several and flip, on the part `on` of the data; None if not published.
+    `other`: published scores in words that are not mIoU.
     `parameters`: trainable ones, auxiliary heads included; `idle`: those of them that no output depends on.
     """
 
@@ -42,6 +43,7 @@ class Row:
     miou: Optional[float] = None
     miou_ms: Optional[float] = None
     on: str = "val"
+    other: Optional[str] = None
     parameters: Optional[int] = None
     idle: int = 0
     note: Optional[str] = None
