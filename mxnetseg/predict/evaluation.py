@@ -19,6 +19,7 @@ from tqdm import tqdm
 from mxnetseg.compute.inference import Inference
 from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.data.datasets.base import Dataset
+from mxnetseg.data.datasets.concat import ConcatDataset
 from mxnetseg.data.loading.threads import no_answer
 from mxnetseg.errors import CheckpointError, ConfigError, DatasetError
 from mxnetseg.metrics import ConfusionMatrix
@@ -78,11 +79,13 @@ def run(
         others' pictures `on_image` sees none.
 
     Returns `dataset`, `split`, `classes`, `images`, `protocol` (in words), `seconds`, `images_per_second`
-    and, where scored, the scores of `ConfusionMatrix.scores`: plain values, ready for JSON.
+    and, where scored, the scores of `ConfusionMatrix.scores`: plain values, ready for JSON. Of a data set
+    that joins others, `parts` are the `dataset`, `split`, `images` and scores of each.
     Raises DatasetError for a sample that cannot be read in time or scored, CheckpointError for a network of
     another number of classes.
     """
-    matrix = ConfusionMatrix(len(dataset.scored_classes), dataset.ignore_index) if score else None
+    parts = dataset.parts if isinstance(dataset, ConcatDataset) else [dataset]
+    matrices = [ConfusionMatrix(len(dataset.scored_classes), dataset.ignore_index) for _ in parts]
     count = len(dataset) if limit is None else min(limit, len(dataset))
     started = time.perf_counter()
     mine = range(workers.rank, count, workers.world_size)
@@ -93,17 +96,19 @@ def run(
         for (sample, prediction), index in zip(pictures, mine):
             if index == workers.rank:
                 check_class_count(predictor, dataset)
-            if matrix is not None:
+            if score:
                 if sample.label is None:
                     raise DatasetError(
                         f"{sample.name}: no label: split {dataset.split!r} of {dataset.name!r} cannot be "
                         f"scored; take another split, or predict it without scores"
                     )
-                matrix.update(prediction, sample.label, sample.name)
+                part = dataset.locate(index)[0] if len(parts) > 1 else 0
+                matrices[part].update(prediction, sample.label, sample.name)
             if on_image is not None:
                 on_image(index, sample, prediction)
-    if matrix is not None:
-        matrix.matrix = workers.sum(matrix.matrix)
+    if score:
+        for matrix in matrices:
+            matrix.matrix = workers.sum(matrix.matrix)
     seconds = time.perf_counter() - started
     facts = {
         "dataset": dataset.name,
@@ -114,7 +119,22 @@ def run(
         "seconds": seconds,
         "images_per_second": count / seconds if seconds > 0 else None,
     }
-    return facts if matrix is None else {**facts, **matrix.scores()}
+    return {**facts, **_scores(parts, matrices, count)} if score else facts
+
+
+def _scores(parts: Sequence[Dataset], matrices: Sequence[ConfusionMatrix], count: int) -> Dict[str, Any]:
+    """The scores of all samples together, and, where there are several parts, those of each."""
+    if len(parts) == 1:
+        return matrices[0].scores()
+    everything = ConfusionMatrix(matrices[0].nclass, matrices[0].ignore_index)
+    each, left = [], count
+    for part, matrix in zip(parts, matrices):
+        everything.merge(matrix)
+        images = min(len(part), left)
+        left -= images
+        if images:
+            each.append({"dataset": part.name, "split": part.split, "images": images, **matrix.scores()})
+    return {**everything.scores(), "parts": each}
 
 
 def check_class_count(predictor: Predictor, dataset: Dataset) -> None:

@@ -26,6 +26,9 @@ def lines_of(result: Dict[str, Any], scored: bool) -> List[str]:
     ]
     if scored:
         lines += ["", format_table(result, result["classes"]), "", format_summary(result)]
+        for part in result.get("parts", ()):
+            of = f"{part['dataset']} {part['split']}, {part['images']} images"
+            lines.append(f"  {of}: {format_summary(part)}")
     if result.get("trained_on"):
         seen = " and ".join(result["trained_on"])
         lines.append(f"note: this network was trained on {seen}: the score says nothing of other pictures")

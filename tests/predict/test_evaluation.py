@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from mxnetseg.data.datasets.base import Sample
+from mxnetseg.data.datasets.concat import ConcatDataset
 from mxnetseg.errors import CheckpointError, DatasetError
 from mxnetseg.metrics import ConfusionMatrix
 from mxnetseg.predict.evaluation import read_ahead
+from mxnetseg.report.outcome import lines_of
 from tests.predict.stand_ins import Drawn, network, predictor, scores
 
 
@@ -26,6 +28,21 @@ def test_scores_are_those_of_the_predictions_at_label_size():
     assert found["miou"] == matrix.scores()["miou"]
     assert found["images"] == 4 and found["classes"] == list(data.classes)
     json.dumps(found)
+
+
+def test_joined_data_sets_are_scored_together_and_each_by_itself():
+    net, first, second = network(), Drawn(2), Drawn(3)
+    found = scores(net, ConcatDataset([first, second]))
+    assert [part["images"] for part in found["parts"]] == [2, 3]
+    for part, alone in zip(found["parts"], (first, second)):
+        assert part["confusion"] == scores(net, alone)["confusion"]
+    summed = np.sum([part["confusion"] for part in found["parts"]], axis=0)
+    assert np.array_equal(found["confusion"], summed)
+    assert "parts" not in scores(net, first)
+    named = lines_of({**found, "model": "net", "backbone": "none", "checkpoint": "c"}, scored=True)
+    assert sum("drawn val, " in line and "images: mIoU" in line for line in named) == 2
+    (only,) = scores(net, ConcatDataset([first, second]), limit=1)["parts"]
+    assert only["images"] == 1
 
 
 @pytest.mark.parametrize("settings", [{}, dict(flip=True, scales=(0.5, 1.0)), dict(mode="slide", crop=32)])
