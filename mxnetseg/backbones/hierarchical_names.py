@@ -186,3 +186,31 @@ TOPFORMER = ImageNetNames(
     ],
     fresh=(r"^injections\.",),
 )
+
+
+def _seaformer_block(match: Match) -> str:
+    """The authors' stacks of inverted residuals: the first begins with the stem's."""
+    stack, place = int(match.group(1)) - 1, int(match.group(2)) - 1
+    if stack == 0:
+        return "stem.1.units." if place == 0 else f"levels.0.{place - 1}.units."
+    return f"levels.{stack}.{place}.units."
+
+
+# SeaFormer: the authors' names.
+SEAFORMER = ImageNetNames(
+    [
+        (r"^smb1\.stem_block\.0\.", "stem.0."),
+        (r"^smb(\d)\.layer(\d)\.conv\.", _seaformer_block),
+        (r"\.units\.(\d)\.", lambda m: f".units.{int(m.group(1)) // 2}."),
+        (r"^trans(\d)\.transformer_blocks\.", lambda m: f"transformers.{int(m.group(1)) - 1}."),
+        (r"\.attn\.to_([qkv])\.", r".attn.\1."),
+        (r"\.attn\.proj\.1\.", ".attn.proj."),
+        (r"\.proj_encode_(row|column)\.1\.", r".\1s.project."),
+        (r"\.pos_emb_(row|column)([qk])\.", r".\1s.place_\2."),
+        (r"\.attn\.dwconv\.", ".attn.depthwise."),
+        (r"\.attn\.pwconv\.", ".attn.pointwise."),
+        (r"\.mlp\.dwconv\.", ".depthwise."),
+        (r"\.mlp\.", "."),
+        (r"\.c\.(?=weight$)", ".conv."),
+    ],
+)

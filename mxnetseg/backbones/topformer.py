@@ -36,7 +36,7 @@ DEPTH = 4
 KEY, VALUE, RATIO = 16, 32, 2
 
 
-def _depthwise(kernel: int) -> mx.init.Initializer:
+def depthwise(kernel: int) -> mx.init.Initializer:
     """Each filter counts its own weights."""
     return mx.init.Normal((2 / kernel**2) ** 0.5)
 
@@ -53,7 +53,7 @@ class InvertedResidual(HybridBlock):
         if widen != 1:
             self.units.add(ConvUnit(in_channels, hidden, 1))
         spread = ConvUnit(hidden, hidden, kernel, stride, groups=hidden)
-        spread.conv.weight.init = _depthwise(kernel)
+        spread.conv.weight.init = depthwise(kernel)
         self.units.add(spread, ConvUnit(hidden, channels, 1, act=None))
 
     def hybrid_forward(self, F, x):
@@ -91,7 +91,7 @@ class TokenBlock(HybridBlock):
         self.attn = Attention(width, heads)
         self.fc1 = ConvUnit(width, hidden, 1, act=None)
         self.depthwise = nn.Conv2D(
-            hidden, 3, padding=1, groups=hidden, in_channels=hidden, weight_initializer=_depthwise(3)
+            hidden, 3, padding=1, groups=hidden, in_channels=hidden, weight_initializer=depthwise(3)
         )
         self.fc2 = ConvUnit(hidden, width, 1, act=None)
         self.skip = nn.Dropout(skip, axes=(1, 2, 3))

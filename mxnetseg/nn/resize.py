@@ -64,6 +64,12 @@ def resize_bicubic_like(F: Ops, x: Tensor, like: Tensor, antialias: bool = False
     return apply_rows_columns(F, x, rows, columns)
 
 
+def resize_along(F: Ops, x: Tensor, like: Tensor) -> Tensor:
+    """`x` `(N, C, L)` at the length of `like` `(N, C, l)`, linearly and with unaligned corners."""
+    old, new = F.contrib.arange_like(x, axis=2), F.contrib.arange_like(like, axis=2)
+    return F.dot(x, F.BlockGrad(_hats(F, old, _sources(F, old, new))))
+
+
 def halve_bicubic(F: Ops, x: Tensor, times: int = 1) -> Tensor:
     """`x` with both sides halved (`times=1`) or quartered (2) by bicubic interpolation, sides truncated.
 
@@ -141,11 +147,17 @@ def _linear_weights(F, x, like, axis, align_corners):
         step = F.broadcast_div(last, F.broadcast_maximum(last_new, F.ones_like(last_new)))
         source = F.broadcast_mul(new, step)
     else:
-        scale = F.broadcast_div(last + 1, last_new + 1)
-        source = F.broadcast_minimum(F.relu(F.broadcast_mul(new + 0.5, scale) - 0.5), last)
+        source = _sources(F, old, new)
         # MXNet's operator, which computes the same outside training, takes the first pixel for a single one.
         source = F.broadcast_mul(source, last_new > 0)
     return _hats(F, old, source)
+
+
+def _sources(F, old, new):
+    """Where each of the pixels `new` lies among `old`, both counted from 0, corners unaligned."""
+    last = F.max(old)
+    scale = F.broadcast_div(last + 1, F.max(new) + 1)
+    return F.broadcast_minimum(F.relu(F.broadcast_mul(new + 0.5, scale) - 0.5), last)
 
 
 def _hats(F, places, source):

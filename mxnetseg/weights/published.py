@@ -27,6 +27,9 @@ _INPUTS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     ("hf_mobilevit", dict(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0], range=1)),
     ("mmseg_", _IMAGENET_255),
     ("mmsfnet_", _IMAGENET_255),
+    ("seaformer_", _IMAGENET_255),
+    # PyTorch-ENet scales to 0 to 1 only.
+    ("enet_", dict(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0], range=1)),
     # These networks standardize values of 0 to 255 themselves.
     ("swiftnet", dict(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0], range=255)),
     ("", _IMAGENET),
@@ -35,6 +38,8 @@ _PUBLISHERS = (
     ("mmseg_", "mmseg"),
     ("mmsfnet_", "mmseg"),
     ("swiftnet", "mmseg"),
+    ("seaformer_", "mmseg"),
+    ("enet_", "own"),
     ("gluoncv_", "gluoncv"),
     ("mxseg_", "mxnetseg"),
     ("ace_", "own"),

@@ -387,6 +387,35 @@ def _hf(reference_id: str, model: str) -> Group:
     return dict(_mmseg(reference_id, model), loss=loss)
 
 
+# ----- the authors of small networks
+
+
+def _seaformer(reference_id: str, model: str) -> Group:
+    """In mmsegmentation, on ADE20K; norms there are called `bn`, so that its rule against their decay finds
+    none."""
+    rate = 3e-4 if reference_id == "seaformer_tiny" else 2.5e-4
+    made = _mmseg(reference_id, model)
+    made["loss"] = dict(outputs=[[_ce("decode.loss_ce")]])
+    made["optimizer"] = dict(
+        name="adamw", lr=rate, weight_decay=0.01, head_lr_mult=10.0, no_decay=["embedding"]
+    )
+    made["schedule"] = _poly(160000, 0.0, 1.0, 1500, 1e-6)
+    made["data"] = dict(batch_size=16)
+    made["augment"]["crop"] = 512
+    return made
+
+
+def _enet(reference_id: str, model: str) -> Group:
+    """PyTorch-ENet's, with ENet's weights of Cityscapes' classes left to `loss.class_weights: auto`."""
+    return dict(
+        loss=dict(outputs=[[dict(label="main")]], class_weights="auto"),
+        optimizer=dict(name="adam", lr=5e-4, weight_decay=2e-4),
+        schedule=dict(name="step", epochs=300, step_epochs=[100, 200]),
+        data=dict(batch_size=4),
+        augment=dict(crop=[512, 1024], base=1024, scale_min=1.0, scale_max=1.0),
+    )
+
+
 # ----- torchvision, segmentation_models.pytorch
 
 
@@ -449,4 +478,6 @@ _FAMILIES: Dict[str, Callable[[str, str], Group]] = {
     "mxseg": _mixed(768, 2048, 8, 240, 0.01),
     "ace": _ace,
     "swiftnet": _swiftnet,
+    "seaformer": _seaformer,
+    "enet": _enet,
 }

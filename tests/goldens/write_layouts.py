@@ -1,4 +1,7 @@
-"""`python -m tests.goldens.write_layouts FOLDER...`: the names in reference data, for `weights.layouts`."""
+"""`python -m tests.goldens.write_layouts FOLDER...`: the names in reference data, for `weights.layouts`.
+
+Layouts of references that no folder has stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 from pathlib import Path
 
 from mxnetseg.weights import references
-from mxnetseg.weights.layouts import Layout, write
+from mxnetseg.weights.layouts import Layout, known, layout, write
 
 
 def read(folders):
@@ -27,6 +30,10 @@ def read(folders):
 
 if __name__ == "__main__":
     found = read(sys.argv[1:])
-    write(found)
-    missing = sorted(set(references()) - set(found))
-    print(f"{len(found)} layouts written" + (f"; none of {', '.join(missing)}" if missing else ""))
+    kept = {name: layout(name) for name in set(known()) & set(references()) - set(found)}
+    write({**found, **kept})
+    missing = sorted(set(references()) - set(found) - set(kept))
+    print(
+        f"{len(found)} layouts written, {len(kept)} kept"
+        + (f"; none of {', '.join(missing)}" if missing else "")
+    )

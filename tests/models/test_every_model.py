@@ -32,6 +32,8 @@ STILL = {
     "dnlnet": ("block.theta.bias", "block.phi.bias", "block.unary.bias"),
     # A bias before a softmax over all positions changes nothing.
     "gcnet": ("block.mask.bias",),
+    # The deepest map has one row of these images, which attends to itself wherever it is.
+    "seaformer": tuple(f"transformers.1.{k}.attn.rows.place_{of}.pos_embed" for k in (0, 1) for of in "qk"),
     # Published with biases before batch norms, which take them out.
     "segnext": ("conv.bias",),
     # A bias of the keys adds the same to every score of a query: the softmax takes it out.

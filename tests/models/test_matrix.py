@@ -37,6 +37,7 @@ FULL_SIZE = {"linknet", "manet", "unet", "unetplusplus"}
 # Architectures that are their own backbone, or read a transformer's tokens instead of a pyramid.
 NOT_PYRAMID = {
     "edanet",
+    "enet",
     "eprnet",
     "dpt",
     "eomt",
@@ -50,6 +51,7 @@ NOT_PYRAMID = {
     "ddrnet",
     "pidnet",
     "topformer",
+    "seaformer",
 }
 
 

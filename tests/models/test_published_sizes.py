@@ -151,14 +151,36 @@ def test_parameters_of_networks_of_queries_are_those_of_the_papers_tables(model,
 
 
 @pytest.mark.parametrize(
-    "size, millions, thousand_millions", [("tiny", 1.4, 0.6), ("small", 3.1, 1.2), ("base", 5.1, 1.8)]
+    "model, size, millions, thousand_millions",
+    [
+        ("topformer", "tiny", 1.4, 0.6),
+        ("topformer", "small", 3.1, 1.2),
+        ("topformer", "base", 5.1, 1.8),
+        ("seaformer", "tiny", 1.7, 0.6),
+        ("seaformer", "small", 4.0, 1.1),
+        ("seaformer", "base", 8.6, 1.8),
+        ("seaformer", "large", 14.0, 6.5),
+    ],
 )
-def test_topformer_has_the_size_of_its_papers_table(size, millions, thousand_millions):
-    found = complexity(create_model("topformer", 150, backbone=f"topformer_{size}", init=False), (512, 512))
-    assert round(found.stored / 1e6, 1) == millions
-    # The paper's count has batch norms, by two for each element, and activations.
+def test_topformer_and_seaformer_have_the_sizes_of_their_papers_tables(
+    model, size, millions, thousand_millions
+):
+    found = complexity(create_model(model, 150, backbone=f"{model}_{size}", init=False), (512, 512))
+    # TopFormer's authors count running statistics as well.
+    count = found.stored if model == "topformer" else found.parameters
+    assert round(count / 1e6, 1) == millions
+    # The papers' counts have batch norms, by two for each element, and activations.
     norms, activations = found.operations["BatchNorm"], found.operations["Activation"]
     assert round((found.matrix + 2 * norms + activations) / 1e9, 1) == thousand_millions
+
+
+# The authors' network, running statistics included, and PyTorch-ENet's, which is a little smaller.
+@pytest.mark.parametrize("form, millions", [("paper", 0.37), ("pytorch", 0.36)])
+def test_enet_has_the_size_of_its_papers_table(form, millions):
+    found = complexity(create_model("enet", 19, form=form, init=False), (360, 640))
+    assert round(found.stored / 1e6, 2) == millions
+    # The paper's 3.83 counts multiplications and additions of 640 x 360 pixels, and norms and activations.
+    assert 0.85 < 2 * found.matrix / 3.83e9 < 1
 
 
 # The paper states no size; PaddlePaddle's files of deployed networks, in MiB, hold 4 bytes of every stored
