@@ -41,6 +41,8 @@ class Backbone(HybridBlock):
     gives_c0 = False
     # Whether a side is halved by rounding down, so that a map may have a pixel more than twice the next one.
     rounds_down = False
+    # Columns and rows that may be left out at the right and at the bottom, where they fill no cell of c1.
+    leaves_out = 0
     # Side of an image that every level can be computed of.
     trace_size = 64
     # Names in files of ImageNet weights, and {GluonCV's prefix: ours} where its layers were numbered anew.
@@ -131,7 +133,15 @@ class Wrapper(Transparent, Backbone):
         strides: Optional[Sequence[int]] = None,
     ) -> None:
         super().__init__(channels or net.channels, strides or net.strides)
-        for fact in ("family", "parallel_branches", "runs_twice", "patch", "rounds_down", "trace_size"):
+        for fact in (
+            "family",
+            "parallel_branches",
+            "runs_twice",
+            "patch",
+            "rounds_down",
+            "leaves_out",
+            "trace_size",
+        ):
             setattr(self, fact, getattr(net, fact))
         self.registered_name = net.registered_name
         self.in_channels = net.in_channels

@@ -114,6 +114,7 @@ class ConvNeXt(Backbone):
     # ImageNet's classifiers norm what they pool of the last map only.
     imagenet = ImageNetNames(CONVNEXT, fresh=(r"^norms\.",))
     rounds_down = True
+    leaves_out = 3
 
     def __init__(
         self, width: int, depths: Sequence[int], skip: float, layer_scale: Optional[float] = None

@@ -63,7 +63,8 @@ class Segmentor(HybridBlock):
     else (`corners` lists all). `patch`: side of the patches that the backbone cut the image into, padded to
     whole ones, where logits are to be resized to all of them and cut to the image (None: the backbone's); 1
     resizes them to the image itself. `full_size`: the main logits are at the image's own resolution, padded
-    where its sides are odd, and are cut to it instead (None among `corners`). `predicts` says what each
+    where its sides are odd, and are cut to it instead (None among `corners`); where the backbone left pixels
+    at the border out, the last ones are repeated. `predicts` says what each
     output is, main first (see `Aux`). Of all parameters, those of `backbone` alone may come from ImageNet.
     """
 
@@ -89,6 +90,7 @@ class Segmentor(HybridBlock):
         own = (align_corners if one.corners is None else one.corners for one in aux)
         self.corners = (None if full_size else align_corners, *own)
         self._patch = backbone.patch if patch is None else patch
+        self._repeated = backbone.leaves_out if full_size else 0
         for one in aux:
             self.aux_heads.add(one.block)
 
@@ -102,6 +104,10 @@ class Segmentor(HybridBlock):
         logits = [maps["head"][0]]
         for (of, index), aux_head in zip(self._sources, self.aux_heads):
             logits.append(aux_head(maps[of][index]))
+        if self._repeated:
+            logits[0] = F.pad(
+                logits[0], mode="edge", pad_width=(0, 0, 0, 0, 0, self._repeated, 0, self._repeated)
+            )
         if self._patch == 1:
             return tuple(
                 y if kind in UNSIZED else _on_image(F, y, x, corners)

@@ -108,3 +108,30 @@ def test_imagenet_weights_fill_a_backbone_behind_a_wrapper(tmp_path):
     load_backbone(net.backbone, file)
     for name, parameter in named_parameters(net.backbone).items():
         np.testing.assert_array_equal(parameter.data().asnumpy(), drawn[name])
+
+
+@pytest.mark.parametrize("name", ["linknet", "manet", "unet", "unetplusplus"])
+def test_decoders_that_double_maps_serve_backbones_that_leave_border_pixels_out(name):
+    net = create_model(name, 2, backbone="convnextv2_atto", init=False)
+    symbol = net(mx.sym.var("data"))[0]
+    for size in ((64, 64), (66, 71), (97, 131)):
+        assert symbol.infer_shape(data=(1, 3, *size))[1] == [(1, 2, *size)]
+
+
+class Cut(Constant):
+    """Its maps leave out what fills no cell of 4 x 4 pixels, but count single pixels."""
+
+    leaves_out = 3
+
+    def hybrid_forward(self, F, x):
+        x = F.slice_axis(x, axis=1, begin=0, end=1)
+        cells = F.Pooling(x, kernel=(4, 4), stride=(4, 4), pool_type="max")
+        x = F.slice_like(x, F.UpSampling(cells, scale=4, sample_type="nearest"), axes=(2, 3))
+        return x, x, x, x
+
+
+def test_where_the_backbone_left_pixels_out_the_last_logits_are_repeated():
+    net = Segmentor(Cut(), Hundreds(), full_size=True)
+    image = mx.nd.arange(6 * 7).reshape((1, 1, 6, 7))
+    expected = 100 * image.asnumpy()[:, :, [0, 1, 2, 3, 3, 3]][:, :, :, [0, 1, 2, 3, 3, 3, 3]]
+    np.testing.assert_array_equal(net(image)[0].asnumpy(), expected)
