@@ -32,10 +32,12 @@ from turns import ROOT
 WINDOW = 5  # steps
 
 
-def measure(model, options, run):
-    """Images per second of each window but the first."""
+def measure(model, options, run, before=(), behind=()):
+    """Images per second of each window but the first. `before`: arguments of Python in front of train.py;
+    `behind`: more of train.py's."""
     command = [
         sys.executable,
+        *before,
         "train.py",
         "--model",
         model,
@@ -59,6 +61,7 @@ def measure(model, options, run):
         f"log_every={WINDOW}",
         "schedule.warmup_iterations=0",
         "data.val_split=null",
+        *behind,
     ]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
     if done.returncode:

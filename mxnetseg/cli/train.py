@@ -17,6 +17,7 @@ from mxnetseg.cli.common import (
     add_set_argument,
     run,
 )
+from mxnetseg.compute.kvstore import KINDS, check_environment
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError, MxnetsegError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
@@ -47,6 +48,7 @@ FLAGS = {
     "recipe file": "--recipe",
     "output folder": "--output",
     "cpu": "--ctx",
+    "kvstore dist_sync": "--kvstore",
     "be resumed": "--resume",
     "be overwritten": "--overwrite",
 }
@@ -93,6 +95,12 @@ def parser() -> Parser:
     how = p.add_argument_group("how")
     add_context_argument(how)
     add_engine_argument(how, ("mxnet", "torch"))
+    how.add_argument(
+        "--kvstore",
+        choices=KINDS,
+        help="several processes on one or more machines sum their gradients (mxnet engine): "
+        "python -m mxnetseg.launch starts them",
+    )
     add_compute_arguments(how)
     how.add_argument("--epochs", type=int, metavar="N", help="length of the run")
     how.add_argument(
@@ -154,6 +162,8 @@ def _train(argv: Optional[List[str]]) -> int:
         return 0
     try:
         recipe, folder, resume = chosen(options)
+        if options.kvstore:
+            check_environment()
     except MxnetsegError:
         if int(os.environ.get("LOCAL_RANK", 0)):  # the first worker of this machine has the same to say
             return EXIT_USER_ERROR
@@ -167,7 +177,16 @@ def _train(argv: Optional[List[str]]) -> int:
     from mxnetseg.train.signals import Interrupted
 
     try:
-        result = train(recipe, folder, options.ctx, resume, options.wandb, options.quiet, options.engine)
+        result = train(
+            recipe,
+            folder,
+            options.ctx,
+            resume,
+            options.wandb,
+            options.quiet,
+            options.engine,
+            options.kvstore,
+        )
     except Interrupted as stop:
         if str(stop):
             print(f"{stop}: continue with --resume {folder}", file=sys.stderr)

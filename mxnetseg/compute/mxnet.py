@@ -1,7 +1,7 @@
 """The MXNet engine: Gluon's network on one or more contexts, one graph over network and loss.
 
-A batch is split over contexts, and over `optimizer.accumulate` parts where memory is short; its loss is that
-of the whole batch all the same (`mxnetseg.losses.criterion`).
+A batch is split over workers (`mxnetseg.compute.mxnet_workers`) and contexts, and over `optimizer.accumulate`
+parts where memory is short; its loss is that of the whole batch all the same (`mxnetseg.losses.criterion`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ContextManager, Dict, List, Mapping, NamedTuple, Optiona
 
 import mxnet as mx
 import numpy as np
-from mxnet.gluon import HybridBlock
+from mxnet.gluon import HybridBlock, Parameter
 
 from mxnetseg.compute.base import StepResult
 from mxnetseg.compute.devices import contexts
@@ -19,9 +19,9 @@ from mxnetseg.compute.mxnet_average import MovingAverage
 from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.compute.mxnet_optimizer import Updater
 from mxnetseg.compute.workers import ALONE, Workers
-from mxnetseg.errors import ConfigError
+from mxnetseg.errors import ConfigError, DeviceError
 from mxnetseg.losses.criterion import Criterion, Reported
-from mxnetseg.weights.checkpoint import joined, network_arrays
+from mxnetseg.nn.surgery import named_parameters
 
 
 def training_devices(
@@ -31,14 +31,26 @@ def training_devices(
 
     Synchronized norm makes several contexts compute what one computes with the whole batch, and CPU
     contexts share their cores: one is the same, and faster. MXNet's layer also waits for its twin inside
-    a worker of the engine, which on whole networks never ends. ConfigError for a `compute` group that asks
-    for what this engine has not.
+    a worker of the engine, which on whole networks never ends. Several workers on a machine share its GPUs
+    out. ConfigError for a `compute` group that asks for what this engine has not, and for synchronized norm
+    over several workers.
     """
-    if workers.world_size > 1:
-        raise ConfigError("the mxnet engine trains in one process: use engine torch")
     if compute.asked():
         raise ConfigError(f"the mxnet engine has no {compute.asked()[0]}: use engine torch")
+    if norm == "syncbn" and workers.world_size > 1:
+        raise ConfigError(
+            "MXNet synchronizes norm over the devices of one process only: set model.norm to bn (each device "
+            "by itself) or gn, or use engine torch under torchrun"
+        )
     found = contexts(names)
+    if workers.local_world_size > 1 and found[0].device_type == "gpu":
+        if len(found) % workers.local_world_size:
+            raise DeviceError(
+                f"{len(found)} GPUs cannot be shared out among the {workers.local_world_size} workers of a "
+                f"machine: start as many workers as divide them"
+            )
+        share = len(found) // workers.local_world_size
+        return found[workers.local_rank * share :][:share]
     if norm == "syncbn" and all(context.device_type == "cpu" for context in found):
         return found[:1]
     return found
@@ -66,15 +78,16 @@ class TrainingEngine:
         workers: Workers = ALONE,
     ):
         self.devices = list(devices)
+        self._workers = workers
         self._network = network
         self._accumulate = optimizer.accumulate
         network.collect_params().reset_ctx(self.devices)
-        self._updater = Updater(network, optimizer, self.devices)
+        self._updater = Updater(network, optimizer, self.devices, workers)
         if self._accumulate > 1:
             for parameter in network.collect_params().values():
                 if parameter.grad_req == "write":
                     parameter.grad_req = "add"
-        self._criterion = Criterion(network, loss, nclass, ignore_index)
+        self._criterion = Criterion(network, loss, nclass, ignore_index, workers)
         self._criterion.graph.hybridize(static_alloc=True, static_shape=True)
         trained = {
             name: p for name, p in zip(self._updater.names, self._updater.parameters) if p.grad_req != "null"
@@ -83,13 +96,19 @@ class TrainingEngine:
         self.trained_parameters = sum(int(np.prod(p.shape)) for p in self._updater.trained.values())
 
     def broadcast(self) -> None:
-        """There is one worker."""
+        if self._workers.world_size > 1:
+            for name, parameter in zip(self._updater.names, self._updater.parameters):
+                self._workers.broadcast(f"value of {name}", parameter.list_data())
+        if self._average:
+            self._average.restart()
 
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         if self._accumulate > 1:
             for parameter in self._updater.trained.values():
                 parameter.zero_grad()
         losses = self._criterion.backward(images, labels, self.devices, self._accumulate, seed)
+        if self._workers.world_size > 1:
+            losses = [self._criterion.together(losses)]
         norm = self._updater.step(rate)
         if self._average:
             self._average.update()
@@ -102,15 +121,31 @@ class TrainingEngine:
 
     def average_statistics(self) -> None:
         _finish_backward()
-        if len(self.devices) > 1:
-            for parameter in self._updater.parameters:
-                if parameter.grad_req == "null":
-                    parameter.set_data(mx.nd.array(joined(parameter)))
+        if len(self.devices) * self._workers.world_size > 1:
+            for parameter, copies in self._statistics().items():
+                parameter.set_data(mx.nd.array(_mean(copies)))
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
         _finish_backward()
+        means = {parameter: _mean(copies) for parameter, copies in self._statistics().items()}
         with self.averaged_weights():
-            return network_arrays(self._network)
+            return {
+                name: means[parameter] if parameter in means else parameter.list_data()[0].asnumpy()
+                for name, parameter in named_parameters(self._network).items()
+            }
+
+    def _statistics(self) -> Dict[Parameter, np.ndarray]:
+        """`(devices, *shape)` of all that is not trained; of running statistics, devices of all workers."""
+        held = [p for p in self._updater.parameters if p.grad_req == "null"]
+        found = {p: np.stack([copy.asnumpy() for copy in p.list_data()]) for p in held}
+        running = [p for p in held if not p._differentiable]
+        if self._workers.world_size > 1 and running:
+            flat = np.concatenate([found[p].reshape(len(self.devices), -1) for p in running], axis=1)
+            rows = self._workers.gather(flat.astype(np.float64)).reshape(-1, flat.shape[1])
+            ends = np.cumsum([found[p][0].size for p in running])
+            for p, part in zip(running, np.split(rows, ends[:-1], axis=1)):
+                found[p] = part.reshape(-1, *p.shape).astype(flat.dtype)
+        return found
 
     def averaged_weights(self) -> ContextManager[None]:
         return self._average.in_place() if self._average else contextlib.nullcontext()
@@ -118,11 +153,12 @@ class TrainingEngine:
     def state_arrays(self) -> Dict[str, np.ndarray]:
         _finish_backward()
         arrays = {}
+        statistics = self._statistics()
         for name, parameter in zip(self._updater.names, self._updater.parameters):
-            copies = parameter.list_data()
             # Trained parameters are equal everywhere; running statistics are each device's own.
-            for k, copy in enumerate(copies if parameter.grad_req == "null" else copies[:1]):
-                arrays[f"net:{k}:{name}"] = copy.asnumpy()
+            copies = statistics.get(parameter)
+            for k, copy in enumerate([parameter.list_data()[0].asnumpy()] if copies is None else copies):
+                arrays[f"net:{k}:{name}"] = copy
         arrays.update({f"opt:{name}": array for name, array in self._updater.state_arrays().items()})
         if self._average:
             arrays.update({f"ema:{name}": array for name, array in self._average.state_arrays().items()})
@@ -130,8 +166,9 @@ class TrainingEngine:
 
     def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         _finish_backward()
+        first = self._workers.rank * len(self.devices)
         for name, parameter in zip(self._updater.names, self._updater.parameters):
-            for k, copy in enumerate(parameter.list_data()):
+            for k, copy in enumerate(parameter.list_data(), first):
                 value = arrays.get(f"net:{k}:{name}")
                 value = arrays[f"net:0:{name}"] if value is None else value
                 if value.shape != copy.shape:
@@ -143,6 +180,10 @@ class TrainingEngine:
 
     def inference(self) -> MxnetInference:
         return MxnetInference(self._network, self.devices)
+
+
+def _mean(copies: np.ndarray) -> np.ndarray:
+    return np.mean(copies, axis=0, dtype=np.float64).astype(copies.dtype)
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:

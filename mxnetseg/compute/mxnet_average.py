@@ -22,6 +22,10 @@ class MovingAverage:
     def __init__(self, parameters: Mapping[str, Parameter], decay: float):
         self.parameters = dict(parameters)
         self.decay = decay
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with the parameters as they are."""
         self.steps = 0
         self.averages = {name: p.list_data()[0].copy() for name, p in self.parameters.items()}
 

@@ -10,6 +10,7 @@ from mxnet.gluon import Trainer as GluonTrainer
 from mxnet.gluon import nn
 
 from mxnetseg.compute.groups import parameter_groups
+from mxnetseg.compute.workers import ALONE
 from mxnetseg.nn.norm import tune_norm
 from mxnetseg.nn.surgery import layers, named_parameters
 
@@ -116,14 +117,16 @@ class LayerwiseAdam(DecoupledAdam):
 
 
 class Updater:
-    """Sums gradients over contexts, clips them, and moves the parameters of `network`.
+    """Sums gradients over contexts and workers, clips them, and moves the parameters of `network`.
 
     settings  the recipe's `optimizer` group; `mxnetseg.compute.groups` says what each parameter makes of it.
     contexts  where the parameters are.
+    workers   those who train together: `ALONE`, or of MXNet's key-value store. `step` is collective.
     """
 
-    def __init__(self, network, settings, contexts):
+    def __init__(self, network, settings, contexts, workers=ALONE):
         self.settings = settings
+        self.workers = workers
         self.contexts = list(contexts)
         named = named_parameters(network)
         groups = parameter_groups(network, settings)
@@ -155,7 +158,11 @@ class Updater:
     def step(self, rate: float) -> mx.nd.NDArray:
         """One update at learning rate `rate`. Returns the global gradient norm where clipping is on."""
         self.gluon.set_learning_rate(rate)
-        self.gluon.allreduce_grads()
+        if self.workers.world_size > 1:
+            for name, parameter in self.trained.items():
+                self.workers.add(name, parameter.list_grad())
+        else:
+            self.gluon.allreduce_grads()
         norm = None
         if self.settings.clip_grad_norm:
             norm = self._clip(self.settings.clip_grad_norm)

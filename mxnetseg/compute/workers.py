@@ -19,6 +19,7 @@ What holds for every engine:
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from typing import Iterator, List, Optional
 
@@ -138,11 +139,21 @@ class Workers:
 ALONE = Workers()
 
 
-def join_workers(engine: str) -> Workers:
+def join_workers(engine: str, kvstore: Optional[str] = None) -> Workers:
     """Join the job that this process was started as a part of; `ALONE` where it is no part of any.
+
+    kvstore  of MXNet, which its workers are told to use (`mxnetseg.compute.kvstore`); None: none.
 
     Collective, like everything after it.
     """
+    if kvstore:
+        if engine != "mxnet":
+            raise ConfigError(f"kvstore {kvstore} is MXNet's: use engine mxnet, or start torch by torchrun")
+        from mxnetseg.compute.mxnet_workers import KVStoreWorkers
+
+        return KVStoreWorkers(kvstore)
+    if os.environ.get("DMLC_ROLE"):
+        raise ConfigError("DMLC_ROLE makes this process one of several: choose kvstore dist_sync")
     return ALONE
 
 

@@ -1,12 +1,13 @@
 """The loss of a batch in MXNet: one graph over network and losses, and its gradient.
 
-A loss is that of the whole batch, over however many devices and accumulated parts it is computed. To that end
-every device returns sums, unreduced maps or statistics, and what they weigh in the batch is their head
-gradient: what multiplies a loss multiplies its gradient.
+A loss is that of the whole batch, over however many workers, devices and accumulated parts it is computed.
+To that end every device returns sums, unreduced maps or statistics, and what they weigh in the batch is their
+head gradient: what multiplies a loss multiplies its gradient.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
@@ -15,6 +16,7 @@ from gluoncv.utils.parallel import split_and_load
 from mxnet import autograd
 from mxnet.gluon import HybridBlock
 
+from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.losses.base import MapLoss
 from mxnetseg.losses.mining import hard_pixels
 from mxnetseg.losses.plan import Term, join_maps, plan
@@ -35,6 +37,7 @@ class Criterion:
     settings      the recipe's `loss` group.
     nclass        logits of its main output.
     ignore_index  label value that counts nowhere.
+    workers       those who compute the batch together; `backward` is collective.
 
     `graph` is the block that is trained. Raises ConfigError for settings that the network's outputs cannot
     take.
@@ -46,8 +49,10 @@ class Criterion:
         settings,
         nclass: int,
         ignore_index: int,
+        workers: Workers = ALONE,
     ):
         self.ignore_index = ignore_index
+        self._workers = workers
         channels = [output_channels(net, k, kind, nclass) for k, kind in enumerate(net.predicts)]
         self.terms = plan(settings, net.predicts, nclass, channels)
         self.graph = _LossGraph(net, self.terms, ignore_index)
@@ -61,14 +66,16 @@ class Criterion:
         seed: Optional[int] = None,
         dtype: str = "float32",
     ) -> List[Reported]:
-        """Leave the gradients of one global batch in the network; returns what `read` reads.
+        """Leave the gradients of one global batch in the network; returns what `read` reads. Of several
+        workers each gives its share of the batch, and gets its share of the sums that gradients and losses
+        are.
 
         images `(N, C, H, W)`; labels `(N, H, W)`. With `accumulate` parts, the parameters' `grad_req` must be
         `add` and their gradients zero. `seed` makes dropout the same every time. Where a term depends on
         all pixels at once, accumulated parts are run forward once more, before, to see all of them.
         """
         parts = self._parts(images, labels, contexts, accumulate, dtype)
-        shape = labels.shape
+        shape = (len(labels) * self._workers.world_size, *labels.shape[1:])
         joined = None
         if accumulate > 1 and any(term.joined for term in self.terms):
             states = _states(self.graph.net)
@@ -99,6 +106,15 @@ class Criterion:
             )
         return reported
 
+    def together(self, reported: Sequence[Reported]) -> Reported:
+        """Collective: what all workers report, as each of them reads it. Waits for nothing."""
+        total = mx.nd.zeros((1, len(self.terms)))
+        for terms, array in reported:
+            places = mx.nd.one_hot(mx.nd.array(terms), len(self.terms))
+            total = total + mx.nd.dot(array.as_in_context(total.context).reshape((1, -1)), places)
+        self._workers.add("losses", [total])
+        return Reported(tuple(range(len(self.terms))), total.reshape((-1,)))
+
     def read(self, reported: Sequence[Reported]) -> Dict[str, float]:
         """Wait for the devices: the weighted loss of each term by its label; their sum was minimized."""
         found = np.zeros(len(self.terms))
@@ -120,12 +136,11 @@ class Criterion:
         return parts
 
     def _scale(self, labels):
-        return np.array(
-            [
-                self.terms[k].weight / max(self.terms[k].divisor(labels, self.ignore_index), 1e-12)
-                for k in self.graph.summed
-            ]
-        )
+        terms = [self.terms[k] for k in self.graph.summed]
+        divisors = np.array([term.divisor(labels, self.ignore_index) for term in terms])
+        if terms:
+            divisors = self._workers.sum(divisors)
+        return np.array([term.weight for term in terms]) / np.maximum(divisors, 1e-12)
 
     def _join(self, outputs: List[list], shape) -> Tuple[List[list], List[Reported]]:
         """Head gradients of the joined terms' outputs (a list for each device and part), and their values."""
@@ -135,13 +150,17 @@ class Criterion:
             term = self.terms[k]
             pieces = [[device[place].detach() for place in places] for device in outputs]
             if isinstance(term.loss, MapLoss):
-                gradients, values = _join_statistics(term, pieces, shape)
+                gradients, values = _join_statistics(term, pieces, self._workers)
             else:
-                gradients, values = join_maps(term, pieces, shape, hard_pixels, _total)
+                choose = functools.partial(hard_pixels, workers=self._workers)
+                gradients, values = join_maps(term, pieces, shape, choose, self._total)
             reported += [Reported((k,), value) for value in values]
             for head, gradient, piece in zip(heads, gradients, pieces):
                 head += [gradient, *[mx.nd.zeros_like(other) for other in piece[1:]]]
         return heads, reported
+
+    def _total(self, masks: Sequence[mx.nd.NDArray]) -> float:
+        return self._workers.sum(np.array([sum(float(mask.sum().asscalar()) for mask in masks)]))[0]
 
 
 class _LossGraph(HybridBlock):
@@ -207,28 +226,34 @@ class _LossGraph(HybridBlock):
         return arrays
 
 
-def _join_statistics(term, pieces, shape):
-    """Gradients and the value of a term of statistics, from those of all images on the first device."""
+def _join_statistics(term, pieces, workers):
+    """Gradients and the value of a term of statistics, from those of all images on the first device; of
+    several workers, the first has the value."""
     context = pieces[0][0].context
     together = [mx.nd.concat(*[x.as_in_context(context) for x in xs], dim=0) for xs in zip(*pieces)]
+    start = workers.rank * len(together[0])
+    if workers.world_size > 1:
+        together = [_of_all(x, workers) for x in together]
     together[0].attach_grad()
     with autograd.record():
         value = term.loss.value(mx.nd, *together) * term.weight
     value.backward()
-    gradients, start = [], 0
+    gradients = []
     for piece in pieces:
         stop = start + piece[0].shape[0]
         gradients.append(together[0].grad[start:stop].as_in_context(piece[0].context))
         start = stop
-    return gradients, [value.detach()]
+    return gradients, [value.detach()] if workers.first else []
+
+
+def _of_all(array, workers):
+    """The rows of all workers, by rank."""
+    rows = workers.gather(array.asnumpy().astype(np.float64))
+    return mx.nd.array(np.concatenate(rows), ctx=array.context, dtype=array.dtype)
 
 
 def _table(target, weights):
     return sum(float(w) * (target == c) for c, w in enumerate(weights))
-
-
-def _total(mask) -> float:
-    return float(mask.sum().asscalar())
 
 
 def output_channels(net, k, kind, nclass):

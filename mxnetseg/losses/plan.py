@@ -108,11 +108,12 @@ class Term:
 def join_maps(
     term: Term, pieces: Sequence[list], shape: Tuple[int, ...], hard_pixels: Callable, total: Callable
 ):
-    """(gradients, values), one of each for every piece of a batch of labels of `shape`, of a term of pixel
-    maps in which pixels that do not count are negative.
+    """(gradients, values), one of each for every piece that this process has of a global batch of labels of
+    `shape`, of a term of pixel maps in which pixels that do not count are negative.
 
     A piece is [map] or [map, class weights]. `hard_pixels(maps, mining, images, pixels)` gives the masks of
-    the pixels kept, `total(mask)` its sum as a number: what each engine does its own way.
+    the pixels kept, `total(masks)` their sum as a number, over all workers: what each engine does its own
+    way.
     """
     maps = [piece[0] for piece in pieces]
     pixels = int(np.prod(shape))
@@ -127,7 +128,7 @@ def join_maps(
     if term.normalizer == "all":
         divisor = float(pixels)
     else:
-        divisor = sum(total(m) for m in (counted if term.normalizer == "pixels" else masks))
+        divisor = total(counted if term.normalizer == "pixels" else masks)
     factor = term.weight / divisor if divisor else 0.0
     gradients = [mask * factor for mask in masks]
     return gradients, [(m * g).sum() for m, g in zip(maps, gradients)]

@@ -22,17 +22,20 @@ def train(
     wandb: Optional[str] = None,
     quiet: bool = False,
     engine: str = "auto",
+    kvstore: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Train what the recipe says in the folder `run_dir`; arguments and result as `Trainer` has them.
 
-    engine  one of `mxnetseg.compute.list_engines`, or `auto` (see `choose_engine`).
+    engine   one of `mxnetseg.compute.list_engines`, or `auto` (see `choose_engine`).
+    kvstore  of MXNet, where this process is one of several that it joins: see `mxnetseg.compute.kvstore`.
 
     Called by each of several workers (`mxnetseg.compute.workers`), it is collective.
 
     Raises CheckpointError where another process is training there.
     """
+    engine = "mxnet" if kvstore and engine == "auto" else engine
     choice = choose_engine(engine, device_names, asked=recipe.compute.asked())
-    workers = join_workers(choice.engine)
+    workers = join_workers(choice.engine, kvstore)
     quiet = quiet or not workers.first
     if choice.note and not quiet:
         log(f"note: {choice.note}")

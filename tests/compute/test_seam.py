@@ -29,6 +29,7 @@ ALLOWED = {
     "doctor.py",
     "export",
     "compute/torch/training.py",
+    "compute/mxnet_workers.py",
 }
 
 

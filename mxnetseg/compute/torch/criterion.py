@@ -134,7 +134,7 @@ class Criterion:
                 gradients, value = _join_statistics(term, pieces, shape)
             else:
                 gradients, values = join_maps(
-                    term, pieces, shape, hard_pixels, lambda mask: float(mask.sum())
+                    term, pieces, shape, hard_pixels, lambda masks: sum(float(m.sum()) for m in masks)
                 )
                 value = sum(values)
             losses[k] += value.double().reshape(())
