@@ -10,12 +10,33 @@ import sys
 
 import pytest
 
+from mxnetseg.models import create_model
+
 RIVAL = """
 import torch
 
 def networks():
     return {"swiftnet:resnet18": torch.nn.Conv2d(3, 19, 3, padding=1)}
 """
+
+
+def test_the_bytes_of_a_step_are_those_of_the_trained_parameters(repository):
+    done = subprocess.run(
+        [sys.executable, "benchmarks/scaling.py", "--paper", "--models", "fastscnn"],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    name, millions, size, ring, _, _, slow, *_ = done.stdout.splitlines()[-1].split()
+    net = create_model("fastscnn", 19)
+    count = sum(p.data().size for p in net.collect_params().values() if p.grad_req != "null")
+    assert name == "fastscnn" and float(millions) == pytest.approx(count / 1e6, abs=0.01)
+    assert float(size) == pytest.approx(4 * count / 1e6, abs=0.06)
+    assert float(ring) == pytest.approx(4 * count / 1e6 * 2 * 63 / 64, abs=0.06)
+    # Seven eighths of them, twice, at 80 % of 1.25 GB/s.
+    assert float(slow) == pytest.approx(1e3 * 4 * count * 1.75 / 1e9, abs=0.02)
 
 
 @pytest.mark.slow

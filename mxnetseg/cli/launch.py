@@ -23,7 +23,7 @@ from mxnetseg.errors import ConfigError
 # What a scheduler and a server do: MXNet serves while it is imported.
 _SERVE = [sys.executable, "-c", "import mxnetseg, mxnet"]
 # Seconds that processes have to end by themselves, when one has failed or all workers are done.
-_GRACE = 30.0
+GRACE = 30.0
 
 EPILOG = """\
 examples
@@ -34,7 +34,8 @@ examples
       typed on each of four machines with its number, from 0; machine 0 has the address 10.0.0.1
 
 data.batch_size is of all workers together. All machines see the same run folder, and the same files at the
-same paths. Ctrl-C and SIGTERM go to the workers, which save before they end.
+same paths. Ctrl-C and SIGTERM go to the workers, which save before they end. All have to meet within 300
+seconds, or $MXNETSEG_MEET_SECONDS.
 """
 
 
@@ -72,7 +73,7 @@ def _launch(argv: Optional[List[str]]) -> int:
     with socket.socket() as held:
         host, port = _address(options, held)
         environment = _environment(options, host, port)
-        with _Job() as job:
+        with Job() as job:
             if options.machine == 0:
                 job.start("scheduler", _SERVE, {**environment, "DMLC_ROLE": "scheduler"})
             job.start("server", _SERVE, {**environment, "DMLC_ROLE": "server"})
@@ -139,18 +140,18 @@ class _Ended(NamedTuple):
     status: int
 
 
-class _Job:
+class Job:
     """Processes that start together and end together; leaving the `with` ends what is left of them."""
 
     def __init__(self):
-        self._processes: List[subprocess.Popen] = []
+        self.processes: List[subprocess.Popen] = []
         self._ended: queue.Queue[Optional[_Ended]] = queue.Queue()
         self._workers: List[subprocess.Popen] = []
 
     def start(self, role: str, command: List[str], environment: Dict[str, str]) -> None:
         # A session of its own: Ctrl-C comes here, and from here to the workers alone.
         process = subprocess.Popen(command, env=environment, start_new_session=True)
-        self._processes.append(process)
+        self.processes.append(process)
         if role == "worker":
             self._workers.append(process)
 
@@ -161,7 +162,7 @@ class _Job:
 
     def wait(self) -> int:
         """Until all have ended; the status of the first that fails, or 0."""
-        left, running, status, end = len(self._workers), len(self._processes), 0, None
+        left, running, status, end = len(self._workers), len(self.processes), 0, None
         while running:
             try:
                 ended = self._ended.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
@@ -175,7 +176,7 @@ class _Job:
             if status and not left:
                 break  # nobody is left to end the servers
             if end is None and (status or not left):
-                end = time.monotonic() + _GRACE
+                end = time.monotonic() + GRACE
         return status
 
     def _forward(self, signum: int, frame: object) -> None:
@@ -183,12 +184,12 @@ class _Job:
             if process.poll() is None:
                 process.send_signal(signum)
 
-    def __enter__(self) -> _Job:
+    def __enter__(self) -> Job:
         self._before = {n: signal.signal(n, self._forward) for n in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
+        for process in self.processes:
             if process.poll() is None:
                 process.kill()
             process.wait()

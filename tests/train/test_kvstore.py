@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from mxnetseg import run_files as files
+from mxnetseg.cli import launch as launching
+from mxnetseg.cli.launch import Job
 from mxnetseg.cli.launch import main as launch
 from mxnetseg.cli.train import main as train
 from mxnetseg.compute import training_devices
@@ -194,6 +196,30 @@ def test_a_launcher_that_cannot_start_says_why(arguments, expected, monkeypatch,
         launch(arguments)
     assert end.value.code == 2
     assert expected in capsys.readouterr().err
+
+
+DIE, FAIL, END = "import os; os.kill(os.getpid(), 9)", "raise SystemExit(130)", "pass"
+LIVE = "import time; time.sleep(600)"
+
+
+@pytest.mark.parametrize(
+    ("programs", "expected", "line"),
+    [
+        ([("server", DIE), ("worker", LIVE)], 2, "error: a server ended by SIGKILL, which ends the others\n"),
+        ([("server", LIVE), ("worker", DIE)], 2, "error: a worker ended by SIGKILL, which ends the others\n"),
+        ([("server", LIVE), ("worker", FAIL), ("worker", LIVE)], 130, ""),
+        ([("server", LIVE), ("worker", END)], 0, ""),
+    ],
+)
+def test_no_process_of_a_job_outlives_the_others(programs, expected, line, monkeypatch, capsys):
+    monkeypatch.setattr(launching, "GRACE", 0.1)
+    with Job() as job:
+        for role, program in programs:
+            job.start(role, [sys.executable, "-c", program], dict(os.environ))
+        assert job.wait() == expected
+    assert capsys.readouterr().err == line
+    assert len(job.processes) == len(programs)
+    assert all(process.returncode is not None for process in job.processes)
 
 
 def test_norm_over_several_workers_is_the_torch_engines():
