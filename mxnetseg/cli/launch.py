@@ -6,6 +6,7 @@ MXNet's own launcher does not run on a Python of today, and leaves its processes
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import queue
 import signal
@@ -135,6 +136,16 @@ def _environment(options: argparse.Namespace, host: str, port: int) -> Dict[str,
     return environment
 
 
+# PR_SET_PDEATHSIG of Linux, looked up before a process is forked that could not.
+_prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
+
+
+def _ask_to_end_with_parent() -> None:
+    """This process gets SIGTERM when the one that started it is killed: nothing else would end it."""
+    if _prctl:
+        _prctl(1, signal.SIGTERM)
+
+
 class _Ended(NamedTuple):
     role: str
     status: int
@@ -150,7 +161,9 @@ class Job:
 
     def start(self, role: str, command: List[str], environment: Dict[str, str]) -> None:
         # A session of its own: Ctrl-C comes here, and from here to the workers alone.
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, env=environment, start_new_session=True, preexec_fn=_ask_to_end_with_parent
+        )
         self.processes.append(process)
         if role == "worker":
             self._workers.append(process)

@@ -222,6 +222,20 @@ def test_no_process_of_a_job_outlives_the_others(programs, expected, line, monke
     assert all(process.returncode is not None for process in job.processes)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells processes that their parent died")
+def test_a_launcher_that_is_killed_takes_its_processes_along():
+    program = (
+        "import os, sys\nfrom mxnetseg.cli.launch import Job\nwith Job() as job:\n"
+        f"    job.start('worker', [sys.executable, '-c', {LIVE!r}], dict(os.environ))\n"
+        "    print('started', flush=True)\n    job.wait()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE) as launcher:
+        assert launcher.stdout.readline() == b"started\n"
+        launcher.kill()
+        # Ends when nobody is left who could write there.
+        assert launcher.stdout.read() == b""
+
+
 def test_norm_over_several_workers_is_the_torch_engines():
     class Two(Workers):
         world_size = 2
