@@ -7,7 +7,6 @@ Pictures of yours go to the one in weights/camvid, trained on street photographs
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ import numpy as np
 from films import SUFFIXES, Film, FilmWriter, is_film
 from segmenter import SMALL_MODEL, STREETS, Segmenter, sample_pictures
 
-from mxnetseg.cli.common import add_context_argument, add_engine_argument, run
+from mxnetseg.cli.common import Parser, add_context_argument, add_engine_argument, run
 from mxnetseg.data.datasets.loose import output_names, pictures_under
 from mxnetseg.data.reading import read_image
 from mxnetseg.predict.evaluation import track
@@ -32,7 +31,7 @@ class Picture(NamedTuple):
 
 
 def parser():
-    p = argparse.ArgumentParser(prog="python demo/predict.py", description=__doc__)
+    p = Parser("python demo/predict.py", description=__doc__)
     p.add_argument(
         "inputs",
         nargs="*",

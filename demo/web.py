@@ -6,7 +6,6 @@ picture to /segment and get JSON; /openapi.json says what it holds.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -24,7 +23,7 @@ from pathlib import Path
 from desk import BusyError, Desk, PictureError
 from segmenter import HERE, SMALL_MODEL, STREETS, Segmenter, sample_pictures
 
-from mxnetseg.cli.common import add_context_argument, run
+from mxnetseg.cli.common import Parser, add_context_argument, run
 from mxnetseg.errors import ConfigError
 
 LARGEST_UPLOAD = 40 * 2**20  # bytes
@@ -233,7 +232,7 @@ def make_server(segments, port, long_side=1024, address="127.0.0.1"):
 
 
 def parser():
-    p = argparse.ArgumentParser(prog="python demo/web.py", description=__doc__)
+    p = Parser("python demo/web.py", description=__doc__)
     p.add_argument(
         "--checkpoint",
         type=Path,

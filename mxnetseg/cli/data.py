@@ -199,8 +199,8 @@ def _show(arguments: argparse.Namespace) -> None:
     from mxnetseg.data.show import augmented_sheet, pick, sheet
     from mxnetseg.report import visualize
 
-    if arguments.count < 1 or arguments.width < 16:
-        raise ConfigError("--count must be at least 1 and --width at least 16")
+    if arguments.count < 1 or not 16 <= arguments.width <= 8192:
+        raise ConfigError("--count must be at least 1 and --width from 16 to 8192")
     dataset = create_dataset(arguments.name, arguments.root, arguments.split, **_options(arguments.options))
     indices = pick(dataset, arguments.count, arguments.seed)
     if arguments.augmented:

@@ -8,6 +8,7 @@ from typing import List, Optional
 from mxnetseg.cli.common import Parser, run
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError
+from mxnetseg.recipe.group import MOST_PIXELS
 
 _EXAMPLES = """
 examples:
@@ -83,8 +84,8 @@ def _export(argv: Optional[List[str]]) -> int:
         raise ConfigError(f"{output}: the file to write must end in .onnx")
     if not output.parent.is_dir():
         raise ConfigError(f"{output}: the folder {output.parent} does not exist")
-    if options.size and min(options.size) < 1:
-        raise ConfigError("--size takes height and width of at least 1 pixel")
+    if options.size and not 1 <= min(options.size) <= max(options.size) <= MOST_PIXELS:
+        raise ConfigError(f"--size takes height and width of 1 to {MOST_PIXELS} pixels")
     if options.batch is not None and options.batch < 1:
         raise ConfigError(f"--batch {options.batch} must be at least 1")
     if options.int8 and options.half:

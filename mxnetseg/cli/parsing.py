@@ -47,8 +47,8 @@ def run(
     """Call `command(argv)`; end the process with its status unless that is 0 (or None).
 
     MxnetsegError becomes `error: <line>` on stderr and status 2, and so does a path that the system refuses
-    (a name too long, a folder that may not be entered); Ctrl-C status 130; a reader that closed the pipe
-    (`| head`) status 141. Anything else is a bug and keeps its traceback.
+    (a name too long, a folder that may not be entered) and memory that is not there; Ctrl-C status 130; a
+    reader that closed the pipe (`| head`) status 141. Anything else is a bug and keeps its traceback.
     `flags`: words of messages, such as recipe fields -> the flag of this command that stands for them.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
@@ -66,6 +66,9 @@ def run(
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
+    except MemoryError as error:
+        print(f"error: not enough memory: {' '.join(str(error).split()) or 'for this'}", file=sys.stderr)
+        status = EXIT_USER_ERROR
     except OSError as error:
         if error.filename is None:
             raise

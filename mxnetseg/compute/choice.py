@@ -9,9 +9,11 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 from mxnetseg.compat import mxnet_distribution
 from mxnetseg.doctor.gpus import gpu_support, list_gpus
+from mxnetseg.errors import EngineError
 
 AUTO = "auto"
 ONNX = ".onnx"
+_ONNX_ENGINES = ("onnxruntime", "openvino")
 
 
 class Choice(NamedTuple):
@@ -33,10 +35,16 @@ def choose_engine(
 
     `auto` is MXNet where it can compute on the devices, else PyTorch where that is installed; an exported
     network (.onnx) runs on ONNX Runtime. What is `asked` for of the recipe's `compute` group is PyTorch's.
+    Raises EngineError for an exported network and an engine that reads none.
     """
+    exported = checkpoint is not None and os.fspath(checkpoint).endswith(ONNX)
+    if exported and wanted not in (AUTO, *_ONNX_ENGINES):
+        raise EngineError(
+            f"{checkpoint}: the {wanted} engine reads no ONNX files: take {' or '.join(_ONNX_ENGINES)}"
+        )
     if wanted != AUTO:
         return Choice(wanted)
-    if checkpoint is not None and os.fspath(checkpoint).endswith(ONNX):
+    if exported:
         return Choice("onnxruntime")
     if asked:
         return Choice("torch", f"the torch engine computes: mxnet has no {asked[0]}")

@@ -17,6 +17,7 @@ import numpy as np
 
 from mxnetseg.compute.inference import DeviceScores, Inference
 from mxnetseg.data.datasets.base import IMAGENET_MEAN, IMAGENET_STD
+from mxnetseg.data.headers import VARIABLE, most_pixels
 from mxnetseg.errors import ConfigError
 from mxnetseg.predict.bands import RowResizer, most_probable, to_probabilities
 from mxnetseg.predict.order import in_order
@@ -144,7 +145,13 @@ class Predictor:
         return len(self.protocol.scales) * len(self._passes)
 
     def _scaled(self, size: Size, scale: float) -> Size:
-        return scaled_size(self.protocol, size, scale)
+        height, width = scaled_size(self.protocol, size, scale)
+        if height * width > max(most_pixels(), size[0] * size[1]):
+            raise ConfigError(
+                f"scale {scale:g} makes pictures of {width} x {height} pixels; {most_pixels()} are the most, "
+                f"or what {VARIABLE} says"
+            )
+        return height, width
 
     def _slides(self, scaled: Size) -> bool:
         if self.protocol.mode != "auto":

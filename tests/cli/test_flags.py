@@ -140,6 +140,16 @@ def test_what_is_no_mistake_of_the_user_keeps_its_traceback():
         run(broken)
 
 
+def test_memory_that_is_not_there_is_one_line(capsys):
+    def greedy(argv):
+        raise MemoryError("Unable to allocate 134. TiB")
+
+    with pytest.raises(SystemExit) as end:
+        run(greedy)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: not enough memory: Unable to allocate 134. TiB\n"
+
+
 def test_parsers_raise_what_every_command_prints():
     with pytest.raises(ConfigError, match="unrecognized arguments: --x"):
         Parser("train.py").parse_args(["--x"])

@@ -6,6 +6,7 @@ import pytest
 
 from mxnetseg.compute import choice
 from mxnetseg.compute.choice import choose_engine
+from mxnetseg.errors import EngineError
 
 H200 = {"index": 0, "name": "NVIDIA H200", "compute_capability": "9.0"}
 A10 = {"index": 1, "name": "NVIDIA A10", "compute_capability": "8.6"}
@@ -54,3 +55,5 @@ def test_what_is_asked_for_is_taken_and_an_exported_file_runs_on_onnxruntime(mac
     assert choose_engine("mxnet", ["0"]) == ("mxnet", None)
     assert choose_engine("openvino", None, "net.onnx") == ("openvino", None)
     assert choose_engine("auto", ["0"], "net.onnx") == ("onnxruntime", None)
+    with pytest.raises(EngineError, match=r"net\.onnx: the torch engine reads no ONNX files"):
+        choose_engine("torch", None, "net.onnx")

@@ -11,7 +11,7 @@ import pytest
 
 from mxnetseg.data.datasets.base import Sample
 from mxnetseg.data.datasets.concat import ConcatDataset
-from mxnetseg.errors import CheckpointError, DatasetError
+from mxnetseg.errors import CheckpointError, ConfigError, DatasetError
 from mxnetseg.metrics import ConfusionMatrix
 from mxnetseg.predict.evaluation import read_ahead
 from mxnetseg.report.outcome import lines_of
@@ -142,6 +142,12 @@ def test_a_picture_that_is_never_read_is_named():
             list(read_ahead(Stuck(4), range(4), 1, timeout=0.2))
     finally:
         never.set()
+
+
+def test_a_scale_beyond_any_picture_is_refused_before_it_is_made():
+    for protocol in ({"scales": [1e9]}, {"base": 10**9}):
+        with pytest.raises(ConfigError, match=r"makes pictures of \d+ x \d+ pixels; \d+ are the most"):
+            scores(network(), Drawn(1), **protocol)
 
 
 def test_without_a_terminal_progress_is_a_line_for_every_tenth(capsys):
