@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 from mxnetseg.cli.common import (
     EXIT_USER_ERROR,
@@ -171,7 +171,13 @@ def _train(argv: Optional[List[str]]) -> int:
     # MXNet reads its environment when it is loaded, which the next imports do.
     joined = recipe.model.norm == "syncbn"
     prepare(options.ctx, joined=joined, deterministic=recipe.deterministic)
-    from mxnetseg.compute.workers import OtherWorkerFailed
+    engine = "mxnet" if options.kvstore else options.engine
+    count = worker_count(engine, options.ctx, recipe.compute.asked())
+    if count > 1:
+        from mxnetseg.compute.torch.launch import launch
+
+        return launch(count, sys.argv[1:] if argv is None else argv)
+    from mxnetseg.compute.workers import LAUNCHER, OtherWorkerFailed, WorkerLost
     from mxnetseg.run_files import REPORT
     from mxnetseg.train.run import train
     from mxnetseg.train.signals import Interrupted
@@ -193,6 +199,10 @@ def _train(argv: Optional[List[str]]) -> int:
         return stop.status
     except OtherWorkerFailed as failure:
         if str(failure):
+            raise
+        return EXIT_USER_ERROR
+    except WorkerLost:
+        if LAUNCHER not in os.environ:
             raise
         return EXIT_USER_ERROR
     if result["rank"]:
@@ -233,6 +243,21 @@ def chosen(options: argparse.Namespace) -> Tuple[Recipe, Path, bool]:
     if not options.overwrite:
         check_free(folder)
     return recipe, folder, False
+
+
+def worker_count(engine: str, devices: Optional[List[str]], asked: Sequence[str]) -> int:
+    """How many workers this process has to start; 1: it trains itself, alone or as one that was started."""
+    from mxnetseg.compute.choice import choose_engine
+    from mxnetseg.compute.workers import started_by_torchrun
+
+    if started_by_torchrun() or choose_engine(engine, devices, asked=asked).engine != "torch":
+        return 1
+    from mxnetseg.compute.torch import require_torch
+
+    require_torch()
+    from mxnetseg.compute.torch.launch import device_count
+
+    return device_count(devices)
 
 
 def overrides(options: argparse.Namespace) -> Dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 from typing import Any, NamedTuple, Optional, Sequence
 
 from mxnetseg.compat import mxnet_distribution
+from mxnetseg.compute.workers import started_by_torchrun
 from mxnetseg.doctor.gpus import gpu_support, list_gpus
 from mxnetseg.errors import EngineError
 
@@ -46,6 +47,8 @@ def choose_engine(
         return Choice(wanted)
     if exported:
         return Choice("onnxruntime")
+    if started_by_torchrun():
+        return Choice("torch")
     if asked:
         return Choice("torch", f"the torch engine computes: mxnet has no {asked[0]}")
     names = [str(name).lower() for name in devices or ()]

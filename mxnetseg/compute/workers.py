@@ -21,11 +21,16 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Mapping, Optional
 
 import numpy as np
 
 from mxnetseg.errors import ConfigError, MxnetsegError
+
+# What torchrun tells the processes that it starts.
+_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
+# Set where one process of ours started the workers: it says which one was lost.
+LAUNCHER = "MXNETSEG_LAUNCHER"
 
 
 class WorkerLost(MxnetsegError):
@@ -144,8 +149,18 @@ def join_workers(engine: str, kvstore: Optional[str] = None) -> Workers:
 
     kvstore  of MXNet, which its workers are told to use (`mxnetseg.compute.kvstore`); None: none.
 
-    Collective, like everything after it.
+    Collective, like everything after it. Raises ConfigError for an engine that cannot train under what
+    started it, WorkerLost where the other workers do not come.
     """
+    if started_by_torchrun():
+        if engine != "torch":
+            raise ConfigError(f"the {engine} engine does not train under torchrun: use engine torch")
+        from mxnetseg.compute.torch import require_torch
+
+        require_torch()
+        from mxnetseg.compute.torch.workers import TorchWorkers
+
+        return TorchWorkers()
     if kvstore:
         if engine != "mxnet":
             raise ConfigError(f"kvstore {kvstore} is MXNet's: use engine mxnet, or start torch by torchrun")
@@ -155,6 +170,11 @@ def join_workers(engine: str, kvstore: Optional[str] = None) -> Workers:
     if os.environ.get("DMLC_ROLE"):
         raise ConfigError("DMLC_ROLE makes this process one of several: choose kvstore dist_sync")
     return ALONE
+
+
+def started_by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process is one of several that torchrun, or something like it, has started."""
+    return all(name in environment for name in _TORCHRUN) and environment["WORLD_SIZE"] != "1"
 
 
 def rows_of_batch(batch_size: int, parts: int, rank: int, world_size: int) -> List[int]:

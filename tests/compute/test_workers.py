@@ -7,8 +7,17 @@ import threading
 import numpy as np
 import pytest
 
+from mxnetseg.compute.choice import choose_engine
 from mxnetseg.compute.inference import Inference, Scores
-from mxnetseg.compute.workers import ALONE, OtherWorkerFailed, Workers, rows_of_batch, share_of
+from mxnetseg.compute.workers import (
+    ALONE,
+    OtherWorkerFailed,
+    Workers,
+    join_workers,
+    rows_of_batch,
+    share_of,
+    started_by_torchrun,
+)
 from mxnetseg.errors import ConfigError, DatasetError
 from mxnetseg.predict.evaluation import make_predictor, run
 from mxnetseg.train.signals import Interrupted
@@ -139,6 +148,17 @@ def test_workers_that_were_not_started_alike_are_told_so():
     found = on_each(3, lambda workers: workers.check_equal("recipe", "a" if workers.rank < 2 else "b"))
     assert str(found[0]) == "worker 2 was started with another recipe than worker 0: start all alike"
     assert on_each(2, lambda workers: workers.check_equal("recipe", "a")) == [None, None]
+
+
+def test_torchrun_is_known_by_what_it_sets_and_is_for_one_engine(monkeypatch):
+    assert join_workers("mxnet") is ALONE and not started_by_torchrun({"RANK": "0", "WORLD_SIZE": "2"})
+    for name, value in dict(RANK="1", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1").items():
+        monkeypatch.setenv(name, value)
+    assert started_by_torchrun() and choose_engine("auto", ["cpu"]).engine == "torch"
+    with pytest.raises(ConfigError, match="the mxnet engine does not train under torchrun: use engine torch"):
+        join_workers("mxnet")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert join_workers("mxnet") is ALONE
 
 
 def test_one_process_alone_has_nobody_to_wait_for():

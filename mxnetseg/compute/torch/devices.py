@@ -48,6 +48,26 @@ def devices(names: Optional[Sequence] = None) -> List[torch.device]:
     return chosen
 
 
+def worker_devices(names: Optional[Sequence] = None, workers: int = 1) -> List[torch.device]:
+    """The devices of so many workers on this machine, by local rank: those named, one for each; the CPU for
+    all of them where it is named; without names every GPU there is, or else the CPU.
+
+    Raises DeviceError where the numbers do not fit, and as `devices` does.
+    """
+    words = " ".join(map(str, [names] if isinstance(names, (str, int)) else names or ())).split()
+    if words and all(word.lower() == "cpu" for word in words) and (workers > 1 or len(words) == 1):
+        found = [torch.device("cpu")] * (workers if len(words) == 1 else len(words))
+    else:
+        found = devices(names)
+    if not words and found[0].type == "cpu":
+        return found * workers
+    if len(found) < workers or (words and len(found) > workers):
+        what = f"devices {' '.join(words)}" if words else f"PyTorch sees {len(found)} GPUs"
+        many = f"{workers} workers take" if workers > 1 else "1 worker takes"
+        raise DeviceError(f"{what}: {many} one each on this machine")
+    return found
+
+
 def check_compute(compute: Any, devices: Sequence[torch.device]) -> None:
     """Raises DeviceError for a device that cannot do what the recipe's `compute` group asks for, EngineError
     where there is no compiler for `compile`."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mxnetseg.compute.torch.precision import in_float32_on_cpu
 from mxnetseg.compute.torch.recompute import recomputing
+from mxnetseg.compute.torch.synchronized import has_others, synchronized_norm
 
 
 class BatchNorm(nn.Module):
@@ -17,16 +18,23 @@ class BatchNorm(nn.Module):
     The running variance is that of the batch as it is, divided by the count, where PyTorch's own layer
     divides by one less. One value per channel is no error: it normalizes to the shift. gamma and beta are
     parameters of this module, or arguments of a call where the network computes them (`forward`).
+    `synchronized`: batches of all workers of a job count as one.
     """
 
     def __init__(
-        self, eps: float = 1e-3, momentum: float = 0.9, fix_gamma: bool = True, use_global_stats: bool = False
+        self,
+        eps: float = 1e-3,
+        momentum: float = 0.9,
+        fix_gamma: bool = True,
+        use_global_stats: bool = False,
+        synchronized: bool = False,
     ):
         super().__init__()
         self.eps = eps
         self.momentum = momentum
         self.fix_gamma = fix_gamma
         self.use_global_stats = use_global_stats
+        self.synchronized = synchronized
 
     def forward(
         self,
@@ -50,17 +58,22 @@ class BatchNorm(nn.Module):
         gamma = None if self.fix_gamma else gamma
         if not self.training or self.use_global_stats:
             return torch.batch_norm(x, gamma, beta, running_mean, running_var, False, 0.0, self.eps, False)
-        mean, unbiased = torch.zeros_like(running_mean), torch.zeros_like(running_var)
-        y = torch.batch_norm(x, gamma, beta, mean, unbiased, True, 1.0, self.eps, True)
+        count = x.numel() // x.shape[1]
+        if self.synchronized and has_others():
+            y, mean, var = synchronized_norm(x, gamma, beta, self.eps)
+            biased = 1.0
+        else:
+            mean, var = torch.zeros_like(running_mean), torch.zeros_like(running_var)
+            y = torch.batch_norm(x, gamma, beta, mean, var, True, 1.0, self.eps, True)
+            biased = (count - 1) / count
         if recomputing():
             return y
         # MXNet moves the statistics in the backward pass, so that the first of several calls counts last.
         share = (1 - self.momentum) * self.momentum ** (2 * turn - turns + 1)
-        count = x.numel() // x.shape[1]
         running_mean.mul_(self.momentum).add_(mean, alpha=share)
         running_var.mul_(self.momentum)
-        if count > 1:
-            running_var.add_(unbiased, alpha=share * (count - 1) / count)
+        if biased:  # PyTorch's variance of one value is not a number
+            running_var.add_(var, alpha=share * biased)
         return y
 
     def extra_repr(self) -> str:

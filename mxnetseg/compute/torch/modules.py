@@ -100,6 +100,7 @@ def _batch_norm(t: Translator, place: int, node: Node) -> str:
     options = {key: a[key] for key in ("eps", "momentum", "fix_gamma", "use_global_stats") if key in a}
     if place in t.folded:
         return _folded_norm(t, place, node, BatchNorm(**options))
+    options["synchronized"] = node.operator == "_contrib_SyncBatchNorm"
     turns = t.turns.get(t.graph.parameter(node.inputs[1]), [place])
     found = t.layer(
         node,

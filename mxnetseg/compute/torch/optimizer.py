@@ -173,6 +173,10 @@ class MovingAverage:
     def __init__(self, parameters: Mapping[str, Tensor], decay: float):
         self._parameters = dict(parameters)
         self._decay = decay
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with the parameters as they are now."""
         self._steps = 0
         self._averages = {name: p.detach().clone() for name, p in self._parameters.items()}
 

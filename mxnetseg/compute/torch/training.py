@@ -12,15 +12,14 @@ from torch import Tensor
 
 from mxnetseg.compute.base import StepResult
 from mxnetseg.compute.groups import ParameterGroup, parameter_groups
+from mxnetseg.compute.torch.buckets import GradientBuckets
 from mxnetseg.compute.torch.criterion import Criterion
-from mxnetseg.compute.torch.devices import check_compute
-from mxnetseg.compute.torch.devices import devices as find_devices
+from mxnetseg.compute.torch.devices import check_compute, worker_devices
 from mxnetseg.compute.torch.inference import TorchInference
 from mxnetseg.compute.torch.optimizer import MovingAverage, Updater
 from mxnetseg.compute.torch.precision import LossScaler
 from mxnetseg.compute.torch.translate import parameters_of, translate
 from mxnetseg.compute.workers import ALONE, Workers
-from mxnetseg.errors import DeviceError
 from mxnetseg.losses.criterion import output_channels
 from mxnetseg.losses.plan import plan
 from mxnetseg.nn.norm import tune_norm
@@ -31,19 +30,18 @@ from mxnetseg.symbols import trace
 def training_devices(
     names: Optional[Sequence[str]], norm: str, compute: Any, workers: Workers = ALONE
 ) -> List[torch.device]:
-    """The device that `names` mean; none: the first GPU, else the CPU. DeviceError for more than one, and for
-    one that cannot do what the `compute` group asks for."""
-    found = find_devices(names)
-    found = found if names else found[:1]
-    check_compute(compute, found)
-    if workers.world_size > 1:
-        raise DeviceError("the torch engine trains in one process")
-    if len(found) > 1:
-        raise DeviceError(
-            f"devices {' '.join(map(str, names))}: the torch engine trains on one; name one, or use "
-            f"the mxnet engine"
-        )
-    return found
+    """The device that `names` mean, none: the first GPU, else the CPU; of several workers on this machine,
+    the one at their place in the list. DeviceError where there are more devices than workers or fewer, and
+    for one that cannot do what the `compute` group asks for."""
+    device = worker_devices(names, workers.local_world_size)[workers.local_rank]
+    check_compute(compute, [device])
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # where the collectives of this process compute
+    return [device]
+
+
+# Between the random streams of two workers: more than a run has steps.
+_RANK_STRIDE = 15485863
 
 
 class _Step(NamedTuple):
@@ -65,6 +63,7 @@ class TrainingEngine:
         compute: Any,
         workers: Workers = ALONE,
     ):
+        self._workers = workers
         self.devices = list(devices)
         (self._device,) = self.devices
         channels = [output_channels(network, k, kind, nclass) for k, kind in enumerate(network.predicts)]
@@ -82,7 +81,7 @@ class TrainingEngine:
         self._deployed = translate(trace(network.deploy()), self._parameters)
         if compute.compile:
             self._module.compile()
-        self._criterion = Criterion(self._module, terms, ignore_index, compute.amp)
+        self._criterion = Criterion(self._module, terms, ignore_index, compute.amp, workers)
         self._accumulate = optimizer.accumulate
         self._names = _unique(self._parameters)
         trained = []
@@ -94,15 +93,26 @@ class TrainingEngine:
         named = {name: parameter for _, name, parameter, _ in trained}
         self._average = MovingAverage(named, optimizer.ema) if optimizer.ema else None
         self.trained_parameters = sum(p.numel() for p in self._updater.parameters)
+        # What the network moves itself: running statistics, each worker's own.
+        self._statistics = {n: p for n, p in self._module.named_buffers() if n in set(self._names)}
+        self._buckets = (
+            GradientBuckets(self._updater.parameters, workers.gradients) if workers.world_size > 1 else None
+        )
 
     def broadcast(self) -> None:
-        """There is one worker."""
+        if self._workers.world_size > 1:
+            self._workers.broadcast([self._parameters[name].data for name in self._names])
+            if self._average:
+                self._average.restart()
 
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
-        for parameter in self._updater.parameters:
-            parameter.grad = None
         scale = self._scaler.scale if self._scaler else 1.0
-        losses = self._criterion.backward(images, labels, self._device, self._accumulate, seed, scale)
+        if self._buckets is None:
+            for parameter in self._updater.parameters:
+                parameter.grad = None
+            losses = self._criterion.backward(images, labels, self._device, self._accumulate, seed, scale)
+        else:
+            losses = self._backward_together(images, labels, seed, scale)
         if self._scaler and not self._scaler.unscale(self._updater.gradients):
             return _Step(losses, None)
         norm = self._updater.step(rate)
@@ -110,22 +120,56 @@ class TrainingEngine:
             self._average.update()
         return _Step(losses, norm)
 
+    def _backward_together(self, images: np.ndarray, labels: np.ndarray, seed: int, scale: float) -> Tensor:
+        """Losses and gradients of the global batch, from this worker's rows of it."""
+        # Each worker drops other elements.
+        seed = (seed + self._workers.rank * _RANK_STRIDE) % (2**31 - 1)
+        with self._workers.talking():
+            self._buckets.begin()
+            losses = self._criterion.backward(
+                images, labels, self._device, self._accumulate, seed, scale, self._buckets.last_pass
+            )
+            self._buckets.finish()
+            self._workers.add(losses)
+        return losses
+
     def read(self, handle: _Step) -> StepResult:
         norm = None if handle.gradient_norm is None else float(handle.gradient_norm)
         return StepResult(float(handle.losses.sum()), norm)
 
+    @torch.no_grad()
     def average_statistics(self) -> None:
-        """One device has one set of them."""
+        if self._workers.world_size > 1:
+            for name, values in self._statistics_of_all().items():
+                self._statistics[name].copy_(torch.from_numpy(_mean(values)))
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
         with self.averaged_weights():
-            return {name: _numpy(value) for name, value in self._parameters.items()}
+            found = {name: _numpy(value) for name, value in self._parameters.items()}
+        if self._workers.world_size > 1:
+            found.update({name: _mean(values) for name, values in self._statistics_of_all().items()})
+        return found
+
+    def _statistics_of_all(self) -> Dict[str, np.ndarray]:
+        """Running statistics by name, of all workers by rank along the first axis."""
+        if not self._statistics:
+            return {}
+        mine = np.concatenate([_numpy(value).ravel() for value in self._statistics.values()])
+        ends = np.cumsum([value.numel() for value in self._statistics.values()])
+        pieces = np.split(self._workers.gather(mine), ends[:-1], axis=1)
+        return {
+            name: piece.reshape(-1, *value.shape)
+            for (name, value), piece in zip(self._statistics.items(), pieces)
+        }
 
     def averaged_weights(self) -> ContextManager[None]:
         return self._average.in_place() if self._average else contextlib.nullcontext()
 
     def state_arrays(self) -> Dict[str, np.ndarray]:
         found = {f"net:0:{name}": _numpy(self._parameters[name]) for name in self._names}
+        if self._workers.world_size > 1:
+            for name, values in self._statistics_of_all().items():
+                found.update({f"net:{rank}:{name}": value.copy() for rank, value in enumerate(values)})
         found.update({f"opt:{name}": value for name, value in self._updater.state_arrays().items()})
         if self._scaler:
             found["opt::scaling"] = self._scaler.state()
@@ -136,7 +180,8 @@ class TrainingEngine:
     @torch.no_grad()
     def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         for name in self._names:
-            value, parameter = arrays[f"net:0:{name}"], self._parameters[name]
+            value, parameter = arrays.get(f"net:{self._workers.rank}:{name}"), self._parameters[name]
+            value = arrays[f"net:0:{name}"] if value is None else value
             if value.shape != tuple(parameter.shape):
                 raise ValueError(f"{name} is {value.shape}, the network has {tuple(parameter.shape)}")
             parameter.copy_(torch.from_numpy(np.array(value)))
@@ -177,6 +222,10 @@ def _unique(parameters: Mapping[str, Tensor]) -> List[str]:
     """The first name of each parameter, in the network's order."""
     seen: set = set()
     return [n for n, p in parameters.items() if not (id(p) in seen or seen.add(id(p)))]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    return values.mean(0, dtype=np.float64).astype(values.dtype)
 
 
 def _numpy(value: Tensor) -> np.ndarray:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 from mxnetseg.cli import eval as eval_command
 from mxnetseg.cli import train as train_command
-from mxnetseg.run_files import BEST, LAST
+from mxnetseg.run_files import BEST, LAST, read_meta
 from mxnetseg.weights.checkpoint import read_params
-from tests.cli.test_train import recipe  # noqa: F401  a recipe of a few seconds
+from tests.cli.test_train import RECIPE, recipe  # noqa: F401  a recipe of a few seconds
+from tests.conftest import REPOSITORY
 
 torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
 
@@ -60,7 +68,7 @@ def test_a_run_of_either_engine_is_continued_evaluated_and_scored_alike_by_the_o
     "arguments, words",
     [
         (["--engine", "torch", "--ctx", "7"], "there is no GPU 7"),
-        (["--engine", "torch", "--ctx", "cpu", "cpu"], "takes each device once"),
+        (["--engine", "torch", "--ctx", "cpu", "gpu7"], "there is no GPU 7"),
         (["--engine", "jax"], "--engine"),
     ],
 )
@@ -69,3 +77,38 @@ def test_what_the_engine_cannot_use_is_one_line(arguments, words, recipe, tmp_pa
         train_command.main(["--recipe", str(recipe), "--output", str(tmp_path / "run"), *arguments])
     error = capsys.readouterr().err
     assert stop.value.code == 2 and words in error and error.count("\n") == 1
+
+
+def two_workers(*arguments):
+    command = [sys.executable, "train.py", "--engine", "torch", "--ctx", "cpu", "cpu", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def started_by(pid):
+    """Processes whose parent this is, oldest first."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="takes Linux's list of children")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_worker_that_is_killed_ends_the_job_in_one_line_and_the_run_goes_on(rank, tmp_path):
+    file, run = tmp_path / "recipe.yaml", tmp_path / "run"
+    long = {**RECIPE, "schedule": {"iterations": 10**6}}
+    file.write_text(yaml.safe_dump({**long, "data": {**RECIPE["data"], "val_split": None}}))
+    job = two_workers("--recipe", file, "--output", run, "--quiet")
+    while job.poll() is None and (((run / "last.state").exists() and read_meta(run)["iteration"]) or 0) < 3:
+        time.sleep(0.05)
+    os.kill(started_by(job.pid)[rank], signal.SIGKILL)
+    _, error = job.communicate(timeout=500)
+    assert job.returncode == 2 and error.count("\n") == 1, error
+    assert error.startswith(f"error: worker {rank} of 2 was killed by signal 9")
+    saved = read_meta(run)["iteration"]
+    assert saved >= 3
+    job = two_workers("--resume", run, "--set", f"schedule.iterations={saved + 2}", "--quiet")
+    out, error = job.communicate(timeout=500)
+    assert job.returncode == 0 and out.count("\n") == 1, error
+    found = read_meta(run)
+    assert found["finished"] and found["iteration"] == saved + 2 and found["devices"] == 2
