@@ -29,7 +29,8 @@ def add_context_argument(parser: argparse._ActionsContainer) -> None:
         nargs="+",
         metavar="DEV",
         help="GPU numbers (0 1 2 3), or cpu; `cpu cpu` computes on two CPU contexts, which synchronized norm "
-        "trains as one. Default: every GPU there is, else the CPU",
+        "trains as one; the torch engine trains by a process for each. Default: every GPU there is, else the "
+        "CPU",
     )
 
 
