@@ -7,12 +7,13 @@ result with what came in. Maps of odd sides are resized to even ones for that, a
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Dict, Sequence
 
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
-from mxnetseg.backbones.naming import MOBILEVIT, ImageNetNames
+from mxnetseg.backbones.naming import MOBILEVIT, ImageNetNames, mobilevit_in_rgb
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.patches import put_together, take_apart, whole_patches
 from mxnetseg.nn.resize import resize_like
@@ -165,6 +166,9 @@ class MobileViT(Backbone):
             strides = 1 if held else 2
             self.stages.add(AttentiveStage(before, after, expansion, width, blocks, strides, rate))
             rate *= 2 if held else 1
+
+    def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        return mobilevit_in_rgb(tensors)
 
     def hybrid_forward(self, F, x):
         c0 = self.level0(self.stem(x))

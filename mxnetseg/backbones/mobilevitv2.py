@@ -7,11 +7,14 @@ the place of layer norm. An odd side's last row or column takes no part: zeros s
 
 from __future__ import annotations
 
+from typing import Dict
+
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.mobilevit import InvertedResidual, SiLU, SiLUUnit, eights
-from mxnetseg.backbones.naming import MOBILEVITV2, ImageNetNames
+from mxnetseg.backbones.naming import MOBILEVITV2, ImageNetNames, mobilevit_in_rgb
 from mxnetseg.nn.layers import ConvUnit
 from mxnetseg.nn.norm import ChannelGroupNorm
 from mxnetseg.nn.patches import put_together, take_apart, whole_patches
@@ -106,6 +109,9 @@ class MobileViTV2(Backbone):
             width, strides = eights(width * multiplier), 1 if held else 2
             self.stages.add(LinearStage(before, after, width, blocks, strides, rate))
             rate *= 2 if held else 1
+
+    def rearrange(self, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        return mobilevit_in_rgb(tensors)
 
     def hybrid_forward(self, F, x):
         c0 = self.level0(self.stem(x))

@@ -240,6 +240,12 @@ HF_MOBILENETV2: List[Rule] = [
 ]
 
 
+def mobilevit_in_rgb(tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Tensors of a file of MobileViT; transformers' read pictures of blue, green, red, and no longer do."""
+    stem = re.compile(r"^(mobilevit(v2)?\.)?conv_stem\.convolution\.weight$")
+    return {name: t[:, ::-1] if stem.search(name) else t for name, t in tensors.items()}
+
+
 # transformers' names of MobileViT, first and second version.
 _MOBILEVITS: List[Rule] = [
     (r"^(?:mobilevit(?:v2)?\.)?conv_stem\.", "stem.act."),

@@ -169,10 +169,12 @@ def _import(options):
 def _export(options):
     from mxnetseg.weights.checkpoint import load_network
     from mxnetseg.weights.dumping import dump
+    from mxnetseg.weights.rename import reference_info
     from mxnetseg.weights.writing import write_tensors
 
     net, _ = load_network(options.run)
-    tensors = {options.prefix + name: array for name, array in dump(options.reference, net).items()}
+    found = reference_info(options.reference).turned(dump(options.reference, net))
+    tensors = {options.prefix + name: array for name, array in found.items()}
     write_tensors(options.out, tensors)
     print(f"{options.run} as {options.reference}, {len(tensors)} tensors: {options.out}")
     return 0

@@ -46,7 +46,7 @@ def import_checkpoint(
     out = Path(out)
     entry = reference_info(reference)
     check_target(out, force)
-    tensors = read_tensors(file)
+    tensors = entry.turned(read_tensors(file))
     keywords = entry.options_for(tensors, **(options or {}))
     nclass = nclass or class_count(entry, keywords, tensors, file)
     data = data or USUAL_DATA.get(nclass)

@@ -23,7 +23,7 @@ _INPUTS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     *((name, dict(mean=[0.5] * 3, std=[0.5] * 3, range=1)) for name in _HALVES),
     ("mmseg_segmenter", dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], range=255)),
     ("hf_mobilenet_v2", dict(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5], range=1)),
-    # Not standardized; they were trained on pictures whose channels are blue, green, red.
+    # Not standardized.
     ("hf_mobilevit", dict(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0], range=1)),
     ("mmseg_", _IMAGENET_255),
     ("mmsfnet_", _IMAGENET_255),

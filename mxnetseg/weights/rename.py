@@ -54,7 +54,8 @@ class Reference:
     name. `prepare(tensors)` may rearrange the mapping first (split or
     drop stored constants); `aliases(names)` gives {name: other name} for tensors stored twice.
     `adapt(options, tensors)` returns the options for a network that fits what is stored (the grid of
-    a position embedding). `constants`: patterns of unused tensors -> the values they always have.
+    a position embedding). `constants`: patterns of unused tensors -> the values they always have. `bgr`: the
+    tensor of the filters that read the image, where the network was trained on blue, green, red.
     """
 
     model: str
@@ -65,11 +66,19 @@ class Reference:
     prepare: Optional[Prepare] = None
     adapt: Optional[Adapt] = None
     constants: dict = field(default_factory=dict)
+    bgr: str = ""
 
     @property
     def keywords(self) -> Dict[str, Any]:
         """What `create_model` is called with, form included."""
         return {"form": self.form, **self.options}
+
+    def turned(self, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`tensors` for images whose channels come in the other order, of a network that was trained on blue,
+        green, red; of others as they are. Checkpoints here all read red, green, blue."""
+        if not self.bgr:
+            return tensors
+        return {name: np.asarray(t)[:, ::-1] if name == self.bgr else t for name, t in tensors.items()}
 
     def options_for(self, tensors: Mapping[str, Any], **options: Any) -> Dict[str, Any]:
         """`create_model` keywords of a network that fits `tensors`; `options` override the reference's."""

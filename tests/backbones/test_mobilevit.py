@@ -11,6 +11,8 @@ import pytest
 from mxnetseg.backbones import create_backbone
 from mxnetseg.models import create_model
 from mxnetseg.nn.patches import put_together, take_apart
+from mxnetseg.weights import imagenet
+from mxnetseg.weights.layouts import layout
 
 # Millions of parameters in the papers' tables, and channels in front of the classifier of 1000 classes, which
 # the first version widens to.
@@ -63,3 +65,15 @@ def test_every_engine_computes_the_same_at_odd_sizes(name):
             found = module(torch.from_numpy(x))[0].numpy()
         for other in (exported, found):
             assert np.abs(other - expected).max() < 1e-3 * expected.std()
+
+
+def test_files_of_transformers_whose_stem_reads_bgr_give_one_that_reads_rgb(monkeypatch):
+    names = [n for n in layout("hf_mobilevit-small_deeplabv3").shapes if n.startswith("mobilevit.")]
+    shapes = layout("hf_mobilevit-small_deeplabv3").shapes
+    file = {name: np.random.RandomState(0).uniform(size=shapes[name]).astype("float32") for name in names}
+    monkeypatch.setattr(imagenet, "read_tensors", lambda path: file)
+    net = create_backbone("mobilevit_s")
+    net.initialize()
+    imagenet.load_backbone(net, "a file")
+    stem = file["mobilevit.conv_stem.convolution.weight"]
+    np.testing.assert_array_equal(net.stem.unit.conv.weight.data().asnumpy(), stem[:, ::-1])

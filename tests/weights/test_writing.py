@@ -7,6 +7,7 @@ import pytest
 
 from mxnetseg.cli.weights import main
 from mxnetseg.errors import CheckpointError
+from mxnetseg.weights.checkpoint import load_network
 from mxnetseg.weights.layouts import layout
 from mxnetseg.weights.reading import read_tensors
 from mxnetseg.weights.writing import write_tensors
@@ -86,3 +87,16 @@ def test_a_run_of_another_network_is_refused_and_nothing_is_written(tmp_path, ca
         main(["export", "--reference", "sfnet_resnet18", run, str(out)])
     assert ended.value.code == 2
     assert "in this network and" in capsys.readouterr().err and not out.exists()
+
+
+def test_a_network_of_blue_green_red_reads_red_green_blue_here_and_is_written_back_as_it_was(tmp_path):
+    name, stem = "hf_mobilevit-small_deeplabv3", "mobilevit.conv_stem.convolution.weight"
+    rng = np.random.RandomState(0)
+    tensors = {key: rng.uniform(size=shape).astype("float32") for key, shape in layout(name).shapes.items()}
+    write_tensors(tmp_path / "a.npz", tensors)
+    run, out = tmp_path / "run", tmp_path / "out.npz"
+    main(["import", str(tmp_path / "a.npz"), "--reference", name, "--out", str(run)])
+    net, _ = load_network(run)
+    np.testing.assert_array_equal(net.backbone.stem.unit.conv.weight.data().asnumpy(), tensors[stem][:, ::-1])
+    main(["export", "--reference", name, str(run), str(out)])
+    np.testing.assert_array_equal(read_tensors(out)[stem], tensors[stem])

@@ -89,16 +89,17 @@ reference(
     # The closing convolution is run for nothing.
     unused=(r"^mobilenet_v2\.conv_1x1\.",),
 )
-for _id, _form, _rules in (
-    ("hf_mobilevit-small_deeplabv3", "transformers_mobilevit", under("mobilevit.", MOBILEVIT)),
-    ("hf_mobilevitv2-1.0_deeplabv3", "transformers_mobilevitv2", under("mobilevitv2.", MOBILEVITV2)),
+for _id, _backbone, _rules in (
+    ("hf_mobilevit-small_deeplabv3", "mobilevit", MOBILEVIT),
+    ("hf_mobilevitv2-1.0_deeplabv3", "mobilevitv2", MOBILEVITV2),
 ):
     reference(
         _id,
         model="deeplabv3",
-        form=_form,
+        form=f"transformers_{_backbone}",
+        bgr=f"{_backbone}.conv_stem.convolution.weight",
         rules=[
-            *_rules,
+            *under(f"{_backbone}.", _rules),
             (r"^segmentation_head\.aspp\.convs\.4\.conv_1x1\.", "head.aspp.pool."),
             (r"^segmentation_head\.aspp\.convs\.", "head.aspp.branches."),
             (r"^segmentation_head\.aspp\.project\.", "head.aspp.project."),
