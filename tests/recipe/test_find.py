@@ -136,10 +136,10 @@ def test_hard_example_mining_keeps_no_greater_share_of_smaller_batches():
 
 
 def test_hard_examples_of_so_many_images_are_scaled_by_the_crop_in_the_losses_of_single_outputs_too():
-    of_six = find_recipe("pidnet", None, "camvid").loss.outputs[0]
-    assert [loss.ohem_min_kept for loss in of_six] == [131072 * 192 * 256 // 1024**2] * 2
+    of_six = find_recipe("pidnet", None, "synthetic").loss.outputs[0]
+    assert [loss.ohem_min_kept for loss in of_six] == [131072 * 128 * 256 // 1024**2] * 2
     assert [loss.ohem_per for loss in of_six] == [6, 6]
-    assert find_recipe("ddrnet", None, "camvid").loss.ohem_min_kept == 131072 * 192 * 256 // 1024**2
+    assert find_recipe("ddrnet", None, "synthetic").loss.ohem_min_kept == 131072 * 128 * 256 // 1024**2
 
 
 def test_a_warm_up_takes_at_most_a_tenth_of_a_run():
