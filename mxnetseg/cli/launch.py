@@ -24,7 +24,7 @@ from mxnetseg.errors import ConfigError
 # What a scheduler and a server do: MXNet serves while it is imported.
 _SERVE = [sys.executable, "-c", "import mxnetseg, mxnet"]
 # Seconds that processes have to end by themselves, when one has failed or all workers are done.
-GRACE = 30.0
+GRACE = 60.0
 
 EPILOG = """\
 examples
