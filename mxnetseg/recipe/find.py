@@ -96,11 +96,13 @@ def recipe_file(name: str) -> Path:
     ConfigError with the nearest rows for a bare name that no file and no row has.
     """
     path = Path(name)
-    if path.suffix or len(path.parts) > 1 or path.exists():
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.exists():
         return path
     rows = {file.stem: file for folder in reversed(configs_folders()) for file in folder.glob("*/*/*.yaml")}
     rows = {row: file for row, file in rows.items() if not row.startswith("_") and _is_model(file)}
     if name not in rows:
+        if path.suffix:  # names of rows may hold dots too
+            return path
         close = nearest(name, rows)
         raise ConfigError(
             f"{name}: no recipe file and no published row; nearest: {', '.join(close)}"

@@ -94,17 +94,18 @@ def _mmseg(reference: str, data: str, crop: Optional[int]) -> Dict[str, Any]:
     if data in _RETINAS:
         side, stride = _RETINAS[data]
         return {"mode": "slide", "crop": side, "stride": stride}
-    streets = data == "cityscapes"
+    streets = data in ("cityscapes", "mapillary")
     usual = 1024 if streets else 512
     strides = _of(reference, (*_SLIDING, ("", {})))
     if crop is None and strides:
         crop = {("mmseg_setr", True): 768}.get((reference[:10], streets), usual)
     if data in _WHOLE_TILES:
         return {"resize": [_WHOLE_TILES[data]] * 2, "mode": "whole"}
-    if data == "pascal_context":  # its own pictures are small and slid over
+    if data in ("pascal_context", "pascal_context60"):  # its own pictures are small and slid over
         return {"resize": [520, 520], "mode": "slide", "crop": 480, "stride": 320}
     # Windows of 769 and 768 pixels come with pictures one pixel larger than they are.
-    resize = [2049, 1025] if crop in (768, 769) else [2048, crop if crop == 640 else usual]
+    long = 2560 if crop == 640 and crop in strides else 2048
+    resize = [2049, 1025] if crop in (768, 769) else [long, crop if crop == 640 else usual]
     stride = 513 if crop == 769 else strides.get(crop)
     if stride is None:
         return {"resize": resize, "mode": "whole"}
@@ -113,6 +114,8 @@ def _mmseg(reference: str, data: str, crop: Optional[int]) -> Dict[str, Any]:
 
 def _crop(file: str) -> Optional[int]:
     """The height in a name such as `pspnet_r50-d8_769x769_40k_cityscapes.pth`."""
+    if file.startswith("segmenter_vit-l"):  # whose name says 512
+        return 640
     found = re.search(r"(?:^|[_-])(\d{3,4})x\d{3,4}(?:[_.-]|$)", file)
     return int(found[1]) if found else None
 

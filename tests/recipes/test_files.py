@@ -64,6 +64,8 @@ def test_a_row_is_found_by_its_name_and_a_path_stays_a_path():
     row = find_row("cityscapes_sfnet_res18")
     assert recipe_file(row.name) == CONFIGS / files.recipe_path(row) == files.find_recipe_file(row)
     assert str(recipe_file("my/own.yaml")) == "my/own.yaml"
+    dotted = "unet-s5-d16_fcn_4xb4-ce-1.0-dice-3.0-40k_drive-64x64"
+    assert recipe_file(dotted).name == f"{dotted}.yaml" and str(recipe_file("my.json")) == "my.json"
 
 
 def test_a_name_that_no_row_has_offers_the_nearest():

@@ -10,13 +10,17 @@ import pytest
 
 from mxnetseg.data import DATASETS, list_datasets
 from mxnetseg.errors import ConfigError
-from mxnetseg.facts import form_options, list_models
+from mxnetseg.facts import default_backbone, form_options, list_models
 from mxnetseg.recipes.costs import costs, network_of
 from mxnetseg.recipes.rows import SOURCES, all_rows, find_row, table
 from mxnetseg.recipes.translate import published
 from mxnetseg.weights import references
+from mxnetseg.weights.index import read_index, urls_of
+from mxnetseg.weights.published import published_evaluation
+from mxnetseg.weights.rename import reference_info
 
 ROWS = all_rows()
+RETINAS = ("chase_db1", "drive", "hrf", "stare")
 
 
 def test_every_row_has_a_name_of_its_own():
@@ -52,6 +56,40 @@ def test_the_tables_have_the_rows_that_their_publishers_list():
     assert counts["ace"] == 7 + 6
     # All that its metafiles list, with what no recipe can build.
     assert counts["mmseg"] + len(table("mmseg").absent) == 626
+
+
+def _computing(model, keywords):
+    """What of a network's keywords changes what it computes from the same tensors."""
+    own = form_options(model, keywords.get("form", "paper"))
+    inner = {**own.get("backbone_options", {}), **keywords.get("backbone_options", {})}
+    # The grid of position embeddings is read from the file, stochastic depth is of training alone.
+    inner = {key: value for key, value in inner.items() if key not in ("grid", "skip", "frozen_patches")}
+    backbone = keywords.get("backbone") or default_backbone(model, keywords.get("form", "paper"))
+    every = {**own, **keywords}
+    shown = {key: every.get(key) for key in ("output_stride", "align_corners", "dilation")}
+    return {"model": model, "backbone": backbone, **shown, **inner}
+
+
+def test_weights_of_a_row_are_read_into_the_network_that_the_row_scores():
+    checked = 0
+    for name, entry in read_index().items():
+        row = find_row(name)
+        if row is None:
+            continue
+        read = reference_info(entry["reference"])
+        there = _computing(read.model, {**read.keywords, **entry.get("options", {})})
+        group = {**row.model, **row.model.get("options", {})}
+        here = _computing(group.pop("name"), group)
+        # A row leaves to its reference what every network of that publisher's is.
+        assert {key: there.get(key) for key in here} == here, name
+        assert (entry.get("miou"), entry.get("miou_ms")) == (row.miou, row.miou_ms), name
+        scored = published_evaluation(entry["reference"], entry["data"], urls_of(entry)[0].split("/")[-1])
+        stated = published(row)[0]["evaluation"]
+        if row.data in RETINAS:  # fitted into their own size
+            del stated["resize"]
+        assert scored == stated, name
+        checked += 1
+    assert checked > 500
 
 
 def test_a_publisher_that_there_is_not_is_named_with_the_nearest():

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Match, Sequence, Tuple
 
 import numpy as np
 
-from mxnetseg.backbones.naming import HRNET, Rule, mobilenetv3_names, stdc, under
+from mxnetseg.backbones.naming import HRNET, MMSEG_MOBILENETV2, Rule, mobilenetv3_names, stdc, under
 from mxnetseg.errors import CheckpointError
 from mxnetseg.weights.rename import Prepare
 
@@ -20,6 +20,13 @@ SFSEGNETS_RESNET = [
 MMSEG_RESNET = [
     (r"^backbone\.stem\.7\.", "backbone.bn1."),
     (r"^backbone\.stem\.", "backbone.conv1."),
+]
+# Backbones that mmsegmentation publishes its most common heads on: ResNets, ResNeSt with the norm of split
+# attention, MobileNet v2.
+MMSEG_ENCODERS = [
+    *MMSEG_RESNET,
+    (r"^(backbone\..*\.conv2)\.bn0\.", r"\1.bn."),
+    *under("backbone.", MMSEG_MOBILENETV2),
 ]
 # mmsegmentation's plain head and auxiliary head.
 MMSEG_FCN_HEAD = [

@@ -12,8 +12,8 @@ from mxnetseg.weights.tables.common import (
     GLUONCV_RESNET,
     MMSEG_ASPP,
     MMSEG_AUX,
+    MMSEG_ENCODERS,
     MMSEG_JPU,
-    MMSEG_RESNET,
     MXSEG_ASPP,
     gluoncv_head,
     mobilenetv3,
@@ -51,7 +51,7 @@ for _depth in (50, 101):
     )
 
 MMSEG = [
-    *MMSEG_RESNET,
+    *MMSEG_ENCODERS,
     *MMSEG_ASPP,
     *MMSEG_AUX,
     (r"^decode_head\.conv_seg\.", "head.classifier.classifier."),

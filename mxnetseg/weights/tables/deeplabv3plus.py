@@ -9,7 +9,7 @@ from mxnetseg.weights.tables.common import (
     GLUONCV_RESNET,
     MMSEG_ASPP,
     MMSEG_AUX,
-    MMSEG_RESNET,
+    MMSEG_ENCODERS,
     MXSEG_ASPP,
     SFSEGNETS_RESNET,
     gluoncv_head,
@@ -78,9 +78,7 @@ for _id, _backbone, _options in (
         f"mmseg_deeplabv3plus_{_id}-d8",
         model="deeplabv3plus",
         rules=[
-            *MMSEG_RESNET,
-            # Of split attention.
-            (r"^(backbone\..*\.conv2)\.bn0\.", r"\1.bn."),
+            *MMSEG_ENCODERS,
             *MMSEG_ASPP,
             *MMSEG_AUX,
             (r"^decode_head\.c1_bottleneck\.", "head.low."),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from mxnetseg.backbones.naming import MMSEG_MOBILENETV2, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.common import (
     ACE_JPU,
     ACE_RESNET,
     GLUONCV_RESNET,
     MMSEG_AUX,
+    MMSEG_ENCODERS,
     MMSEG_FCN_HEAD,
     MMSEG_HRNET,
-    MMSEG_RESNET,
     gluoncv_head,
     mxseg_fcn_head,
     torchvision_aux,
@@ -52,7 +51,7 @@ for _depth in (50, 101):
     reference(
         f"mmseg_fcn_r{_depth}-d8",
         model="fcn",
-        rules=MMSEG_RESNET + MMSEG_FCN_HEAD + MMSEG_AUX,
+        rules=MMSEG_ENCODERS + MMSEG_FCN_HEAD + MMSEG_AUX,
         form="mmseg",
         options=dict(backbone=f"resnet{_depth}_v1c"),
     )
@@ -67,7 +66,7 @@ for _width in (18, 48):
 reference(
     "mmseg_fcn_m-v2-d8",
     model="fcn",
-    rules=under("backbone.", MMSEG_MOBILENETV2) + MMSEG_FCN_HEAD + MMSEG_AUX,
+    rules=MMSEG_ENCODERS + MMSEG_FCN_HEAD + MMSEG_AUX,
     form="mmseg",
     options=dict(backbone="mobilenetv2_1.0", backbone_options=dict(dilated="first")),
 )

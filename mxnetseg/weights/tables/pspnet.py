@@ -9,8 +9,8 @@ from mxnetseg.weights.tables.common import (
     ACE_RESNET,
     GLUONCV_RESNET,
     MMSEG_AUX,
+    MMSEG_ENCODERS,
     MMSEG_JPU,
-    MMSEG_RESNET,
     SFSEGNETS_RESNET,
     gluoncv_head,
     mxseg_fcn_head,
@@ -59,7 +59,7 @@ reference(
 )
 
 MMSEG = [
-    *MMSEG_RESNET,
+    *MMSEG_ENCODERS,
     *MMSEG_AUX,
     (r"^decode_head\.psp_modules\.(\d)\.1\.", r"head.ppm.stages.\1."),
     (r"^decode_head\.bottleneck\.", "head.classifier.units.0."),
