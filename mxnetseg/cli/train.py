@@ -18,6 +18,13 @@ from mxnetseg.cli.common import (
     run,
 )
 from mxnetseg.compute.kvstore import KINDS, check_environment
+from mxnetseg.compute.workers import (
+    LAUNCHER,
+    OtherWorkerFailed,
+    WorkerLost,
+    check_engine,
+    started_by_torchrun,
+)
 from mxnetseg.environment import prepare
 from mxnetseg.errors import ConfigError, MxnetsegError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
@@ -164,6 +171,8 @@ def _train(argv: Optional[List[str]]) -> int:
         recipe, folder, resume = chosen(options)
         if options.kvstore:
             check_environment()
+        engine = "mxnet" if options.kvstore else options.engine
+        check_engine(engine)
     except MxnetsegError:
         if int(os.environ.get("LOCAL_RANK", 0)):  # the first worker of this machine has the same to say
             return EXIT_USER_ERROR
@@ -171,13 +180,11 @@ def _train(argv: Optional[List[str]]) -> int:
     # MXNet reads its environment when it is loaded, which the next imports do.
     joined = recipe.model.norm == "syncbn"
     prepare(options.ctx, joined=joined, deterministic=recipe.deterministic)
-    engine = "mxnet" if options.kvstore else options.engine
     count = worker_count(engine, options.ctx, recipe.compute.asked())
     if count > 1:
         from mxnetseg.compute.torch.launch import launch
 
         return launch(count, sys.argv[1:] if argv is None else argv)
-    from mxnetseg.compute.workers import LAUNCHER, OtherWorkerFailed, WorkerLost
     from mxnetseg.run_files import REPORT
     from mxnetseg.train.run import train
     from mxnetseg.train.signals import Interrupted
@@ -248,7 +255,6 @@ def chosen(options: argparse.Namespace) -> Tuple[Recipe, Path, bool]:
 def worker_count(engine: str, devices: Optional[List[str]], asked: Sequence[str]) -> int:
     """How many workers this process has to start; 1: it trains itself, alone or as one that was started."""
     from mxnetseg.compute.choice import choose_engine
-    from mxnetseg.compute.workers import started_by_torchrun
 
     if started_by_torchrun() or choose_engine(engine, devices, asked=asked).engine != "torch":
         return 1

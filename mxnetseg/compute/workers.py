@@ -152,9 +152,8 @@ def join_workers(engine: str, kvstore: Optional[str] = None) -> Workers:
     Collective, like everything after it. Raises ConfigError for an engine that cannot train under what
     started it, WorkerLost where the other workers do not come.
     """
+    check_engine(engine)
     if started_by_torchrun():
-        if engine != "torch":
-            raise ConfigError(f"the {engine} engine does not train under torchrun: use engine torch")
         from mxnetseg.compute.torch import require_torch
 
         require_torch()
@@ -170,6 +169,12 @@ def join_workers(engine: str, kvstore: Optional[str] = None) -> Workers:
     if os.environ.get("DMLC_ROLE"):
         raise ConfigError("DMLC_ROLE makes this process one of several: choose kvstore dist_sync")
     return ALONE
+
+
+def check_engine(engine: str) -> None:
+    """Raises ConfigError for an engine (or `auto`) that cannot train under what started this process."""
+    if started_by_torchrun() and engine not in ("torch", "auto"):
+        raise ConfigError(f"the {engine} engine does not train under torchrun: use engine torch")
 
 
 def started_by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
