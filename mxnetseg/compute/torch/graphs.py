@@ -13,6 +13,8 @@ from torch import Tensor
 _KEPT = 8
 # Passes before the recording: libraries choose their kernels and make their workspaces then.
 _WARM_UP = 3
+# CUDA records once at a time in a process, whatever the device.
+_RECORDING = threading.Lock()
 
 
 class CudaGraphs:
@@ -50,6 +52,9 @@ class CudaGraphs:
                 self._run(given)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # The stream that PyTorch takes by itself is one for the process, of the GPU that recorded first:
+        # what another computes would not be in its recording. Other threads go on meanwhile: they upload
+        # pictures, and other GPUs compute.
+        with _RECORDING, torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             result = self._run(given)
         return graph, given, result

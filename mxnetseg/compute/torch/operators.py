@@ -392,7 +392,9 @@ def gather_nd(x: Tensor, indices: Tensor) -> Tensor:
 
 @_is("_contrib_index_copy")
 def index_copy(x: Tensor, places: Tensor, new: Tensor) -> Tensor:
-    return x.index_copy(0, places.long(), new)
+    # Under autocast one may be in half precision, the other not.
+    kind = torch.promote_types(x.dtype, new.dtype)
+    return x.to(kind).index_copy(0, places.long(), new.to(kind))
 
 
 @_is("topk")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -136,3 +138,34 @@ def test_recorded_predictions_are_replayed_with_new_pictures_and_new_parameters(
     for width in range(22, 40):
         ours.scores(batch(1, sides=(18, width))[0])
     assert len(ours._run[0]._recorded) == 8
+
+
+def test_each_gpu_records_on_a_stream_of_its_own_and_disturbs_no_other_thread(monkeypatch):
+    inside, recorded = [], []
+
+    @contextlib.contextmanager
+    def device(chosen):
+        inside.append(chosen)
+        yield
+        inside.pop()
+
+    class Stream:
+        def __init__(self):
+            self.device = inside[-1]
+
+        def wait_stream(self, other):
+            pass
+
+    @contextlib.contextmanager
+    def graph(graph, stream=None, capture_error_mode="global"):
+        recorded.append((stream and stream.device, capture_error_mode))
+        yield
+
+    fakes = dict(device=device, Stream=Stream, current_stream=Stream, CUDAGraph=Recorder, graph=graph)
+    for name, fake in {**fakes, "stream": contextlib.nullcontext}.items():
+        monkeypatch.setattr(graphs.torch.cuda, name, fake)
+    monkeypatch.setattr(Recorder, "replay", lambda self: None)
+    # Any two devices.
+    for name in ("cpu", "meta"):
+        graphs.CudaGraphs(torch.neg)(torch.ones(1, 3, 4, 4, device=name))
+    assert recorded == [(torch.device(name), "thread_local") for name in ("cpu", "meta")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mxnetseg.compute import create_engine, training_devices
+from mxnetseg.compute import create_engine, to_torch, training_devices
 from mxnetseg.recipe.fields import ComputeGroup, OptimizerGroup
 from mxnetseg.recipe.loss import LossGroup
 from tests import gpu
@@ -16,6 +16,7 @@ from tests.train.tiny import tiny
 
 torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
 
+from mxnetseg.compute.torch.inference import TorchInference  # noqa: E402
 from tests.compute.torch.test_training import NCLASS, batch, run  # noqa: E402
 
 pytestmark = [
@@ -79,6 +80,21 @@ def test_another_way_to_compute_gives_the_same_losses(field):
 
 
 def test_recorded_predictions_are_those_of_plain_ones_with_new_pictures():
-    plain, recorded = engine(GPU), engine(GPU, cuda_graphs=True)
+    plain, recorded = (engine(GPU, cuda_graphs=graphs).inference() for graphs in (False, True))
+    for seed in (1, 2):  # the second is a replay
+        images = batch(2, seed)[0]
+        assert apart(recorded.scores(images), plain.scores(images)) < 1e-4
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device")
+def test_every_gpu_replays_recordings_of_its_own():
+    net = tiny().deploy()
+    devices = [torch.device("cuda", k) for k in (0, 1)]
+    modules = [to_torch(net, folded=True).to(device) for device in devices]
+    recorded = TorchInference(modules, devices, compute=ComputeGroup(cuda_graphs=True))
+    plain = TorchInference(modules, devices)
     for seed in (1, 2):
-        assert apart(scores(recorded, seed), scores(plain, seed)) < 1e-4
+        for place in (0, 1):
+            images = batch(2, seed)[0]
+            found, expected = (i.forward(i.put(images, place)) for i in (recorded, plain))
+            assert apart(found, expected) < 1e-4

@@ -97,6 +97,13 @@ def test_operators_that_overflow_are_computed_in_float32():
     assert operators.square(x.double()).dtype == torch.float64
 
 
+def test_rows_of_one_precision_are_put_into_a_map_of_another():
+    rows, new = torch.zeros(3, 2), torch.ones(1, 2, dtype=torch.float16)
+    for x, y in ((rows, new), (rows.half(), new.float())):
+        found = operators.index_copy(x, torch.tensor([1]), y)
+        assert found.dtype == torch.float32 and found.tolist() == [[0, 0], [1, 1], [0, 0]]
+
+
 @pytest.mark.parametrize("channels, groups", [(19, 1), (32, 32)])
 def test_dilated_kernels_over_odd_channels_are_computed_in_float32_on_a_cpu(channels, groups):
     layer = mx.gluon.nn.Conv2D(
