@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
+from mxnetseg.errors import ConfigError
 from mxnetseg.registry import Registry
 
 LOSSES = Registry("loss")
@@ -99,3 +100,10 @@ def nearest_points(F, planes, points):
         index = F.broadcast_minimum(F.floor(F.broadcast_mul(place, side)), side - 1)
         grids.append(F.broadcast_div(2 * index, F.broadcast_maximum(side - 1, F.ones_like(side))) - 1)
     return F.round(F.BilinearSampler(planes, F.concat(*grids, dim=1)))
+
+
+def not_negative(name: str, value: float) -> float:
+    """The value of a loss's option as a float; ConfigError below 0."""
+    if not value >= 0:
+        raise ConfigError(f"loss option {name} must not be negative, got {value!r}")
+    return float(value)

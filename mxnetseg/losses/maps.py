@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, Optional
 
-from mxnetseg.errors import ConfigError
-from mxnetseg.losses.base import LOSSES, MapLoss, log_softmax, nearest_points, one_hot, sigmoid_cross_entropy
+from mxnetseg.losses.base import (
+    LOSSES,
+    MapLoss,
+    log_softmax,
+    nearest_points,
+    not_negative,
+    one_hot,
+    sigmoid_cross_entropy,
+)
 
 
 class RegionLoss(MapLoss):
@@ -43,7 +50,8 @@ class Dice(RegionLoss):
         count_ignored: bool = False,
     ):
         super().__init__(activation, per_image)
-        self._squared, self._smooth, self._count_ignored = squared, smooth, count_ignored
+        self._smooth = not_negative("smooth", smooth)
+        self._squared, self._count_ignored = squared, count_ignored
 
     def statistics(self, F, logits, target, valid):
         valid = F.expand_dims(valid, axis=1)
@@ -78,9 +86,8 @@ class Tversky(RegionLoss):
         smooth: float = 1.0,
     ):
         super().__init__(activation, per_image)
-        if min(alpha, beta, smooth) < 0:
-            raise ConfigError("loss 'tversky': alpha, beta and smooth must not be negative")
-        self._alpha, self._beta, self._smooth = alpha, beta, smooth
+        self._alpha, self._beta = not_negative("alpha", alpha), not_negative("beta", beta)
+        self._smooth = not_negative("smooth", smooth)
 
     def statistics(self, F, logits, target, valid):
         valid = F.expand_dims(valid, axis=1)

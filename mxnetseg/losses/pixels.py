@@ -8,7 +8,14 @@ from typing import Sequence
 import numpy as np
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.losses.base import LOSSES, PixelLoss, log_softmax, one_hot, sigmoid_cross_entropy
+from mxnetseg.losses.base import (
+    LOSSES,
+    PixelLoss,
+    log_softmax,
+    not_negative,
+    one_hot,
+    sigmoid_cross_entropy,
+)
 
 
 @LOSSES.register("cross_entropy")
@@ -52,7 +59,7 @@ class Focal(PixelLoss):
     logits = "many"
 
     def __init__(self, gamma: float = 2.0):
-        self._gamma = _not_negative("gamma", gamma)
+        self._gamma = not_negative("gamma", gamma)
 
     def pixels(self, F, logits, target, weights=None):
         log_p = F.pick(log_softmax(F, logits), target, axis=-1)
@@ -79,7 +86,7 @@ class BoundaryAwareFocal(PixelLoss):
         bins: Sequence[float] = (16, 64, 128),
         alphas: Sequence[float] = (8, 4, 2, 1),
     ):
-        self._gamma = _not_negative("gamma", gamma)
+        self._gamma = not_negative("gamma", gamma)
         if len(alphas) != len(bins) + 1 or list(bins) != sorted(bins) or min(alphas) < 0:
             raise ConfigError(
                 "loss 'boundary_aware_focal': bins must ascend, alphas be one more than they, none negative"
@@ -119,7 +126,7 @@ class SigmoidFocal(PixelLoss):
     2017)."""
 
     def __init__(self, gamma: float = 2.0, alpha: float = 0.5):
-        self._gamma = _not_negative("gamma", gamma)
+        self._gamma = not_negative("gamma", gamma)
         self._alpha = _share("alpha", alpha)
 
     def pixels(self, F, logits, target, weights=None):
@@ -134,10 +141,4 @@ class SigmoidFocal(PixelLoss):
 def _share(name, value):
     if not 0 <= value < 1:
         raise ConfigError(f"loss option {name} must be at least 0 and below 1, not {value!r}")
-    return float(value)
-
-
-def _not_negative(name, value):
-    if not value >= 0:
-        raise ConfigError(f"loss option {name} must not be negative, got {value!r}")
     return float(value)

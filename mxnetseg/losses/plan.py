@@ -144,10 +144,10 @@ def plan(
     many `channels` (`nclass` each where not given).
 
     Raises ConfigError for what cannot be: an unknown name or option, a loss that an output cannot take, lists
-    of the wrong length, class weights that are still `auto`.
+    of the wrong length, class weights that are still `auto`, nothing that weighs anything.
     """
     channels = list(channels or [nclass] * len(predicts))
-    stated = settings.outputs or [None] * len(predicts)
+    stated = [None] * len(predicts) if settings.outputs is None else settings.outputs
     if len(stated) != len(predicts):
         raise ConfigError(
             f"loss.outputs states {len(stated)} outputs but the network has {len(predicts)}"
@@ -169,6 +169,8 @@ def plan(
     for label in labels:
         if labels.count(label) > 1:
             raise ConfigError(f"two losses in loss.outputs are called {label!r}: give one a label of its own")
+    if not any(term.weight for term in terms):
+        raise ConfigError("no output has a loss of a weight above 0: nothing would be trained")
     return terms
 
 

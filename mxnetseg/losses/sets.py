@@ -12,7 +12,7 @@ from typing import Any, Literal, Optional, Tuple
 import numpy as np
 
 from mxnetseg.errors import ConfigError
-from mxnetseg.losses.base import LOSSES, MapLoss
+from mxnetseg.losses.base import LOSSES, MapLoss, not_negative
 
 
 @LOSSES.register("mask_set")
@@ -53,8 +53,12 @@ class MaskSet(MapLoss):
                 "loss 'mask_set': important must be from 0 to 1 and oversample at least 1, "
                 f"not {important} and {oversample}"
             )
-        self._weights = (class_weight, pixel_weight, dice_weight)
-        self._none, self._focal = none_weight, pixels == "focal"
+        self._weights = (
+            not_negative("class_weight", class_weight),
+            not_negative("pixel_weight", pixel_weight),
+            not_negative("dice_weight", dice_weight),
+        )
+        self._none, self._focal = not_negative("none_weight", none_weight), pixels == "focal"
         self._points, self._oversample, self._important = points, oversample, important
 
     def statistics(self, F: Any, logits: Any, target: Any, valid: Any) -> Tuple:

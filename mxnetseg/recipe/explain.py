@@ -16,9 +16,11 @@ def explain(error: ValidationError, source: str, overrides: Dict[str, Any]) -> s
     # A misspelt required key gives two problems; the misspelling is the one that helps.
     problems.sort(key=lambda p: p["type"] != "extra_forbidden")
     first = problems[0]
-    location = tuple(part for part in first["loc"] if isinstance(part, int) or part.isidentifier())
-    key = ".".join(str(part) for part in first["loc"] if not _is_union_tag(part))
-    where = "command line:" if _dotted(location) in overrides else f"{source}:"
+    location = tuple(part for part in first["loc"] if not _is_union_tag(part))
+    key = _dotted(location)
+    # What a setting gives may be wrong deep inside.
+    typed = any(_dotted(location[:length]) in overrides for length in range(1, len(location) + 1))
+    where = "command line:" if typed else f"{source}:"
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
         close = _deep_matches(first["loc"][-1], exact=True) or nearest(first["loc"][-1], known)

@@ -281,6 +281,14 @@ class ScheduleGroup(Group):
     )
     step_factor: float = Field(0.1, gt=0, lt=1, description="factor of each decay of step")
 
+    @field_validator("step_epochs", "step_iterations")
+    @classmethod
+    def _ascending(cls, value):
+        # Those of a long run may fall on one epoch of a short one.
+        if any(later < earlier for earlier, later in zip([1, *value], value)):
+            raise ValueError("must be whole numbers from 1 in ascending order")
+        return value
+
     @model_validator(mode="after")
     def _one_length(self):
         if (self.epochs is None) == (self.iterations is None):
@@ -290,7 +298,7 @@ class ScheduleGroup(Group):
         if self.warmup == "exponential" and not self.warmup_start:
             raise ValueError("warmup exponential needs a warmup_start above 0")
         if self.name == "step" and not (self.step_epochs or self.step_iterations):
-            raise ValueError("schedule step needs step_epochs or step_iterations")
+            raise ValueError("name step needs step_epochs or step_iterations")
         return self
 
 

@@ -131,7 +131,7 @@ def _cgnet() -> Group:
 
 
 def _danet() -> Group:
-    branches = [[_ce(f"decode.{branch}_loss_ce")] for branch in ("pam_cam", "pam", "cam")]
+    branches = [[_ce(f"decode.{branch}.loss_ce")] for branch in ("pam_cam", "pam", "cam")]
     return dict(outputs=[*branches, *_mmseg_aux(1, 0.4)])
 
 

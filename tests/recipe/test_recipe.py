@@ -57,6 +57,9 @@ def test_a_base_that_leads_back_to_itself_is_an_error(tmp_path):
         ("augment: {scale_min: 3}", r"scale_min 3.0 is above scale_max 2.0"),
         ("data: {name: camvid, workers: many}", r"data.workers 'many': input should be a valid integer"),
         ("schedule: {epochs: 2, iterations: 4}", r"schedule.* epochs or iterations"),
+        ("schedule: {epochs: 9, name: step, step_epochs: [5, 3]}", r"step_epochs \[5, 3\]: .*ascending"),
+        ("schedule: {iterations: 9, step_iterations: [0]}", r"step_iterations \[0\]: must be .* from 1"),
+        ("schedule: {epochs: 9, name: step}", r"schedule name step needs step_epochs or"),
         ("optimizer: {name: sgdd}", r"optimizer.name 'sgdd': input should be 'sgd', 'nag'"),
         ("loss: {aux_weights: [0.4, -1]}", r"weights must not be negative"),
         ("model: {backbone: resnet18}", r"key 'model.name' is missing"),
@@ -100,6 +103,8 @@ def test_a_bad_recipe_is_one_line_that_names_file_and_key(tmp_path, text, expect
 def test_a_bad_setting_is_blamed_on_the_command_line():
     with pytest.raises(ConfigError, match=r"^command line: unknown key 'optimizer.lrr'; nearest: lr"):
         make_recipe(MINIMAL, ["optimizer.lrr=1"])
+    with pytest.raises(ConfigError, match=r"^command line: loss.aux_weights \['a'\]: input should be"):
+        make_recipe(MINIMAL, ["loss.aux_weights=[a]"])
     with pytest.raises(ConfigError, match="expected key=value"):
         make_recipe(MINIMAL, ["optimizer.lr"])
     with pytest.raises(ConfigError, match="seed is a single value"):

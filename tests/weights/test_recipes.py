@@ -67,3 +67,14 @@ def test_statistics_and_protocols_are_the_published_ones():
     assert recipe("sfnet_resnet18")["input"]["std"] == [0.229, 0.224, 0.225]
     assert recipe("mmseg_setr_vit-l_pup")["evaluation"]["stride"] == 512
     assert recipe("sfnet_resnet18")["evaluation"]["protocol"] == "sfsegnets"
+
+
+def test_losses_are_called_as_in_the_references_logs():
+    outputs = recipe("mmseg_danet_r50-d8")["loss"]["outputs"]
+    names = ["decode.pam_cam.loss_ce", "decode.pam.loss_ce", "decode.cam.loss_ce", "aux.loss_ce"]
+    assert [loss["label"] for (loss,) in outputs] == names
+
+
+def test_fast_scnn_of_mmsegmentation_moves_its_statistics_by_a_hundredth_and_gluoncvs_by_a_tenth():
+    assert recipe("mmseg_fast_scnn")["model"]["norm_momentum"] == 0.99
+    assert "norm_momentum" not in recipe("gluoncv_fastscnn")["model"]
