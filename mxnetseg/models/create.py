@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
 from typing import Any, Dict, Optional, Union
@@ -9,7 +10,7 @@ from typing import Any, Dict, Optional, Union
 import mxnet as mx
 
 from mxnetseg.backbones.base import accepted_options, create_backbone, nearest_stride, of_one_stride
-from mxnetseg.errors import ConfigError
+from mxnetseg.errors import ConfigError, MxnetsegError
 from mxnetseg.facts import form_options
 from mxnetseg.models.base import MODELS, Segmentor
 from mxnetseg.nn.initial import FAN_OUT, draw_in_style
@@ -62,30 +63,46 @@ def create_model(
     if of_one_stride(backbone) and not facts.get("one_stride"):
         built.setdefault("pyramid", "multilevel")
     stride = output_stride or nearest_stride(backbone, wanted)
-    c0 = preset.pop("c0", facts.get("c0", False))
-    features = create_backbone(backbone, stride, in_channels=in_channels, c0=c0, **built)
-    preset.pop("backbone", None)
-    keywords = {**preset, **options}
-    if aux is not None:
-        keywords["aux"] = aux
-    # Some architectures take it themselves: their authors draw each layer apart.
-    own = "drawn" in inspect.signature(MODELS.get(name)).parameters
-    style = None if own else keywords.pop("drawn", None)
-    net = MODELS.build(name, nclass, features, **keywords)
-    if style is not None:
-        draw_in_style(style, *(part for part in (net.neck, net.head, net.aux_heads) if part is not None))
-    if norm == "syncbn" and num_devices > 1 and net.backbone.runs_twice:
-        raise ConfigError(
-            f"model {name!r} runs its backbone more than once in a pass, which MXNet's synchronized batch "
-            "norm cannot do on more than one device; use norm 'bn' or 'gn'"
-        )
-    convert_norm(net, norm, num_devices)
-    tune_norm(net, norm_momentum, norm_epsilon, norm_frozen)
-    side = net.backbone.trace_size
-    _settle(net, (1, in_channels, side, side))
+    with _buildable(name, {**(backbone_options or {}), **options}):
+        c0 = preset.pop("c0", facts.get("c0", False))
+        features = create_backbone(backbone, stride, in_channels=in_channels, c0=c0, **built)
+        preset.pop("backbone", None)
+        keywords = {**preset, **options}
+        if aux is not None:
+            keywords["aux"] = aux
+        # Some architectures take it themselves: their authors draw each layer apart.
+        own = "drawn" in inspect.signature(MODELS.get(name)).parameters
+        style = None if own else keywords.pop("drawn", None)
+        net = MODELS.build(name, nclass, features, **keywords)
+        if style is not None:
+            draw_in_style(style, *(part for part in (net.neck, net.head, net.aux_heads) if part is not None))
+        if norm == "syncbn" and num_devices > 1 and net.backbone.runs_twice:
+            raise ConfigError(
+                f"model {name!r} runs its backbone more than once in a pass, which MXNet's synchronized "
+                "batch norm cannot do on more than one device; use norm 'bn' or 'gn'"
+            )
+        convert_norm(net, norm, num_devices)
+        tune_norm(net, norm_momentum, norm_epsilon, norm_frozen)
+        side = net.backbone.trace_size
+        _settle(net, (1, in_channels, side, side))
     if init:
         _initialize(net, init)
     return net
+
+
+@contextlib.contextmanager
+def _buildable(name, options):
+    """ConfigError for whatever goes wrong with options: sizes below zero, lists too short, parts that do not
+    divide."""
+    try:
+        yield
+    except MxnetsegError:
+        raise
+    except Exception as error:
+        if not options:
+            raise
+        stated = ", ".join(f"{key} {value!r}" for key, value in options.items())
+        raise ConfigError(f"model {name!r} cannot be built with {stated} ({type(error).__name__})") from error
 
 
 def _initialize(net, init):

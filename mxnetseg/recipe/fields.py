@@ -200,8 +200,8 @@ class AugmentGroup(Group):
             raise ValueError("give either base or resize, not both")
         if self.scale_min > self.scale_max:
             raise ValueError(f"scale_min {self.scale_min} is above scale_max {self.scale_max}")
-        if not 0 <= self.blur_sigma[0] <= self.blur_sigma[1]:
-            raise ValueError(f"blur_sigma {list(self.blur_sigma)} must be [low, high], both >= 0")
+        if not 0 <= self.blur_sigma[0] <= self.blur_sigma[1] <= 100:
+            raise ValueError(f"blur_sigma {list(self.blur_sigma)} must be [low, high], both from 0 to 100")
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
@@ -208,6 +209,11 @@ def make_sampler(group: Any, dataset: Any) -> Optional[Callable]:
         return None
     if group.sampler == "sequential":
         return SequentialSampler(len(dataset))
+    if not hasattr(dataset, "read_label_file"):
+        raise ConfigError(
+            f"data.sampler class_uniform reads label files, and data set {dataset.name!r} has none: "
+            "take shuffled"
+        )
     try:
         return ClassUniformSampler(dataset, **group.sampler_options)
     except TypeError as error:
@@ -223,6 +229,16 @@ def _check_batch(recipe: Recipe, devices: int) -> None:
         over += f" x {parts} accumulated parts" if parts > 1 else ""
         raise ConfigError(
             f"data.batch_size {size} cannot be divided over {over}; nearest: {' or '.join(map(str, legal))}"
+        )
+    crop = recipe.augment.crop
+    height, width = (crop, crop) if isinstance(crop, int) else crop
+    # Images and labels, four bytes a value.
+    needed = 4 * size * height * width * (recipe.model.in_channels + 1) / 2**30
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    if needed > memory:
+        raise ConfigError(
+            f"a batch of {size} crops of {height} x {width} pixels takes {needed:.0f} GiB, and this machine "
+            f"has {memory:.0f}: make augment.crop or data.batch_size smaller"
         )
 
 

@@ -440,6 +440,18 @@ MISTAKES = {
         ["--recipe", "{recipe}", "--set", "model.options.widht=3"],
         r"has no option 'widht'; nearest: width",
     ),
+    "option that no network can have": (
+        ["--recipe", "{recipe}", "--set", "model.options.width=-3"],
+        r"model '\w+' cannot be built with .*width -3 ",
+    ),
+    "batch beyond the memory": (
+        ["--recipe", "{recipe}", "--crop", "65000", "--batch-size", "4096"],
+        r"takes \d+ GiB, and this mach",
+    ),
+    "label files where there are none": (
+        ["--recipe", "{recipe}", "--set", "data.sampler=class_uniform"],
+        r"class_uniform reads label files, and data set 'synthetic' has none",
+    ),
     "three crop numbers": (["--recipe", "{recipe}", "--crop", "1", "2", "3"], r"--crop 1 2 3: expected"),
     "missing pretrained weights": (
         ["--recipe", "{recipe}", "--set", "model.pretrained=true"],

@@ -54,6 +54,7 @@ def test_a_base_that_leads_back_to_itself_is_an_error(tmp_path):
         ("optimizer: {lr: fast}", r"optimizer.lr 'fast': input should be a valid number"),
         ("optimizer: {lr: -1}", r"optimizer.lr -1: input should be greater than 0"),
         ("augment: {crop: [1, 2, 3]}", r"augment.crop"),
+        ("augment: {blur_sigma: [0, 1e9]}", r"blur_sigma .* both from 0 to 100"),
         ("augment: {scale_min: 3}", r"scale_min 3.0 is above scale_max 2.0"),
         ("data: {name: camvid, workers: many}", r"data.workers 'many': input should be a valid integer"),
         ("schedule: {epochs: 2, iterations: 4}", r"schedule.* epochs or iterations"),
