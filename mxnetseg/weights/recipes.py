@@ -406,9 +406,9 @@ def _seaformer(reference_id: str, model: str) -> Group:
 
 
 def _enet(reference_id: str, model: str) -> Group:
-    """PyTorch-ENet's, with ENet's weights of Cityscapes' classes left to `loss.class_weights: auto`."""
+    """PyTorch-ENet's, but for the weights of classes, which it counts in the training labels."""
     return dict(
-        loss=dict(outputs=[[dict(label="main")]], class_weights="auto"),
+        loss=dict(outputs=[[dict(label="main")]]),
         optimizer=dict(name="adam", lr=5e-4, weight_decay=2e-4),
         schedule=dict(name="step", epochs=300, step_epochs=[100, 200]),
         data=dict(batch_size=4),
