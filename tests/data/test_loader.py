@@ -299,12 +299,13 @@ def test_workers_die_with_their_parent_and_leave_no_shared_memory(how):
     assert errors.count("Traceback") <= 1
 
 
-def test_ctrl_c_in_the_terminal_does_not_reach_the_workers():
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_of_a_job_does_not_end_the_workers(how):
     with loader(loading.Slow(), workers=2) as made:
         iterator = made.epoch(0)
         next(iterator)
         for worker in made._makers.workers:
-            os.kill(worker.popen.pid, signal.SIGINT)
+            os.kill(worker.popen.pid, how)
         time.sleep(0.1)
         assert len(list(iterator)) == 4
 

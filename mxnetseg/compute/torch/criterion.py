@@ -84,7 +84,7 @@ class Criterion:
             outputs = [pieces[k][0] for k in pieces]
             gradients = [heads[k] for k in pieces]
             if sums is not None:
-                weights = torch.as_tensor(factors, dtype=sums.dtype, device=device)
+                weights = upload(factors, device, sums.dtype)
                 losses[self._summed] += (sums.detach() * weights).double()
                 outputs.append(sums)
                 gradients.append(weights)
@@ -221,7 +221,7 @@ def _join_statistics(term: Term, pieces, workers: Workers):
 
 
 def _table(target: Tensor, weights: np.ndarray) -> Tensor:
-    table = torch.as_tensor(weights, dtype=target.dtype, device=target.device)
+    table = upload(weights, target.device, target.dtype)
     index = target.long()
     known = torch.lt(index, len(table)).to(target.dtype)
     return arrays.array(table[index.clamp(0, len(table) - 1)]) * known

@@ -137,8 +137,10 @@ def limit_threads() -> None:
 
 def main(socket_fd: int, memory_fd: int) -> None:
     """The life of a worker process."""
-    # Ctrl-C reaches the whole foreground group; the parent decides what it means.
+    # Ctrl-C reaches the whole foreground group, and batch systems and `timeout` send SIGTERM to all of a job;
+    # the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection = Connection(socket_fd)
     parent = os.getppid()
     try:
