@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
+from mxnet import autograd
 
 from mxnetseg.nn.surgery import named_parameters
 
@@ -72,9 +73,11 @@ class Graph:
         return {entry: np.dtype(kind).name for entry, kind in zip(self._entries, types)}
 
 
-def trace(net, data: str = "data") -> Graph:
-    """The graph of `net(data)`: any HybridBlock of one input that returns one output or several."""
-    found = net(mx.sym.var(data))
+def trace(net, data: str = "data", training: bool = False) -> Graph:
+    """The graph of `net(data)`: any HybridBlock of one input that returns one output or several. `training`:
+    that of networks which do something else in training."""
+    with autograd.train_mode() if training else autograd.predict_mode():
+        found = net(mx.sym.var(data))
     outputs = mx.sym.Group(list(found)) if isinstance(found, (tuple, list)) else found
     # The internals list every output of every node, in the order of shape inference.
     text = json.loads(outputs.get_internals().tojson())

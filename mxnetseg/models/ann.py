@@ -15,6 +15,7 @@ from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_c3
 from mxnetseg.nn.attention import attend, positions
 from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
+from mxnetseg.nn.norm import count_twice
 from mxnetseg.nn.pool import adaptive_avg_pool
 
 FORMS = {"paper": {}, "mmseg": {"backbone": "resnet101_v1c", "aux_width": None, "align_corners": False}}
@@ -35,6 +36,8 @@ class SampledAttention(HybridBlock):
         self._scale = inner**-0.5
         self.key = ConvUnit(key_channels, inner, 1)
         self.query = None if shared else ConvUnit(query_channels, inner, 1)
+        if shared:
+            count_twice(self.key)
         self.value = nn.Conv2D(inner, 1, in_channels=key_channels)
         self.out = nn.Conv2D(query_channels, 1, in_channels=inner, weight_initializer="zeros")
         draw_as_pytorch(self.value)

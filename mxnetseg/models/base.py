@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Optional, Sequence
 
+from mxnet import autograd
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.nn.layers import Dropped, FCNHead, Identity
 from mxnetseg.nn.resize import resize_like
+from mxnetseg.nn.surgery import layers
 from mxnetseg.registry import Registry
 
 MODELS = Registry("model", package="mxnetseg.models")
@@ -87,6 +89,7 @@ class Segmentor(HybridBlock):
         self.predicts = ("pixels", *(one.predicts for one in aux))
         self._sources = [(one.of, one.index) for one in aux]
         self._align_corners = align_corners
+        self._traced_in_training: Optional[bool] = None
         own = (align_corners if one.corners is None else one.corners for one in aux)
         self.corners = (None if full_size else align_corners, *own)
         self._patch = backbone.patch if patch is None else patch
@@ -95,7 +98,14 @@ class Segmentor(HybridBlock):
             self.aux_heads.add(one.block)
 
     def __call__(self, *args):
+        training = autograd.is_training()
+        if self._traced_in_training not in (None, training) and self._differs_in_training():
+            self._clear_cached_op()  # a hybridized network keeps the graph of its first call
+        self._traced_in_training = training
         return _as_tuple(super().__call__(*args))
+
+    def _differs_in_training(self):
+        return any(getattr(layer, "differs_in_training", False) for layer in layers(self, HybridBlock))
 
     def hybrid_forward(self, F, x):
         maps = {"backbone": self.backbone(x)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from mxnet import autograd
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone, Wrapper
@@ -21,13 +22,15 @@ FORMS = {"paper": {}, "sfsegnets": {"half_size": True}}
 
 
 class HalfSize(Wrapper):
-    """A backbone that sees the image at half its size."""
+    """A backbone that sees the image at half its size, but in training at its own."""
+
+    differs_in_training = True
 
     def __init__(self, net: Backbone) -> None:
         super().__init__(net, strides=[2 * s for s in net.strides])
 
     def hybrid_forward(self, F, x):
-        return self.net(resize_by(F, x, 0.5))
+        return self.net(x if autograd.is_training() else resize_by(F, x, 0.5))
 
 
 class FusionNode(HybridBlock):
@@ -84,8 +87,8 @@ class DFSegHead(Head):
 def dfseg(
     nclass: int, backbone: Backbone, aux: bool = False, width: int = 128, half_size: bool = False
 ) -> Segmentor:
-    """`width`: channels of the decoder. `half_size`: the backbone sees the image halved, as the authors
-    evaluate (they train at full size). `aux`: a plain head on c3."""
+    """`width`: channels of the decoder. `half_size`: the backbone sees the image halved, but not in training,
+    as the authors have it. `aux`: a plain head on c3."""
     backbone = HalfSize(backbone) if half_size else backbone
     head = DFSegHead(backbone.channels, nclass, width)
     return Segmentor(backbone, head, aux_on_c3(backbone, nclass) if aux else ())

@@ -22,6 +22,7 @@ from mxnetseg.nn.grid import side
 from mxnetseg.nn.initial import FAN_IN, draw, draw_as_pytorch
 from mxnetseg.nn.jpu import JPUOrder, jpu_neck
 from mxnetseg.nn.layers import ConvUnit, Dropped, dropout_layer
+from mxnetseg.nn.norm import count_twice
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.surgery import layers
 
@@ -62,6 +63,7 @@ class ObjectContext(HybridBlock):
         self._scale = (channels // 2) ** -0.5
         self.shrink = nn.MaxPool2D(pool, pool) if pool > 1 else None
         self.key = ConvUnit(channels, channels // 2, 1, bias=True)
+        count_twice(self.key)
         self.value = nn.Conv2D(value, 1, in_channels=channels)
         self.out = nn.Conv2D(channels, 1, in_channels=value)
 

@@ -21,14 +21,22 @@ from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.gather import gather_maps
 from mxnetseg.nn.initial import FAN_IN, draw_as_pytorch
 from mxnetseg.nn.layers import ConvUnit, Identity, dropout_layer
+from mxnetseg.nn.norm import count_twice
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.tensor import Ops, Tensor
 
 FORMS = {
     "paper": {},
-    "mmseg": {"backbone": "resnet101_v1c", "region_width": 256, "dropout": 0.1, "align_corners": False},
+    "mmseg": {
+        "backbone": "resnet101_v1c",
+        "region_width": 256,
+        "dropout": 0.1,
+        "align_corners": False,
+        "cascade": True,
+    },
     "mmseg_hrnet": {
         "backbone": "hrnet_w48",
+        "cascade": True,
         "dropout": 0.0,
         "align_corners": False,
         "backbone_options": {"by_factor": True},
@@ -89,12 +97,15 @@ class OCRHead(Head):
         gather: bool,
         apart: bool,
         align_corners: bool,
+        cascade: bool,
     ) -> None:
         super().__init__()
         self._apart = apart
         self._gather, self._align_corners = gather, align_corners
         middle, deepest = (sum(channels),) * 2 if gather else channels[2:]
         self.region_unit = ConvUnit(middle, region_width, region_kernel, bias=unit_bias, act=act)
+        if cascade:
+            count_twice(self.region_unit)
         self.region_drop = dropout_layer(dropout)
         self.region_classifier = nn.Conv2D(nclass, 1, in_channels=region_width)
         self.reduce = ConvUnit(deepest, width, bias=unit_bias, act=act)
@@ -148,11 +159,13 @@ def ocrnet(
     dropout: float = 0.05,
     gather: Optional[bool] = None,
     align_corners: bool = True,
+    cascade: bool = False,
 ) -> Segmentor:
     """`width`: channels of pixels and regions, `inner`: of the attention. `region_width`, `region_kernel`:
     the first classifier's unit; None is `width` and 3, on joined maps their channels and 1. `act`,
     `unit_bias`: see the module. `dropout`: of channels, before either classifier. `gather`: None joins all
-    maps on HRNet only. `aux`: the region logits."""
+    maps on HRNet only. `aux`: the region logits. `cascade`: running statistics of the first classifier move
+    as where a step runs it twice, for its loss and for the second."""
     gather = backbone.parallel_branches if gather is None else gather
     region_width = region_width or (sum(backbone.channels) if gather else width)
     region_kernel = region_kernel or (1 if gather else 3)
@@ -170,5 +183,6 @@ def ocrnet(
         gather,
         apart,
         align_corners,
+        cascade,
     )
     return Segmentor(backbone, head, [Aux(Identity(), "head", 1)] if aux else (), align_corners=align_corners)

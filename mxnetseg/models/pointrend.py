@@ -17,12 +17,13 @@ from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.models.semanticfpn import PlainPyramid, SemanticFPNHead
 from mxnetseg.nn.grid import side, steps
 from mxnetseg.nn.layers import Identity, classifier
+from mxnetseg.nn.norm import count_twice
 from mxnetseg.nn.points import sample_points, uncertain_points
 from mxnetseg.nn.resize import resize_by
 from mxnetseg.nn.tensor import Ops, Tensor
 from mxnetseg.nn.tokens import to_map, to_tokens
 
-FORMS = {"paper": {}, "mmseg": {"backbone": "resnet50_v1c", "trained": 2048}}
+FORMS = {"paper": {}, "mmseg": {"backbone": "resnet50_v1c", "trained": 2048, "cascade": True}}
 # Below any difference of logits.
 CERTAIN = -1e30
 
@@ -74,12 +75,15 @@ class PointRendHead(Head):
         width: int,
         enlargements: int,
         count: int,
+        cascade: bool,
     ) -> None:
         super().__init__()
         self._enlargements, self._count = enlargements, count
         self._nclass = nclass
         fpn = PlainPyramid(channels, width, smooth=True)
         self.coarse = SemanticFPNHead(fpn, strides, nclass, width, 128, 0.1, False)
+        if cascade:
+            count_twice(self.coarse)
         self.points = PointLayers(nclass, width)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
@@ -153,13 +157,15 @@ def pointrend(
     enlargements: int = 2,
     count: int = 8196,
     trained: int = 0,
+    cascade: bool = False,
 ) -> Segmentor:
     """`width`: channels of the pyramid. `enlargements`: by 2, each with `count` points of an image classified
     anew. `aux`: the coarse logits and `trained` random points of each image, as the paper trains it; with 0
-    the refined map is what trains the layers of points."""
+    the refined map is what trains the layers of points. `cascade`: running statistics of the coarse head
+    move as where a step runs it twice, for its loss and for the points."""
     if nclass < 2:
         raise ConfigError("pointrend compares the two best classes of a pixel: it needs two or more")
-    head = PointRendHead(backbone.channels, backbone.strides, nclass, width, enlargements, count)
+    head = PointRendHead(backbone.channels, backbone.strides, nclass, width, enlargements, count, cascade)
     heads = [Aux(Identity(), "head", 1)]
     if trained:
         heads.append(Aux(TrainedPoints(head.points, nclass, trained), "head", 2, "points"))

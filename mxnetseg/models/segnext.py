@@ -3,9 +3,8 @@ arXiv 2209.08575).
 
 The three coarser maps of its encoder side by side, and a Hamburger (arXiv 2109.04553) between two layers: the
 map is written as the product of few bases and how much of each a position has (a non-negative matrix
-factorization), which leaves out what is noise. Published code draws the bases anew for each picture and takes
-one step less in training; here they are drawn once and kept beside the weights, so that a picture has one
-answer, and the steps are those of evaluation.
+factorization), which leaves out what is noise. Published code draws the bases anew for each picture; here
+they are drawn once and kept beside the weights, so that a picture has one answer.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 from typing import Optional, Sequence
 
 import mxnet as mx
+from mxnet import autograd
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
@@ -37,7 +37,10 @@ class UnitColumns(mx.init.Initializer):
 
 
 class Factorization(HybridBlock):
-    """`(N, channels, H, W)`, nothing below zero, rebuilt from `bases` vectors by multiplicative updates."""
+    """`(N, channels, H, W)`, nothing below zero, rebuilt from `bases` vectors by `rounds` multiplicative
+    updates, by one less in training."""
+
+    differs_in_training = True
 
     def __init__(self, channels: int, bases: int, rounds: int) -> None:
         super().__init__()
@@ -48,7 +51,7 @@ class Factorization(HybridBlock):
         pixels = F.reshape(x, (0, 0, -1))
         current = F.broadcast_like(F.expand_dims(bases, axis=0), pixels, lhs_axes=(0,), rhs_axes=(0,))
         shares = F.softmax(F.batch_dot(pixels, current, transpose_a=True), axis=-1)
-        for _ in range(self._rounds):
+        for _ in range(self._rounds - autograd.is_training()):
             shares = _better_shares(F, pixels, current, shares)
             found = F.batch_dot(current, F.batch_dot(shares, shares, transpose_a=True))
             current = current * F.batch_dot(pixels, shares) / (found + EPSILON)
@@ -124,7 +127,8 @@ def segnext(
     nclass: int, backbone: Backbone, width: Optional[int] = None, bases: int = 16, rounds: int = 7
 ) -> Segmentor:
     """`width`: channels of the head, a multiple of 32; None is what was published with the backbone, else
-    256. `bases`: their number, `rounds`: updates of the factorization."""
+    256. `bases`: their number, `rounds`: updates of the factorization, one less in
+    training."""
     width = width or WIDTHS.get(backbone.registered_name, 256)
     head = LightHamHead(backbone.channels, nclass, width, bases, rounds)
     return Segmentor(backbone, head, align_corners=False)

@@ -78,6 +78,15 @@ def tune_norm(
         configure(layer, **changed)
 
 
+def count_twice(*blocks: Block) -> None:
+    """Let running statistics of these blocks move in one pass as far as in two over the same maps: published
+    code runs a layer twice in a step where one serves as query and key, or where a head's output is asked for
+    again."""
+    for block in blocks:
+        for layer in layers(block, nn.BatchNorm):
+            configure(layer, momentum=settings(layer)["momentum"] ** 2)
+
+
 class ChannelGroupNorm(HybridBlock):
     """Group norm with a scale and a shift for each channel, as its paper (arXiv 1803.08494) has it; the
     layer of MXNet 1.9.1 has one for each group only. `(N, C, ...)` to the same."""

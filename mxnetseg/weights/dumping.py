@@ -27,8 +27,9 @@ def dump(reference_id: str, net: Any, of: Literal["data", "grad"] = "data") -> D
 
     `of` "data": parameters and running statistics. Tensors that the reference stores and never runs are those
     of the file that `net` was loaded from; where it was not loaded, constants have their published values and
-    the rest is zero. `of` "grad": gradients, of those that have one. A tensor stored under two names is under
-    both. Raises CheckpointError where the network is not one of this reference.
+    the rest is zero. `of` "grad": gradients, of those that have one; zeros where the published network reads
+    a tensor and throws away what comes of it. A tensor stored under two names is under both. Raises
+    CheckpointError where the network is not one of this reference.
     """
     if of not in ("data", "grad"):
         raise ConfigError(f"a dump is of data or of grad, not {of!r}")
@@ -55,6 +56,8 @@ def dump(reference_id: str, net: Any, of: Literal["data", "grad"] = "data") -> D
         elif any(re.search(pattern, name) for pattern in entry.unused):
             if of == "data":
                 result[name] = np.asarray(stored[name]) if name in stored else _constant(entry, name, shape)
+            elif any(re.search(pattern, name) for pattern in entry.discarded):
+                result[name] = np.zeros(shape, next(iter(values.values())).dtype)
         elif of == "data":
             raise CheckpointError(f"this network has nothing for {name} of reference {reference_id!r}")
     return result

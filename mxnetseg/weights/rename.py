@@ -54,8 +54,10 @@ class Reference:
     name. `prepare(tensors)` may rearrange the mapping first (split or
     drop stored constants); `aliases(names)` gives {name: other name} for tensors stored twice.
     `adapt(options, tensors)` returns the options for a network that fits what is stored (the grid of
-    a position embedding). `constants`: patterns of unused tensors -> the values they always have. `bgr`: the
-    tensor of the filters that read the image, where the network was trained on blue, green, red.
+    a position embedding). `constants`: patterns of unused tensors -> the values they always have.
+    `discarded`: patterns of unused tensors that the published network reads, only to throw away what comes of
+    them: their gradient is zero. `bgr`: the tensor of the filters that read the image, where the network was
+    trained on blue, green, red.
     """
 
     model: str
@@ -66,6 +68,7 @@ class Reference:
     prepare: Optional[Prepare] = None
     adapt: Optional[Adapt] = None
     constants: dict = field(default_factory=dict)
+    discarded: tuple = ()
     bgr: str = ""
 
     @property

@@ -5,12 +5,14 @@ from __future__ import annotations
 import mxnet as mx
 import numpy as np
 import pytest
-from mxnet.gluon import nn
+from mxnet import autograd
+from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone, Wrapper
 from mxnetseg.models import Aux, Head, Neck, Segmentor, create_model
 from mxnetseg.nn.layers import Identity
 from mxnetseg.nn.surgery import named_parameters
+from mxnetseg.symbols import trace
 from mxnetseg.weights.imagenet import load_backbone
 
 
@@ -135,3 +137,46 @@ def test_where_the_backbone_left_pixels_out_the_last_logits_are_repeated():
     image = mx.nd.arange(6 * 7).reshape((1, 1, 6, 7))
     expected = 100 * image.asnumpy()[:, :, [0, 1, 2, 3, 3, 3]][:, :, :, [0, 1, 2, 3, 3, 3, 3]]
     np.testing.assert_array_equal(net(image)[0].asnumpy(), expected)
+
+
+def test_a_hybridized_network_changes_its_graph_between_training_and_inference():
+    class Halved(HybridBlock):
+        differs_in_training = True
+
+        def hybrid_forward(self, F, x):
+            return x if autograd.is_training() else x / 2
+
+    class Scaled(Head):
+        def __init__(self):
+            super().__init__()
+            self.scale = Halved()
+
+        def hybrid_forward(self, F, first, *more):
+            return self.scale(first)
+
+    net = Segmentor(Constant(), Scaled())
+    net.hybridize()
+    assert values(net) == [0.5]
+    with autograd.train_mode():
+        assert values(net) == [1]
+        assert values(net.deploy()) == [1]
+    assert values(net) == [0.5]
+
+
+def test_dfseg_of_sfsegnets_sees_whole_images_in_training_and_halved_ones_in_use():
+    net = create_model("dfseg", 3, form="sfsegnets", backbone="dfnetv1")
+    sizes = {}
+    for training in (True, False):
+        graph = trace(net.backbone, training=training)
+        sizes[training] = graph.shapes((1, 3, 64, 96))[graph.outputs[1]][2:]
+    assert sizes == {True: (4, 6), False: (2, 3)}
+
+
+def test_segnext_factorizes_in_one_round_less_in_training():
+    net = create_model("segnext", 3, backbone="mscan_tiny", rounds=2)
+    products = {}
+    for training in (True, False):
+        nodes = trace(net.head.hamburger.ham, training=training).nodes
+        products[training] = sum(node.operator == "batch_dot" for node in nodes)
+    # Of a round: three for the shares, three for the bases.
+    assert products[False] - products[True] == 6

@@ -10,7 +10,7 @@ from mxnet import autograd, gluon
 from mxnetseg.backbones import list_backbones
 from mxnetseg.errors import ConfigError
 from mxnetseg.models import create_model, list_models, model_info
-from mxnetseg.nn.norm import ChannelGroupNorm, convert_norm, tune_norm
+from mxnetseg.nn.norm import ChannelGroupNorm, convert_norm, count_twice, tune_norm
 from mxnetseg.nn.surgery import layers, named_parameters, settings
 from mxnetseg.recipe.fields import ModelGroup
 from mxnetseg.weights.checkpoint import build_network
@@ -179,3 +179,18 @@ def test_an_unknown_norm_is_a_config_error():
 
 def _norms(net):
     return list(layers(net, gluon.nn.BatchNorm))
+
+
+def test_statistics_counted_twice_move_in_one_pass_as_far_as_in_two():
+    x = mx.nd.random.normal(3, 2, shape=(4, 3, 8, 8))
+    once, twice = gluon.nn.BatchNorm(in_channels=3), gluon.nn.BatchNorm(in_channels=3)
+    count_twice(once)
+    for layer in (once, twice):
+        layer.initialize()
+    for layer in (once, twice, twice):
+        with autograd.record():
+            y = layer(x)
+        y.backward()
+    for name in ("running_mean", "running_var"):
+        found, expected = (getattr(layer, name).data().asnumpy() for layer in (once, twice))
+        np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -80,6 +80,13 @@ def test_a_network_that_was_never_loaded_has_zeros_for_what_it_never_runs_and_co
     np.testing.assert_array_equal(first, second)
 
 
+def test_a_token_that_is_thrown_away_has_a_gradient_of_zero():
+    name = "mmseg_setr_vit-s_mla"
+    found = dump(name, load(name, drawn(name), layout(name).nclass), of="grad")
+    assert found["backbone.cls_token"].shape == (1, 1, 384)
+    assert not found["backbone.cls_token"].any()
+
+
 def test_a_dump_of_another_network_is_an_error():
     net = create_model("fcn", 19, backbone="mobilenetv2_0.25")
     with pytest.raises(CheckpointError, match="has nothing for"):

@@ -28,7 +28,7 @@ def step_of(
     channels = [output_channels(net, k, kind, nclass) for k, kind in enumerate(net.predicts)]
     terms = plan(settings, net.predicts, nclass, channels)
     parameters = parameters_of(net)
-    module = translate(trace(net), parameters).train().to(device)
+    module = translate(trace(net, training=True), parameters).train().to(device)
     losses = Criterion(module, terms, ignore_index).backward(images, labels, device)
     arrays = {}
     for name, parameter in parameters.items():

@@ -77,7 +77,7 @@ class TrainingEngine:
         self._scaler = LossScaler() if compute.amp == "fp16" else None
         self._compute = compute
         segmented = compute.activation_checkpointing
-        self._module = translate(trace(network), self._parameters, segmented).train()
+        self._module = translate(trace(network, training=True), self._parameters, segmented).train()
         self._deployed = translate(trace(network.deploy()), self._parameters)
         if compute.compile:
             self._module.compile()

@@ -28,7 +28,8 @@ AGGREGATION = [
 ]
 for _letter, _size in (("l", "large"), ("s", "small")):
     for _decoder in ("naive", "pup", "mla"):
-        # mla takes its class token out before the first block: token and position are stored, never run.
+        # mla takes its class token out before the first block: token and position are stored and never
+        # change what comes out.
         _token = _decoder != "mla"
         reference(
             f"mmseg_setr_vit-{_letter}_{_decoder}",
@@ -41,6 +42,7 @@ for _letter, _size in (("l", "large"), ("s", "small")):
                 backbone_options=dict(class_token=_token),
             ),
             unused=() if _token else (r"^backbone\.cls_token$", r"^backbone\.cls_pos$"),
+            discarded=() if _token else (r"^backbone\.cls_token$",),
             prepare=position_map(class_token=True),
             adapt=with_grid(class_token=True),
         )
