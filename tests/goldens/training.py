@@ -11,6 +11,7 @@ import copy
 import gc
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import mxnet as mx
@@ -18,7 +19,7 @@ import numpy as np
 
 from mxnetseg.nn.surgery import named_parameters
 from mxnetseg.train import one_step
-from mxnetseg.weights import dump, load, recipe
+from mxnetseg.weights import dump, load, recipe, reference_info
 from tests.conftest import shared_folder
 
 LOSS, DOT, ZERO = 1e-6, 3e-6, 1e-6
@@ -165,7 +166,11 @@ class Golden:
             new = (parameter.data().asnumpy() - kept) * count / (count - 1)
             parameter.set_data(mx.nd.array(kept + new, dtype=self.dtype))
         values, worst = dump(self.name, net), 0.0
+        # Published code also runs heads whose output it throws away: statistics move, and serve nothing.
+        idle = reference_info(self.name).unused
         for name, (norm, dot, *_) in self.meta["buffers_after"].items():
+            if any(re.search(pattern, name) for pattern in idle):
+                continue
             ours = self.drawn.summary(name, values[name])
             worst = max(worst, abs(ours[0] / norm - 1), abs(ours[1] - dot) / norm / 3)
         return worst
