@@ -10,9 +10,12 @@ lines and answers each by a step: {"cpu": seconds of the process, "wall": second
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -81,9 +84,14 @@ def profile(step, steps):
     """Milliseconds of each MXNet operator in a step, the longest first; convolutions and the rest."""
     import mxnet as mx
 
-    # MXNet writes its trace when it exits, to profile.json in the current folder unless it has another name.
+    # MXNet writes its trace when it exits, and removes what has that name before: never a file of somebody's.
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     mx.profiler.set_config(
-        filename=os.devnull, profile_symbolic=True, profile_imperative=True, aggregate_stats=True
+        filename=os.path.join(folder, "trace.json"),
+        profile_symbolic=True,
+        profile_imperative=True,
+        aggregate_stats=True,
     )
     mx.profiler.set_state("run")
     start = time.process_time()

@@ -185,8 +185,8 @@ def history_of(run: Run) -> List[dict]:
     def record(folder: Path) -> None:
         real = state.save
 
-        def save(run_dir, progress, engine, with_weights=True):
-            real(run_dir, progress, engine, with_weights)
+        def save(run_dir, progress, *arguments):
+            real(run_dir, progress, *arguments)
             snapshot = {
                 files.LAST: progress.iteration,
                 files.BEST: progress.best_iteration or -1,
