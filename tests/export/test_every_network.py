@@ -20,6 +20,8 @@ FEW = ("sfnet", "psanet", "fastscnn")
 STATISTICS = Input((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 # Their random flows reach across the whole picture, where they multiply rounding; halved twice they do not.
 CALMED = {"alignseg": ("predict",), "bialign": ("flow", "align")}
+# Of the logits' standard deviation. MXNet itself is 1.4e-3 from its float64 in SeaFormer as it is drawn.
+TOLERANCE = {"seaformer": 5e-3}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_a_network_gives_the_logits_of_mxnet_at_odd_sizes_and_several_batches(na
         (found,) = session.run(["logits"], {"image": x})
         assert found.shape == (count, 5, *size)
         apart = np.abs(found - expected).max()
-        assert apart < 1e-3 * expected.std()
+        assert apart < TOLERANCE.get(name, 1e-3) * expected.std()
         two = np.partition(expected, -2, axis=1)
         tie = two[:, -1] - two[:, -2] <= 2 * apart
         assert ((found.argmax(1) == expected.argmax(1)) | tie).all()
