@@ -86,8 +86,9 @@ def start(row, folder):
     root, settings = small_copy(row.data, folder)
     if row.data == "concat":
         settings = [*settings, "augment.crop=32"]
-    if "sampler_options" not in " ".join(settings) and row.facts.get("uniform"):
-        settings.append("data.sampler_options={tile: 16}")
+    uniform = load_recipe(find_recipe_file(row)).data.sampler == "class_uniform"
+    settings = [s for s in settings if not s.startswith("data.sampler_options")]
+    settings += ["data.sampler_options={tile: 16}"] if uniform else []
     if row.model["name"] == "setr" or row.model["name"] == "segmenter":
         # Twelve narrow blocks instead of up to 24 wide ones, which a small machine cannot train.
         settings.append("model.backbone=vit_tiny")
