@@ -218,11 +218,17 @@ class Presence(MapLoss):
 @LOSSES.register("point_cross_entropy")
 class PointCrossEntropy(MapLoss):
     """-log softmax of the class of the pixel that a point lies in, the mean over the points of the batch that
-    are not ignored (PointRend). The output's last two channels are the points' places."""
+    are not ignored (PointRend). The output's last two channels are the points' places.
+
+    `over_all` divides by the number of all points, as mmsegmentation does: ignored ones count as losses of 0.
+    """
 
     outputs = ("points",)
     logits = "many"
     arrays = 2
+
+    def __init__(self, over_all: bool = False):
+        self._over_all = over_all
 
     def statistics(self, F, logits, target, valid):
         points = F.BlockGrad(F.slice_axis(logits, axis=1, begin=-2, end=None))
@@ -232,7 +238,8 @@ class PointCrossEntropy(MapLoss):
         found = F.reshape(found, (0, -1))
         counts = found > 0
         log_p = F.pick(F.reshape(log_softmax(F, logits), (0, -3, 0)), F.relu(found - 1), axis=-1)
-        return F.sum(-log_p * counts, axis=1), F.sum(counts, axis=1)
+        divisors = F.ones_like(counts) if self._over_all else counts
+        return F.sum(-log_p * counts, axis=1), F.sum(divisors, axis=1)
 
     def value(self, F, sums, counts):
         return F.sum(sums) / F.maximum(F.sum(counts), 1)

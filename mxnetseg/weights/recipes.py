@@ -176,7 +176,7 @@ def _pidnet() -> Group:
 
 def _pointrend() -> Group:
     # The refined map has no loss of its own.
-    points = dict(name="point_cross_entropy", label="decode_1.pointloss_ce")
+    points = dict(name="point_cross_entropy", label="decode_1.pointloss_ce", options=dict(over_all=True))
     return dict(outputs=[[], [_ce("decode_0.loss_ce")], [points]])
 
 

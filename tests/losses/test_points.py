@@ -80,7 +80,8 @@ class AtPoints(Scores):
         return [head(x) for head in (self.head, *self.aux_heads)]
 
 
-def test_the_loss_is_the_mean_over_the_points_that_are_not_ignored_and_its_gradient_the_slope():
+@pytest.mark.parametrize("over_all", [False, True])
+def test_the_loss_is_the_mean_over_the_points_that_count_and_its_gradient_the_slope(over_all):
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, (2, *SIZE))
     labels[0, :5] = IGNORE
@@ -91,13 +92,14 @@ def test_the_loss_is_the_mean_over_the_points_that_are_not_ignored_and_its_gradi
     def value(logits):
         log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         picked = np.take_along_axis(log_p[:, :, 0], np.where(classes == IGNORE, 0, classes)[:, None], 1)[:, 0]
-        return -picked[classes != IGNORE].mean()
+        return -picked[classes != IGNORE].sum() / (classes.size if over_all else (classes != IGNORE).sum())
 
     net = AtPoints(
         [np.zeros((2, 3, *SIZE)), np.concatenate([logits, places], axis=1)], ["pixels", "points"], "float64"
     )
     images = np.zeros((2, 1, *SIZE))
-    losses, (_, gradient) = held(net, dict(aux_weights=2.0), images, labels)
+    loss = dict(name="point_cross_entropy", options=dict(over_all=over_all), weight=2.0, label="aux_1")
+    losses, (_, gradient) = held(net, dict(outputs=[[], [loss]]), images, labels)
     assert 5 < (classes == IGNORE).sum() < 50
     assert losses["aux_1"] == pytest.approx(2 * value(logits), rel=1e-6)
     step = rng.normal(size=logits.shape)
