@@ -15,8 +15,8 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.hierarchical_names import SEAFORMER
-from mxnetseg.backbones.topformer import InvertedResidual, depthwise
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.backbones.topformer import InvertedResidual, TokenBlock, depthwise
+from mxnetseg.nn.layers import ConvUnit, hard_sigmoid
 from mxnetseg.nn.resize import resize_along
 from mxnetseg.nn.tokens import rising
 
@@ -109,28 +109,7 @@ class SeaAttention(HybridBlock):
         columns = self.columns(*(F.mean(y, axis=2) for y in (q, k, v)))
         read = F.broadcast_add(v, F.expand_dims(rows, axis=3))
         read = F.broadcast_add(read, F.expand_dims(columns, axis=2))
-        gate = F.clip(self.proj(F.clip(read, 0, 6)) + 3, 0, 6) / 6
-        return gate * details
-
-
-class SeaBlock(HybridBlock):
-    """Attention and a feed-forward block with a depthwise convolution, both residual. `skip`: chance that a
-    sample passes one of them by while training."""
-
-    def __init__(self, width: int, heads: int, key: int, ratio: int, skip: float) -> None:
-        super().__init__()
-        hidden = ratio * width
-        self.attn = SeaAttention(width, heads, key)
-        self.fc1 = ConvUnit(width, hidden, 1, act=None)
-        self.depthwise = nn.Conv2D(
-            hidden, 3, padding=1, groups=hidden, in_channels=hidden, weight_initializer=depthwise(3)
-        )
-        self.fc2 = ConvUnit(hidden, width, 1, act=None)
-        self.skip = nn.Dropout(skip, axes=(1, 2, 3))
-
-    def hybrid_forward(self, F, x):
-        x = x + self.skip(self.attn(x))
-        return x + self.skip(self.fc2(F.clip(self.depthwise(self.fc1(x)), 0, 6)))
+        return hard_sigmoid(F, self.proj(F.clip(read, 0, 6))) * details
 
 
 class SeaFormer(Backbone):
@@ -172,7 +151,7 @@ class SeaFormer(Backbone):
 def _transformer(width: int, size: Size, key: int, ratio: int, skip: float) -> Sequence[HybridBlock]:
     blocks = nn.HybridSequential()
     for rate in rising(skip, size.blocks):
-        blocks.add(SeaBlock(width, size.heads, key, ratio, rate))
+        blocks.add(TokenBlock(SeaAttention(width, size.heads, key), width, ratio, rate))
     return blocks
 
 

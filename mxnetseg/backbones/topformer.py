@@ -16,7 +16,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.hierarchical_names import TOPFORMER
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.layers import ConvUnit, hard_sigmoid
 from mxnetseg.nn.pool import adaptive_avg_pool_half
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.tokens import rising
@@ -82,13 +82,13 @@ class Attention(HybridBlock):
 
 
 class TokenBlock(HybridBlock):
-    """Attention and a feed-forward block with a depthwise convolution, both residual. `skip`: chance that a
-    sample passes one of them by while training."""
+    """`attention` of `(N, width, H, W)` and a feed-forward block with a depthwise convolution between `ratio`
+    times the channels, both residual. `skip`: chance that a sample passes one of them by while training."""
 
-    def __init__(self, width: int, heads: int, skip: float) -> None:
+    def __init__(self, attention: HybridBlock, width: int, ratio: int, skip: float) -> None:
         super().__init__()
-        hidden = RATIO * width
-        self.attn = Attention(width, heads)
+        hidden = ratio * width
+        self.attn = attention
         self.fc1 = ConvUnit(width, hidden, 1, act=None)
         self.depthwise = nn.Conv2D(
             hidden, 3, padding=1, groups=hidden, in_channels=hidden, weight_initializer=depthwise(3)
@@ -111,7 +111,7 @@ class Injection(HybridBlock):
         self.gate = ConvUnit(in_channels, channels, 1, act=None)
 
     def hybrid_forward(self, F, x, tokens):
-        gate = F.clip(self.gate(tokens) + 3, 0, 6) / 6
+        gate = hard_sigmoid(F, self.gate(tokens))
         gate, semantics = (resize_like(F, y, x, align_corners=False) for y in (gate, self.semantics(tokens)))
         return self.local(x) * gate + semantics
 
@@ -141,8 +141,9 @@ class TopFormer(Backbone):
                 before = own
             self.levels.add(level)
         self.transformer = nn.HybridSequential()
+        tokens = sum(widths)
         for rate in rising(skip, DEPTH):
-            self.transformer.add(TokenBlock(sum(widths), heads, rate))
+            self.transformer.add(TokenBlock(Attention(tokens, heads), tokens, RATIO, rate))
         self.injections = nn.HybridSequential()
         for own in widths[1:]:
             self.injections.add(Injection(own, width))

@@ -14,7 +14,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor
-from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer
+from mxnetseg.nn.layers import ConvUnit, classifier, dropout_layer, hard_sigmoid
 from mxnetseg.nn.resize import resize_like
 
 # Widths after each gate, of as many of the coarsest maps.
@@ -35,7 +35,7 @@ class Gated(HybridBlock):
         self.gate = ConvUnit(coarse, channels, 1, act=None)
 
     def hybrid_forward(self, F, x, coarse):
-        gate = F.clip(self.gate(coarse) + 3, 0, 6) / 6
+        gate = hard_sigmoid(F, self.gate(coarse))
         return self.local(x) * resize_like(F, gate, x, align_corners=False)
 
 

@@ -7,6 +7,7 @@ from typing import Literal, Optional, Sequence, Union
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.nn.initial import CLASSIFIER
+from mxnetseg.nn.tensor import Ops, Tensor
 
 
 class ConvUnit(HybridBlock):
@@ -57,6 +58,11 @@ class Identity(HybridBlock):
 
 
 Dropped = Literal["channels", "elements"]
+
+
+def hard_sigmoid(F: Ops, x: Tensor) -> Tensor:
+    """0 below -3, 1 above 3, a straight line between (Howard et al., ICCV 2019)."""
+    return F.clip(x + 3, 0, 6) / 6
 
 
 def dropout_layer(rate: float, dropped: Dropped = "channels") -> nn.Dropout:
