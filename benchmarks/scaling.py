@@ -99,9 +99,7 @@ def print_paper(models, efficiency):
         f"ring: 2 x {count - 1} / {count} of the gradients through every link; milliseconds of an exchange;"
     )
     print("step: the shortest of which the exchange takes a tenth (H100), in milliseconds")
-    names = [*NVLINK, *ETHERNET]
-    heads = ["A100", "H100", *ETHERNET, *(f"step {name}" for name in ETHERNET)]
-    assert len(names) + len(ETHERNET) == len(heads)
+    heads = [*(name.split()[-1] for name in NVLINK), *ETHERNET, *(f"step {name}" for name in ETHERNET)]
     print(f"{'model':<16} {'M':>7} {'MB':>7} {'ring MB':>8}" + "".join(f"{head:>14}" for head in heads))
     for name in models:
         size = gradient_bytes(name)

@@ -180,6 +180,14 @@ def explain_library_error(error: OSError, distribution_name: str) -> str:
     )
 
 
+def memory_bytes() -> Optional[int]:
+    """Of this machine, or None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
 def available_cores(system: Union[str, Path] = "/sys") -> Optional[int]:
     """Cores that this process may use, threads of one core counted once, or None where Linux does not tell.
 

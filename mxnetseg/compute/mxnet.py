@@ -18,7 +18,7 @@ from mxnetseg.compute.devices import contexts
 from mxnetseg.compute.mxnet_average import MovingAverage
 from mxnetseg.compute.mxnet_inference import MxnetInference
 from mxnetseg.compute.mxnet_optimizer import Updater
-from mxnetseg.compute.workers import ALONE, Workers
+from mxnetseg.compute.workers import ALONE, Workers, mean_of_copies
 from mxnetseg.errors import ConfigError, DeviceError
 from mxnetseg.losses.criterion import Criterion, Reported
 from mxnetseg.nn.surgery import named_parameters
@@ -123,11 +123,11 @@ class TrainingEngine:
         _finish_backward()
         if len(self.devices) * self._workers.world_size > 1:
             for parameter, copies in self._statistics().items():
-                parameter.set_data(mx.nd.array(_mean(copies)))
+                parameter.set_data(mx.nd.array(mean_of_copies(copies)))
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
         _finish_backward()
-        means = {parameter: _mean(copies) for parameter, copies in self._statistics().items()}
+        means = {parameter: mean_of_copies(copies) for parameter, copies in self._statistics().items()}
         with self.averaged_weights():
             return {
                 name: means[parameter] if parameter in means else parameter.list_data()[0].asnumpy()
@@ -139,12 +139,9 @@ class TrainingEngine:
         held = [p for p in self._updater.parameters if p.grad_req == "null"]
         found = {p: np.stack([copy.asnumpy() for copy in p.list_data()]) for p in held}
         running = [p for p in held if not p._differentiable]
-        if self._workers.world_size > 1 and running:
-            flat = np.concatenate([found[p].reshape(len(self.devices), -1) for p in running], axis=1)
-            rows = self._workers.gather(flat.astype(np.float64)).reshape(-1, flat.shape[1])
-            ends = np.cumsum([found[p][0].size for p in running])
-            for p, part in zip(running, np.split(rows, ends[:-1], axis=1)):
-                found[p] = part.reshape(-1, *p.shape).astype(flat.dtype)
+        if self._workers.world_size > 1:
+            for p, copies in zip(running, self._workers.gather_all([found[p] for p in running])):
+                found[p] = copies.reshape(-1, *p.shape)
         return found
 
     def averaged_weights(self) -> ContextManager[None]:
@@ -180,10 +177,6 @@ class TrainingEngine:
 
     def inference(self) -> MxnetInference:
         return MxnetInference(self._network, self.devices)
-
-
-def _mean(copies: np.ndarray) -> np.ndarray:
-    return np.mean(copies, axis=0, dtype=np.float64).astype(copies.dtype)
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from typing import Iterator, List, Mapping, Optional
+from typing import Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -81,6 +81,14 @@ class Workers:
         found = np.zeros((self.world_size, *array.shape), array.dtype)
         found[self.rank] = array
         return self.sum(found)
+
+    def gather_all(self, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Collective, once for all: `(world_size, *shape)` of each of the floating arrays, of its type."""
+        if not arrays:
+            return []
+        flat = np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
+        pieces = np.split(self.gather(flat), np.cumsum([array.size for array in arrays])[:-1], axis=1)
+        return [x.reshape(-1, *array.shape).astype(array.dtype) for x, array in zip(pieces, arrays)]
 
     def agree(self, error: Optional[BaseException] = None) -> None:
         """Collective: raises on every worker where one has an error. Rank 0, which reports, raises its own or
@@ -180,6 +188,11 @@ def check_engine(engine: str) -> None:
 def started_by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is one of several that torchrun, or something like it, has started."""
     return all(name in environment for name in _TORCHRUN) and environment["WORLD_SIZE"] != "1"
+
+
+def mean_of_copies(copies: np.ndarray) -> np.ndarray:
+    """Over the first axis, summed in float64: of a statistic that devices keep each by itself."""
+    return copies.mean(axis=0, dtype=np.float64).astype(copies.dtype)
 
 
 def rows_of_batch(batch_size: int, parts: int, rank: int, world_size: int) -> List[int]:

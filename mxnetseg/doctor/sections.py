@@ -51,7 +51,7 @@ def python_section(report: Report) -> None:
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     report.line(OK, "CPU cores", f"{cores} usable of {os.cpu_count()}")
-    memory = _memory()
+    memory = compat.memory_bytes()
     if memory:
         report.line(OK, "Memory", gibibytes(memory))
     report.data["python"] = {
@@ -62,13 +62,6 @@ def python_section(report: Report) -> None:
         "cores": cores,
         "memory_bytes": memory,
     }
-
-
-def _memory():
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None
 
 
 def mxnet_section(report: Report) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
+from mxnetseg.compat import memory_bytes
 from mxnetseg.compute import create_engine, training_devices
 from mxnetseg.compute.base import Engine
 from mxnetseg.compute.workers import ALONE, Workers, rows_of_batch, share_of
@@ -233,12 +233,12 @@ def _check_batch(recipe: Recipe, devices: int) -> None:
     crop = recipe.augment.crop
     height, width = (crop, crop) if isinstance(crop, int) else crop
     # Images and labels, four bytes a value.
-    needed = 4 * size * height * width * (recipe.model.in_channels + 1) / 2**30
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    if needed > memory:
+    needed = 4 * size * height * width * (recipe.model.in_channels + 1)
+    memory = memory_bytes()
+    if memory and needed > memory:
         raise ConfigError(
-            f"a batch of {size} crops of {height} x {width} pixels takes {needed:.0f} GiB, and this machine "
-            f"has {memory:.0f}: make augment.crop or data.batch_size smaller"
+            f"a batch of {size} crops of {height} x {width} pixels takes {needed / 2**30:.0f} GiB, and this "
+            f"machine has {memory / 2**30:.0f}: make augment.crop or data.batch_size smaller"
         )
 
 

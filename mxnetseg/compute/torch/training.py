@@ -19,7 +19,7 @@ from mxnetseg.compute.torch.inference import TorchInference
 from mxnetseg.compute.torch.optimizer import MovingAverage, Updater
 from mxnetseg.compute.torch.precision import LossScaler
 from mxnetseg.compute.torch.translate import parameters_of, translate
-from mxnetseg.compute.workers import ALONE, Workers
+from mxnetseg.compute.workers import ALONE, Workers, mean_of_copies
 from mxnetseg.losses.criterion import output_channels
 from mxnetseg.losses.plan import plan
 from mxnetseg.nn.norm import tune_norm
@@ -141,26 +141,19 @@ class TrainingEngine:
     def average_statistics(self) -> None:
         if self._workers.world_size > 1:
             for name, values in self._statistics_of_all().items():
-                self._statistics[name].copy_(torch.from_numpy(_mean(values)))
+                self._statistics[name].copy_(torch.from_numpy(mean_of_copies(values)))
 
     def network_arrays(self) -> Dict[str, np.ndarray]:
         with self.averaged_weights():
             found = {name: _numpy(value) for name, value in self._parameters.items()}
         if self._workers.world_size > 1:
-            found.update({name: _mean(values) for name, values in self._statistics_of_all().items()})
+            found.update({name: mean_of_copies(values) for name, values in self._statistics_of_all().items()})
         return found
 
     def _statistics_of_all(self) -> Dict[str, np.ndarray]:
         """Running statistics by name, of all workers by rank along the first axis."""
-        if not self._statistics:
-            return {}
-        mine = np.concatenate([_numpy(value).ravel() for value in self._statistics.values()])
-        ends = np.cumsum([value.numel() for value in self._statistics.values()])
-        pieces = np.split(self._workers.gather(mine), ends[:-1], axis=1)
-        return {
-            name: piece.reshape(-1, *value.shape)
-            for (name, value), piece in zip(self._statistics.items(), pieces)
-        }
+        mine = [_numpy(value) for value in self._statistics.values()]
+        return dict(zip(self._statistics, self._workers.gather_all(mine)))
 
     def averaged_weights(self) -> ContextManager[None]:
         return self._average.in_place() if self._average else contextlib.nullcontext()
@@ -222,10 +215,6 @@ def _unique(parameters: Mapping[str, Tensor]) -> List[str]:
     """The first name of each parameter, in the network's order."""
     seen: set = set()
     return [n for n, p in parameters.items() if not (id(p) in seen or seen.add(id(p)))]
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    return values.mean(0, dtype=np.float64).astype(values.dtype)
 
 
 def _numpy(value: Tensor) -> np.ndarray:
