@@ -37,11 +37,16 @@ CALIBRATION = (256, 512)  # pixels of the pictures that 8-bit integers are calib
 
 
 def network(model):
-    """A network of this library with random weights. `model`: architecture:backbone."""
+    """A network of this library with random weights. `model`: architecture:backbone, or the id of a published
+    network as `python -m mxnetseg.weights list` gives it."""
     import mxnetseg  # noqa: F401  MXNet needs it first
     from mxnetseg.models import create_model
+    from mxnetseg.weights import REFERENCES
 
     np.random.seed(0)
+    if model in REFERENCES:
+        entry = REFERENCES.get(model)
+        return create_model(entry.model, NCLASS, **entry.keywords)
     name, _, backbone = model.partition(":")
     return create_model(name, NCLASS, backbone=backbone or None)
 
@@ -188,7 +193,7 @@ def timed(work):
 def parser():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("side", choices=("export", *ENGINES, *RIVALS))
-    p.add_argument("--model", default="sfnet:resnet18", help="architecture:backbone")
+    p.add_argument("--model", default="sfnet:resnet18", help="architecture:backbone, or a published network")
     p.add_argument("--size", type=int, nargs=2, default=[512, 1024], metavar="PIXELS")
     p.add_argument("--folder", default=".", help="where the ONNX files are")
     p.add_argument("--int8", action="store_true", help="of side export: 8-bit integers too")

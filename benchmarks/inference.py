@@ -178,7 +178,9 @@ def rival_names(options):
 
 def parser():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--models", nargs="+", default=MODELS, help="architecture:backbone")
+    p.add_argument(
+        "--models", nargs="+", default=MODELS, help="architecture:backbone, or a published network"
+    )
     p.add_argument("--sizes", nargs="+", type=size, default=[(512, 1024), (1024, 2048)], metavar="HxW")
     p.add_argument("--engines", nargs="+", choices=ENGINES, help="default: every one that is installed")
     p.add_argument("--threads", type=int, help="of each engine; default: $OMP_NUM_THREADS, else every core")
