@@ -17,6 +17,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.hierarchical_names import CONVNEXT
 from mxnetseg.backbones.naming import ImageNetNames
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.tokens import NARROW, rising, token_dense
 from mxnetseg.nn.windows import to_first, to_last
 
@@ -68,7 +69,7 @@ class ConvNeXtBlock(HybridBlock):
         )
         self.norm = nn.LayerNorm(epsilon=EPSILON, in_channels=width)
         self.fc1 = token_dense(4 * width, width)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.response = ResponseNorm(4 * width) if layer_scale is None else None
         self.fc2 = token_dense(width, 4 * width)
         if layer_scale is not None:

@@ -17,6 +17,7 @@ from mxnet.gluon import HybridBlock, nn
 from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.naming import MIT, ImageNetNames, split_projections
 from mxnetseg.nn.initial import FAN_OUT
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.reduced_attention import ReducedAttention
 from mxnetseg.nn.tokens import to_map, to_tokens
 
@@ -47,7 +48,7 @@ class MixFFN(HybridBlock):
         self.dwconv = nn.Conv2D(
             hidden, 3, padding=1, groups=hidden, in_channels=hidden, weight_initializer=apart
         )
-        self.act = nn.GELU()
+        self.act = GELU()
         self.fc2 = nn.Conv2D(width, 1, in_channels=hidden, weight_initializer=FAN_OUT)
 
     def hybrid_forward(self, F, x, like):

@@ -15,7 +15,7 @@ from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.hierarchical_names import MSCAN_NAMES
 from mxnetseg.backbones.naming import ImageNetNames
 from mxnetseg.nn.initial import FAN_OUT
-from mxnetseg.nn.layers import ConvUnit
+from mxnetseg.nn.layers import GELU, ConvUnit
 from mxnetseg.nn.tokens import rising
 from mxnetseg.nn.windows import to_first, to_last
 
@@ -71,7 +71,7 @@ class Attention(HybridBlock):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.before = _pointwise(width, width)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.gate = Gate(width)
         self.after = _pointwise(width, width)
 
@@ -89,7 +89,7 @@ class MSCABlock(HybridBlock):
         self.norm2 = nn.BatchNorm(in_channels=width)
         self.fc1 = _pointwise(hidden, width)
         self.depthwise = _depthwise(hidden, 3)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.fc2 = _pointwise(width, hidden)
         at_first = mx.init.Constant(0.01)
         self.scale1 = self.params.get("scale1", shape=(width,), init=at_first)
@@ -110,7 +110,7 @@ class Stage(HybridBlock):
         super().__init__()
         self.units = nn.HybridSequential()
         if first:
-            self.units.add(ConvUnit(before, width // 2, 3, 2, bias=True, act=None), nn.GELU())
+            self.units.add(ConvUnit(before, width // 2, 3, 2, bias=True, act=None), GELU())
             before = width // 2
         self.units.add(ConvUnit(before, width, 3, 2, bias=True, act=None))
         self.blocks = nn.HybridSequential()

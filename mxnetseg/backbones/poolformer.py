@@ -15,6 +15,7 @@ from mxnetseg.backbones.base import BACKBONES, Backbone
 from mxnetseg.backbones.hierarchical_names import POOLFORMER
 from mxnetseg.backbones.naming import ImageNetNames
 from mxnetseg.nn.initial import draw_as_pytorch
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.norm import ChannelGroupNorm
 from mxnetseg.nn.tokens import rising
 
@@ -34,7 +35,7 @@ class PointwiseMLP(HybridBlock):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.fc1 = nn.Conv2D(hidden, 1, in_channels=width)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.fc2 = nn.Conv2D(width, 1, in_channels=hidden)
 
     def hybrid_forward(self, F, x):

@@ -8,6 +8,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone, Wrapper
 from mxnetseg.nn.initial import PYTORCH, XAVIER, PytorchBias
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.resize import resize_by
 
 Kind = Literal["multilevel", "multilevel_truncated", "transposed"]
@@ -44,7 +45,7 @@ def _transposed(channels: int) -> nn.Conv2DTranspose:
 def _transposed_levels(channels: int) -> nn.HybridSequential:
     """BEiT's: transposed convolutions up, the map itself, pooling down."""
     quarter, half, whole, double = (nn.HybridSequential() for _ in range(4))
-    quarter.add(_transposed(channels), nn.BatchNorm(in_channels=channels), nn.GELU(), _transposed(channels))
+    quarter.add(_transposed(channels), nn.BatchNorm(in_channels=channels), GELU(), _transposed(channels))
     half.add(_transposed(channels))
     double.add(nn.MaxPool2D(2, 2, ceil_mode=True))
     levels = nn.HybridSequential()

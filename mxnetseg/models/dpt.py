@@ -19,7 +19,7 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.nn.initial import draw_as_pytorch
-from mxnetseg.nn.layers import ConvUnit, Dropped, classifier, dropout_layer
+from mxnetseg.nn.layers import GELU, ConvUnit, Dropped, classifier, dropout_layer
 from mxnetseg.nn.resize import resize_by, resize_like
 
 FORMS = {
@@ -65,7 +65,7 @@ class Reassemble(HybridBlock):
     def __init__(self, in_channels: int, token: int, channels: int, width: int, place: int) -> None:
         super().__init__()
         self.readout = nn.Conv2D(token, 1, in_channels=in_channels) if token < in_channels else None
-        self.act = nn.GELU()
+        self.act = GELU()
         self.project = nn.Conv2D(channels, 1, in_channels=token)
         self.resize = None
         if place < 2:

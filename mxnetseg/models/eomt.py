@@ -18,6 +18,7 @@ from mxnetseg.backbones.base import Backbone
 from mxnetseg.backbones.tokens import TokenBackbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_queries
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.queries import every_sample, masks_of, semantic_map
 from mxnetseg.nn.resize import resize_by
 from mxnetseg.nn.tokens import NARROW, to_map, to_tokens, token_dense
@@ -49,7 +50,7 @@ class Enlarging(HybridBlock):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = Doubling(channels)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.conv2 = nn.Conv2D(
             channels,
             3,
@@ -73,7 +74,7 @@ class MaskLayers(HybridBlock):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.fc1, self.fc2, self.fc3 = (token_dense(width, width) for _ in range(3))
-        self.act = nn.GELU()
+        self.act = GELU()
 
     def hybrid_forward(self, F, x):
         return self.fc3(self.act(self.fc2(self.act(self.fc1(x)))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Optional, Sequence, Union
 
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.nn.initial import CLASSIFIER
@@ -58,6 +59,27 @@ class Identity(HybridBlock):
 
 
 Dropped = Literal["channels", "elements"]
+
+
+class GELU(HybridBlock):
+    """`x` times the share of a normal distribution below it, exact (arXiv 1606.08415).
+
+    MXNet's operator computes in float32 whatever it is given. Networks that are compared with others in
+    double precision put it together from the error function.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._double = False
+
+    def cast(self, dtype: str) -> None:
+        self._double = np.dtype(dtype) == np.float64
+        super().cast(dtype)
+
+    def hybrid_forward(self, F, x):
+        if self._double:
+            return x * (F.erf(x * 0.5**0.5) + 1) * 0.5
+        return F.LeakyReLU(x, act_type="gelu")
 
 
 def hard_sigmoid(F: Ops, x: Tensor) -> Tensor:

@@ -25,22 +25,24 @@ def uncertain_points(F: Ops, logits: Tensor, count: int, oversample: int = 3, sh
     rest anywhere. Nothing flows back into the logits.
     """
     logits = F.BlockGrad(logits)
-    least = F.sum(F.zeros_like(logits), axis=(1, 2, 3))
+    origin = F.sum(F.zeros_like(logits), axis=(1, 2, 3), keepdims=True)
     certain = int(share * count)
-    drawn = _random_points(F, least, count * oversample)
+    drawn = _random_points(F, origin, count * oversample)
     best = F.topk(sample_points(F, logits, drawn), axis=1, k=2, ret_typ="value")
     first, second = F.split(best, num_outputs=2, axis=1)
     order = F.topk(F.reshape(second - first, (0, -1)), axis=1, k=certain, ret_typ="indices")
-    image = F.broadcast_add(F.reshape(F.contrib.arange_like(least, axis=0), (-1, 1)), F.zeros_like(order))
+    # The operator's indices are float32 whatever its values are.
+    image = F.cast(F.contrib.arange_like(origin, axis=0), dtype="float32")
+    image = F.broadcast_add(F.reshape(image, (-1, 1)), F.zeros_like(order))
     listed = F.transpose(F.reshape(drawn, (0, 0, -1)), axes=(0, 2, 1))
     kept = F.gather_nd(listed, F.stack(image, order, axis=0))  # (N, certain, 2)
     kept = F.expand_dims(F.transpose(kept, axes=(0, 2, 1)), axis=2)
-    return F.BlockGrad(F.concat(kept, _random_points(F, least, count - certain), dim=3))
+    return F.BlockGrad(F.concat(kept, _random_points(F, origin, count - certain), dim=3))
 
 
-def _random_points(F, zeros, count):
-    """`zeros`: one for each image."""
-    return F.expand_dims(F.sample_uniform(zeros, zeros + 1, shape=(2, count)), axis=2)
+def _random_points(F, origin, count):
+    """`origin` `(N, 1, 1, 1)`: the points are of its type."""
+    return F.random.uniform_like(F.tile(origin, (1, 2, 1, count)))
 
 
 class PointHead(HybridBlock):

@@ -7,6 +7,7 @@ from typing import List, Union
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.tensor import Ops, Tensor
 
 # What transformers draw most of their weights by.
@@ -42,7 +43,7 @@ class TokenMLP(HybridBlock):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.fc1 = token_dense(hidden, width)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.fc2 = token_dense(width, hidden)
 
     def hybrid_forward(self, F, x):

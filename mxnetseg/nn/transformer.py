@@ -13,6 +13,7 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.nn.initial import XAVIER
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.tensor import Ops, Tensor
 from mxnetseg.nn.tokens import NARROW, token_dense
@@ -131,7 +132,7 @@ class MLP(HybridBlock):
     ) -> None:
         super().__init__()
         self.fc1 = token_dense(hidden, width, weights=weights, biases=biases)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.fc2 = token_dense(width, hidden, weights=last, biases=biases)
         self.drop = nn.Dropout(dropout)
 

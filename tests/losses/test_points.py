@@ -52,14 +52,16 @@ def test_the_nearest_pixel_is_the_one_that_a_point_lies_in():
         np.testing.assert_array_equal(found[image, 0, 0], labels[image, 0, rows[image], columns[image]])
 
 
-def test_three_quarters_of_the_points_are_where_two_classes_are_close():
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_three_quarters_of_the_points_are_where_two_classes_are_close(dtype):
     # Classes 0 and 1 of three are equal along one column of each image, and far apart elsewhere.
     scores = np.zeros((2, 3, *SIZE))
     for image, column in enumerate((4, 15)):
         scores[image, 0] = np.arange(SIZE[1]) - column
         scores[image, 2] = -100
     mx.random.seed(0)
-    found = uncertain_points(mx.nd, mx.nd.array(scores), 80).asnumpy()
+    found = uncertain_points(mx.nd, mx.nd.array(scores, dtype=dtype), 80).asnumpy()
+    assert found.dtype == dtype
     assert found.shape == (2, 2, 1, 80) and found.min() >= 0 and found.max() <= 1
     for image, column in enumerate((4, 15)):
         away = abs(found[image, 0, 0] * SIZE[1] - 0.5 - column)

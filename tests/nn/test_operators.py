@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import mxnet as mx
 import numpy as np
 import pytest
 from mxnet.gluon import HybridBlock
 
+from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.pool import adaptive_avg_pool
 from mxnetseg.nn.resize import resize_by, resize_like
 from mxnetseg.nn.warp import flow_grid, sample
@@ -116,3 +119,20 @@ def test_a_map_of_one_pixel_can_be_warped():
         flow_grid(mx.nd, mx.nd.zeros((1, 2, 1, 1)), mx.nd.zeros((1, 2, 1, 1))),
     )
     assert np.isfinite(found.asnumpy()).all()
+
+
+def test_gelu_has_the_digits_of_the_type_that_a_network_computes_in():
+    block, x = GELU(), np.random.RandomState(0).normal(scale=2, size=200)
+    block.hybridize()
+    values = np.array([v * (1 + math.erf(v / math.sqrt(2))) / 2 for v in x])
+    slopes = values / x + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    # MXNet's derivative of the error function has a constant of float32's digits.
+    for dtype, digits, sloped in (("float32", 1e-6, 1e-6), ("float64", 1e-14, 2e-8), ("float32", 1e-6, 1e-6)):
+        block.cast(dtype)
+        array = mx.nd.array(x, dtype=dtype)
+        array.attach_grad()
+        with mx.autograd.record():
+            found = block(array)
+        found.backward()
+        np.testing.assert_allclose(found.asnumpy(), values, atol=digits, rtol=0)
+        np.testing.assert_allclose(array.grad.asnumpy(), slopes, atol=sloped, rtol=0)

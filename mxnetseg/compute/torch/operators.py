@@ -407,11 +407,11 @@ def topk(x: Tensor, k: int, axis: int = -1, ret_typ: str = "indices", is_ascend:
     raise ConfigError(f"operator topk with ret_typ {ret_typ!r} has no PyTorch form")
 
 
-@_is("_sample_uniform")
-def sample_uniform(low: Tensor, high: Tensor, shape: Sequence[int]) -> Tensor:
-    """Numbers drawn anew at every call, `shape` of them for each of `low` and `high`."""
-    low, high = (x.reshape(-1, *(1,) * len(shape)) for x in (low, high))
-    return low + (high - low) * torch.rand(len(low), *shape, dtype=low.dtype, device=low.device)
+@_is("_random_uniform_like")
+def uniform_like(x: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Numbers drawn anew at every call, in float32 where `x` is narrower: places need its digits."""
+    kind = torch.promote_types(x.dtype, torch.float32)
+    return low + (high - low) * torch.rand(x.shape, dtype=kind, device=x.device)
 
 
 # ----- shapes

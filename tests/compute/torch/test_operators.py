@@ -148,14 +148,15 @@ EVERY = [(name, k) for name, cases in CASES.items() for k in range(len(cases))]
 
 def test_every_operator_has_cases():
     # What is drawn anew has a test of its own.
-    assert {*CASES, "_sample_uniform"} == set(OPERATORS)
+    assert {*CASES, "_random_uniform_like"} == set(OPERATORS)
 
 
 def test_uniform_numbers_are_drawn_anew_between_their_limits():
-    low, high = torch.tensor([-1.0, 5.0]), torch.tensor([1.0, 6.0])
-    one, two = (operators.sample_uniform(low, high, shape=(50,)) for _ in range(2))
-    assert one.shape == (2, 50) and not torch.equal(one, two)
-    assert ((one >= low[:, None]) & (one < high[:, None])).all() and one[1].std() > 0.1
+    like = torch.zeros(2, 50, dtype=torch.bfloat16)
+    one, two = (operators.uniform_like(like, low=5.0, high=7.0) for _ in range(2))
+    assert one.shape == (2, 50) and not torch.equal(one, two) and one.dtype == torch.float32
+    assert ((one >= 5) & (one < 7)).all() and one.std() > 0.3
+    assert operators.uniform_like(like.double()).dtype == torch.float64
 
 
 def test_concatenations_with_a_map_in_channels_last_are_so_too():
