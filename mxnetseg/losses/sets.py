@@ -115,27 +115,28 @@ class MaskSet(MapLoss):
         from scipy.optimize import linear_sum_assignment
 
         places = _grid(size) if self._points is None else random.uniform(size=(self._points, 2))
-        taps, shares = _taps(places, size)
-        logits = (masks[:, taps] * shares).sum(2)
+        logits = _read(masks, places, size)
         there = _labels_at(label, places, present)
-        p = _sigmoid(logits)
-        right, wrong = _softplus(-logits), _softplus(logits)
+        p, right = _sigmoid_and_loss(logits)
         if self._focal:
-            right, wrong = 0.25 * (1 - p) ** 2 * right, 0.75 * p**2 * wrong
-        pixel = (right @ there.T + wrong @ (1 - there).T) / len(places)
+            wrong = 0.75 * p**2 * (right + logits)
+            right = 0.25 * (1 - p) ** 2 * right
+            pixel = right @ there.T + wrong @ (1 - there).T
+        else:  # right * there + (right + logits) * (1 - there), without the second product
+            pixel = (right + logits).sum(1)[:, None] - logits @ there.T
         dice = 1 - (2 * p @ there.T + 1) / (p.sum(1)[:, None] + there.sum(1) + 1)
         cost = -self._weights[0] * chances[:, present]
-        cost += self._weights[1] * pixel + self._weights[2] * dice
+        cost += self._weights[1] * pixel / len(places) + self._weights[2] * dice
         return linear_sum_assignment(np.nan_to_num(cost, nan=1e30, posinf=1e30, neginf=-1e30))
 
     def _mask(self, mask, size, label, name, random):
         """Loss and gradient `(h * w,)` of an assigned mask."""
         places = self._compared(mask, size, label, random)
         taps, shares = _taps(places, size)
-        x = (mask[taps] * shares).sum(1)
+        x = (mask[taps] * shares).sum(0)
         t = _labels_at(label, places, np.array([name]))[0]
-        p, count = _sigmoid(x), len(places)
-        pixel, slope = t * _softplus(-x) + (1 - t) * _softplus(x), p - t
+        p, right = _sigmoid_and_loss(x)
+        count, pixel, slope = len(places), right + (1 - t) * x, p - t
         if self._focal:
             away = 1 - p * t - (1 - p) * (1 - t)
             alpha = 0.25 * t + 0.75 * (1 - t)
@@ -145,7 +146,7 @@ class MaskSet(MapLoss):
         dice_slope = (both - 2 * t * total) / total**2 * p * (1 - p)
         loss = self._weights[1] * pixel.mean() + self._weights[2] * (1 - both / total)
         slope = self._weights[1] * slope / count + self._weights[2] * dice_slope
-        spread = np.bincount(taps.ravel(), (slope[:, None] * shares).ravel(), minlength=mask.size)
+        spread = np.bincount(taps.ravel(), (slope * shares).ravel(), minlength=mask.size)
         return float(loss), spread
 
     def _compared(self, mask, size, label, random):
@@ -153,7 +154,7 @@ class MaskSet(MapLoss):
             return _grid(label.shape)
         drawn = random.uniform(size=(int(self._points * self._oversample), 2))
         taps, shares = _taps(drawn, size)
-        certain = np.abs((mask[taps] * shares).sum(1))
+        certain = np.abs((mask[taps] * shares).sum(0))
         count = int(self._points * self._important)
         least = np.argpartition(certain, min(count, len(drawn) - 1))[:count]
         return np.concatenate([drawn[least], random.uniform(size=(self._points - count, 2))])
@@ -170,33 +171,42 @@ def _grid(size: Tuple[int, int]) -> np.ndarray:
 
 
 def _taps(places: np.ndarray, size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
-    """Four pixels of a map of `size` around each place, as flat indices, and their shares; none outside."""
-    height, width = size
-    x, y = places[:, 0] * width - 0.5, places[:, 1] * height - 0.5
-    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    taps, shares = [], []
-    for down in (0, 1):
-        for right in (0, 1):
-            column, row = left + right, top + down
-            share = (1 - np.abs(x - column)) * (1 - np.abs(y - row))
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            taps.append(np.where(inside, row * width + column, 0))
-            shares.append(share * inside)
-    return np.stack(taps, 1), np.stack(shares, 1)
+    """`(4, places)`: the pixels of a map of `size` around each place, as flat indices, and their shares."""
+    (columns, across), (rows, down) = (_neighbours(places[:, k], size[1 - k]) for k in (0, 1))
+    taps = rows[:, None] * size[1] + columns
+    return taps.reshape(4, -1), (down[:, None] * across).reshape(4, -1)
+
+
+def _neighbours(places: np.ndarray, side: int) -> Tuple[np.ndarray, np.ndarray]:
+    """`(2, places)`: the pixels of a line of `side` around each place, and their shares; none outside."""
+    pixels = places * side - 0.5
+    first = np.floor(pixels)
+    far = pixels - first
+    first = first.astype(np.int64)
+    before, after = first >= 0, first < side - 1
+    return np.stack([first * before, (first + 1) * after]), np.stack([(1 - far) * before, far * after])
 
 
 def _labels_at(label: np.ndarray, places: np.ndarray, names: np.ndarray) -> np.ndarray:
     """`(len(names), places)`: how much of each class there is at each place."""
     taps, shares = _taps(places, label.shape)
-    return ((label.ravel()[taps][None] == names[:, None, None]) * shares).sum(2)
+    return ((label.ravel()[taps] == names[:, None, None]) * shares).sum(1)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.exp(-_softplus(-x))
+def _read(masks: np.ndarray, places: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """`(Q, places)`: masks `(Q, h * w)` at the places, as a product with a sparse matrix."""
+    from scipy.sparse import csr_matrix
+
+    taps, shares = _taps(places, size)
+    starts = np.arange(len(places) + 1) * len(taps)
+    sampled = csr_matrix((shares.T.ravel(), taps.T.ravel(), starts), (len(places), masks.shape[1]))
+    return np.ascontiguousarray((sampled @ masks.T).T)
 
 
-def _softplus(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+def _sigmoid_and_loss(x: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Chances, and what a pixel costs that is of the mask; one that is not costs `x` more."""
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, 1) / (1 + small), np.maximum(-x, 0) + np.log1p(small)
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:
