@@ -24,14 +24,16 @@ def side(command, env=None):
     try:
         yield worker
     finally:
-        worker.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of a side that has ended: `answer` says so
+            worker.stdin.close()
         worker.wait()
 
 
 def ask(worker):
     """One piece of work, and what the side answers."""
-    worker.stdin.write("\n")
-    worker.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):
+        worker.stdin.write("\n")
+        worker.stdin.flush()
     return answer(worker)
 
 
@@ -39,5 +41,5 @@ def answer(worker):
     """The next line of a side; the end of the comparison where the side has ended."""
     line = worker.stdout.readline()
     if not line:
-        sys.exit(f"a side ended: run `{' '.join(worker.args)}` to see why")
+        sys.exit(f"a side ended, perhaps for want of memory: run `{' '.join(worker.args)}` to see why")
     return json.loads(line)
