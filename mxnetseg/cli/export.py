@@ -25,8 +25,14 @@ Classes, palette, mean, std, protocol and recipe lie in the file's metadata; eva
 """
 
 
+PICTURES = 32  # that 8-bit integers are calibrated on
 # What messages of other rooms advise, and the flag for it.
-FLAGS = {"half precision": "--half", "model": "--model", "data set": "--data"}
+FLAGS = {
+    "half precision": "--half",
+    "model": "--model",
+    "data set": "--data",
+    "data.root": "--root",
+}
 
 
 def parser() -> Parser:
@@ -66,9 +72,7 @@ def parser() -> Parser:
         help="data set whose training images set their ranges; default: the recipe's",
     )
     integers.add_argument("--root", metavar="PATH", help="its folder; default: as in training")
-    integers.add_argument(
-        "--pictures", type=int, default=32, metavar="N", help="how many of them (default %(default)s)"
-    )
+    integers.add_argument("--pictures", type=int, metavar="N", help=f"how many of them (default {PICTURES})")
     return p
 
 
@@ -84,15 +88,22 @@ def _export(argv: Optional[List[str]]) -> int:
         raise ConfigError(f"{output}: the file to write must end in .onnx")
     if not output.parent.is_dir():
         raise ConfigError(f"{output}: the folder {output.parent} does not exist")
+    if output.is_dir():
+        raise ConfigError(f"{output}: is a folder: give the name of a file")
+    if Path(options.checkpoint).suffix == ".onnx":
+        raise ConfigError(
+            f"{options.checkpoint}: is exported already: give the checkpoint that it was made of"
+        )
     if options.size and not 1 <= min(options.size) <= max(options.size) <= MOST_PIXELS:
         raise ConfigError(f"--size takes height and width of 1 to {MOST_PIXELS} pixels")
     if options.batch is not None and options.batch < 1:
         raise ConfigError(f"--batch {options.batch} must be at least 1")
     if options.int8 and options.half:
         raise ConfigError("--int8 and --half exclude each other: parameters are 8-bit integers already")
-    if not options.int8 and (options.calibrate or options.root):
-        raise ConfigError("--calibrate and --root are for --int8, which was not given")
-    if options.pictures < 1:
+    calibrating = [f"--{k}" for k in ("calibrate", "root", "pictures") if getattr(options, k) is not None]
+    if calibrating and not options.int8:
+        raise ConfigError(f"{', '.join(calibrating)}: for --int8, which was not given")
+    if options.pictures is not None and options.pictures < 1:
         raise ConfigError(f"--pictures {options.pictures} must be at least 1")
     prepare(["cpu"])
 
@@ -105,7 +116,7 @@ def _export(argv: Optional[List[str]]) -> int:
         recipe,
         output,
         calibrate=_calibration_data(recipe, options) if options.int8 else None,
-        pictures=options.pictures,
+        pictures=options.pictures or PICTURES,
         size=tuple(options.size) if options.size else None,
         batch=options.batch,
         argmax=options.argmax,

@@ -1,4 +1,4 @@
-"""Several processes that train one network together: rank, world size, local rank.
+"""Several processes that train or score one network together: rank, world size, local rank.
 
 An engine brings its own way of adding small arrays up (`Workers.sum`); what else the trainer needs follows
 from it here. Nothing in this module imports an array library other than NumPy.
@@ -157,7 +157,7 @@ def join_workers(engine: str, kvstore: Optional[str] = None) -> Workers:
 
     kvstore  of MXNet, which its workers are told to use (`mxnetseg.compute.kvstore`); None: none.
 
-    Collective, like everything after it. Raises ConfigError for an engine that cannot train under what
+    Collective, like everything after it. Raises ConfigError for an engine that cannot compute under what
     started it, WorkerLost where the other workers do not come.
     """
     check_engine(engine)
@@ -180,9 +180,9 @@ def join_workers(engine: str, kvstore: Optional[str] = None) -> Workers:
 
 
 def check_engine(engine: str) -> None:
-    """Raises ConfigError for an engine (or `auto`) that cannot train under what started this process."""
+    """Raises ConfigError for an engine (or `auto`) that cannot compute under what started this process."""
     if started_by_torchrun() and engine not in ("torch", "auto"):
-        raise ConfigError(f"the {engine} engine does not train under torchrun: use engine torch")
+        raise ConfigError(f"the {engine} engine does not compute under torchrun: use engine torch")
 
 
 def started_by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:

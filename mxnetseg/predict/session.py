@@ -11,6 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from mxnetseg.compute.choice import ONNX
 from mxnetseg.compute.inference import open_network
+from mxnetseg.compute.workers import ALONE, Workers
 from mxnetseg.data import create_dataset, dataset_info
 from mxnetseg.data.datasets.base import Dataset
 from mxnetseg.data.datasets.loose import LoosePictures
@@ -44,13 +45,19 @@ def open_session(
     protocol: Optional[Protocol] = None,
     devices: Optional[Sequence[str]] = None,
     engine: str = "mxnet",
+    workers: Workers = ALONE,
 ) -> Session:
     """The network of a checkpoint over a data set.
 
     recipe : of the checkpoint, see `recipe_of`
     protocol : default the recipe's
     devices : names as `--ctx` takes them; None: every GPU there is, else the CPU
+    workers : of several, each takes the device at its place among them
     """
+    if workers.world_size > 1:
+        from mxnetseg.compute.torch.devices import name_of_worker_device
+
+        devices = [name_of_worker_device(devices, workers)]
     nclass = None
     if recipe.model.nclass is None and dataset.name == recipe.data.name:
         nclass = len(dataset.classes) or None

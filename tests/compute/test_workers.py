@@ -155,7 +155,7 @@ def test_torchrun_is_known_by_what_it_sets_and_is_for_one_engine(monkeypatch):
     for name, value in dict(RANK="1", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1").items():
         monkeypatch.setenv(name, value)
     assert started_by_torchrun() and choose_engine("auto", ["cpu"]).engine == "torch"
-    with pytest.raises(ConfigError, match="the mxnet engine does not train under torchrun: use engine torch"):
+    with pytest.raises(ConfigError, match="mxnet engine does not compute under torchrun: use engine torch"):
         join_workers("mxnet")
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert join_workers("mxnet") is ALONE

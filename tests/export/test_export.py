@@ -146,6 +146,7 @@ def test_the_command_writes_a_file_that_describes_itself(run_dir, tmp_path, caps
         (["missing/net.onnx"], "does not exist"),
         (["net.onnx", "--size", "0", "64"], "--size"),
         (["net.onnx", "--batch", "0"], "--batch"),
+        (["net.onnx", "--checkpoint", "other.onnx"], "other.onnx: is exported already"),
         (["net.onnx", "--size", "x", "64"], "--size"),
         ([], "OUT.onnx"),
     ],

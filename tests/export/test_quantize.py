@@ -122,9 +122,10 @@ def test_data_that_cannot_calibrate_is_refused(scenes, trained, tmp_path):
     "arguments, words",
     [
         (["--int8", "--half"], "exclude each other"),
-        (["--calibrate", "camvid"], "are for --int8"),
+        (["--calibrate", "camvid"], "--calibrate: for --int8"),
+        (["--pictures", "4", "--root", "here"], "--root, --pictures: for --int8"),
         (["--int8", "--pictures", "0"], "--pictures 0"),
-        (["--int8", "--calibrate", "camvid", "--root", "nowhere"], "nowhere"),
+        (["--int8", "--calibrate", "camvid", "--root", "nowhere"], "give data.root (--root)"),
         (["--int8", "--calibrate", "camvidd"], "camvid"),
     ],
 )

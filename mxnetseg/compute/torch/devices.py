@@ -13,15 +13,17 @@ import torch
 from torch import Tensor
 
 from mxnetseg.compute.torch import precision
+from mxnetseg.compute.workers import Workers
 from mxnetseg.errors import DeviceError, EngineError
 
 _NAME = re.compile(r"(?:(cpu|gpu)[:(]?)?(\d+)?\)?")
 
 
 def devices(names: Optional[Sequence] = None) -> List[torch.device]:
-    """The devices that names such as `0`, `gpu1` and `cpu` mean; none: every GPU, else the CPU.
+    """The devices that names such as `0`, `gpu1` and `cpu` mean; none: every GPU, else the CPU. `cpu cpu` is
+    the CPU twice: two threads compute there.
 
-    Raises DeviceError for a GPU that is not there, a name that means nothing, or a device named twice.
+    Raises DeviceError for a GPU that is not there, a name that means nothing, or a GPU named twice.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not names:
@@ -40,8 +42,8 @@ def devices(names: Optional[Sequence] = None) -> List[torch.device]:
         else:
             have = f"PyTorch sees {count} of them" if count else "PyTorch sees none"
             raise DeviceError(f"device {name}: there is no GPU {index}; {have}; use cpu")
-        if device in chosen:
-            raise DeviceError(f"devices {shown}: the torch engine takes each device once")
+        if device in chosen and device.type == "cuda":
+            raise DeviceError(f"devices {shown}: the torch engine takes each GPU once")
         chosen.append(device)
     if len({device.type for device in chosen}) > 1:
         raise DeviceError(f"devices {shown}: GPUs and the CPU cannot compute together")
@@ -66,6 +68,12 @@ def worker_devices(names: Optional[Sequence] = None, workers: int = 1) -> List[t
         many = f"{workers} workers take" if workers > 1 else "1 worker takes"
         raise DeviceError(f"{what}: {many} one each on this machine")
     return found
+
+
+def name_of_worker_device(names: Optional[Sequence], workers: Workers) -> str:
+    """As `devices` takes it, the device of one of several workers: see `worker_devices`."""
+    device = worker_devices(names, workers.local_world_size)[workers.local_rank]
+    return f"gpu{device.index}" if device.type == "cuda" else "cpu"
 
 
 def check_compute(compute: Any, devices: Sequence[torch.device]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from mxnetseg.recipe.fields import ComputeGroup
 class TorchInference(Inference):
     """A translated network without auxiliary heads.
 
-    modules  one for each of `devices`, on it.
+    modules  one for each of `devices`, on it; of a device named twice the same.
     cost     a function of (size, in_channels) that counts, or None.
     compute  the recipe's `compute` group: what the networks compute in (scores are float32), whether they are
              compiled, whether GPUs replay a recording.
@@ -40,7 +40,7 @@ class TorchInference(Inference):
         self._devices = list(devices)
         self._modules = [module.eval() for module in modules]
         if compute.compile:
-            for module in self._modules:
+            for module in set(self._modules):
                 module.compile()
         self._run = [CudaGraphs(self._logits) if compute.cuda_graphs else self._logits for _ in modules]
         self._cost = cost
@@ -123,7 +123,8 @@ def open_network(
         return Cost(counts.parameters, counts.total)
 
     deployed = net.deploy()
-    modules: List[nn.Module] = [
-        to_torch(deployed, folded=True).to(device, memory_format=torch.channels_last) for device in chosen
-    ]
-    return TorchInference(modules, chosen, cost, recipe.compute)
+    modules: Dict[torch.device, nn.Module] = {
+        device: to_torch(deployed, folded=True).to(device, memory_format=torch.channels_last)
+        for device in set(chosen)
+    }
+    return TorchInference([modules[device] for device in chosen], chosen, cost, recipe.compute)

@@ -15,12 +15,18 @@ import yaml
 
 from mxnetseg.cli import eval as eval_command
 from mxnetseg.cli import train as train_command
+from mxnetseg.recipe import make_recipe
 from mxnetseg.run_files import BEST, LAST, read_meta
-from mxnetseg.weights.checkpoint import read_params
+from mxnetseg.weights.checkpoint import draw_network, read_params
 from tests.cli.test_train import RECIPE, recipe  # noqa: F401  a recipe of a few seconds
 from tests.conftest import REPOSITORY
+from tests.runs import save_checkpoint
 
 torch = pytest.importorskip("torch", reason="PyTorch (requirements-torch.txt) is not installed")
+
+from tests.compute.torch.test_workers import started  # noqa: E402
+
+EVAL = "import sys; from mxnetseg.cli.eval import main; main(sys.argv[1:])"
 
 
 def train(*arguments):
@@ -62,6 +68,45 @@ def test_a_run_of_either_engine_is_continued_evaluated_and_scored_alike_by_the_o
         )
         scores.append(json.loads(file.read_text()))
     assert scores[0]["miou"] == pytest.approx(scores[1]["miou"], abs=2e-3)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that was never trained; its data set is drawn."""
+    values = make_recipe({**RECIPE, "model": {**RECIPE["model"], "nclass": 19}})
+    save_checkpoint(tmp_path / "run", draw_network(values.model, 0), BEST, values)
+    return tmp_path / "run"
+
+
+def test_workers_and_threads_share_a_score_out_and_find_the_same(run, tmp_path):
+    three = ["--checkpoint", run, "--limit", 3, "--quiet", "--engine", "torch", "--ctx"]
+    alone, threads, shared = (tmp_path / f"{name}.json" for name in ("alone", "threads", "shared"))
+    for devices, file in ((["cpu"], alone), (["cpu", "cpu"], threads)):
+        eval_command.main([*map(str, three), *devices, "--json", str(file)])
+    (first, said, _), (second, *silent) = started(EVAL, *three, "cpu", "--json", shared)
+    assert (first, second) == (0, 0) and "3 images" in said and silent == ["", ""]
+    confusions = [json.loads(file.read_text())["confusion"] for file in (alone, threads, shared)]
+    assert confusions[0] == confusions[1] == confusions[2] and sum(map(sum, confusions[0])) > 0
+
+
+def test_what_all_workers_cannot_do_is_said_once(run):
+    damaged = run / BEST
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    (first, _, said), (second, *silent) = started(EVAL, "--checkpoint", run, "--engine", "torch")
+    assert (first, second) == (2, 2) and said.count("\n") == 1 and str(damaged) in said
+    assert silent == ["", ""]
+
+
+def test_several_workers_leave_files_of_pictures_to_one_process(run, monkeypatch, capsys):
+    for name, value in dict(RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1").items():
+        monkeypatch.setenv(name, value)
+    for rank, printed in (("0", 1), ("1", 0)):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        with pytest.raises(SystemExit) as stop:
+            eval_command.main(["--checkpoint", str(run), "--mode", "test", "--output", "seen"])
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and said.count("\n") == printed
+        assert not printed or "--output, --mode test: several workers only score together" in said
 
 
 @pytest.mark.parametrize(

@@ -70,23 +70,33 @@ def trained(case, workers=ALONE, norm="syncbn", engine=None, steps=range(STEPS))
     return engine, np.array([(r.loss, r.gradient_norm or 0.0) for r in results])
 
 
+def started(program, *arguments, count=2):
+    """For each of so many workers that run a program: its status, and what it printed on both streams."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            cwd=REPOSITORY,
+            env={**launch._environment(rank, count, store.port), "PYTHONPATH": str(REPOSITORY)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+    printed = [worker.communicate(timeout=500) for worker in workers]
+    return [(worker.returncode, *texts) for worker, texts in zip(workers, printed)]
+
+
 def processes(function, folder, count=2):
     """Call a function of this module with its workers and `folder` in so many processes."""
-    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     program = (
         "import sys; from pathlib import Path; from tests.compute.torch import test_workers as t;"
         "from mxnetseg.compute.workers import join_workers; workers = join_workers('torch');"
         "getattr(t, sys.argv[1])(workers, Path(sys.argv[2])); workers.close()"
     )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, function.__name__, str(folder)],
-            cwd=REPOSITORY,
-            env={**launch._environment(rank, count, store.port), "PYTHONPATH": str(REPOSITORY)},
-        )
-        for rank in range(count)
-    ]
-    assert [process.wait(timeout=500) for process in started] == [0] * count
+    found = started(program, function.__name__, folder, count=count)
+    assert [status for status, *_ in found] == [0] * count, found
 
 
 def all_cases(workers, folder):
@@ -134,7 +144,7 @@ def test_each_worker_takes_the_device_at_its_place():
     assert worker_devices(["cpu"], 3) == [cpu] * 3 and worker_devices(["cpu", "cpu"], 2) == [cpu] * 2
     for names, workers, words in (
         (["cpu", "cpu"], 3, "devices cpu cpu: 3 workers take one each on this machine"),
-        (["cpu", "cpu"], 1, "takes each device once"),
+        (["cpu", "cpu"], 1, "devices cpu cpu: 1 worker takes one each"),
         (["5"], 2, "no GPU 5"),
     ):
         with pytest.raises(DeviceError, match=words):
