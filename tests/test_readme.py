@@ -13,7 +13,7 @@ from mxnetseg.facts import list_models
 from mxnetseg.places import PACKAGE
 
 PROGRAMS = {"train.py": "train", "eval.py": "eval"}
-COMMANDS = {path.stem for path in (PACKAGE / "cli").glob("*.py")} - {"__init__", "common", "parsing"}
+COMMANDS = {path.stem for path in (PACKAGE / "cli").glob("*.py") if "\ndef main(" in path.read_text()}
 REGENERATE = "the table is stale: python -m mxnetseg.models --write README.md"
 
 

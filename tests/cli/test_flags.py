@@ -15,9 +15,7 @@ from mxnetseg.places import PACKAGE
 
 FLAG = re.compile(r"(?<![\w({;-])--[a-z][a-z0-9-]*")
 COMMAND = re.compile(r"python -m mxnetseg\.(\w+)|\b(train|eval)\.py\b")
-COMMANDS = sorted(
-    path.stem for path in (PACKAGE / "cli").glob("*.py") if path.stem not in ("__init__", "common", "parsing")
-)
+COMMANDS = sorted(path.stem for path in (PACKAGE / "cli").glob("*.py") if "\ndef main(" in path.read_text())
 # Arguments of programs that are not ours.
 OTHERS = {"gpus": {"--query-gpu", "--format"}, "sections": {"--shm-size"}}
 
