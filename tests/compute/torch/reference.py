@@ -109,13 +109,14 @@ def resize_as_mxnet(
     elif scale_height is not None:
         height, width = int(x.shape[2] * scale_height), int(x.shape[3] * scale_width)
     for axis, new in ((2, height), (3, width)):
-        old, one = x.shape[axis], np.float32(1)
+        old = x.shape[axis]
         places = np.arange(new, dtype=np.float32)
         if align_corners:
             source = places * (np.float32(old - 1) / np.float32(max(new - 1, 1)))
         else:
             scale = np.float32(old) / np.float32(new) if new > 1 else np.float32(0)
-            source = np.maximum(scale * (places + one / 2) - one / 2, np.float32(0))
+            # MXNet's halves are double, so that only the scale and what comes of it are rounded.
+            source = np.maximum(float(scale) * (np.arange(new) + 0.5) - 0.5, 0).astype(np.float32)
         low = source.astype(np.int64)
         part = torch.from_numpy((source - low.astype(np.float32)).astype(np.float64)).to(x)
         part = part.reshape([-1 if k == axis else 1 for k in range(4)])
