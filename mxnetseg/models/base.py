@@ -36,6 +36,13 @@ class Neck(HybridBlock):
         return _as_tuple(super().__call__(image, *features))
 
 
+class WithImage(Neck):
+    """The backbone's maps and behind them the image, for a head whose logits are of its size."""
+
+    def hybrid_forward(self, F, image, *features):
+        return (*features, image)
+
+
 class Aux(NamedTuple):
     """An auxiliary head and what it reads.
 

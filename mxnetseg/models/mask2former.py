@@ -14,7 +14,7 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
-from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_queries
+from mxnetseg.models.base import MODELS, Head, Segmentor, WithImage, aux_on_queries
 from mxnetseg.nn.deformable import DeformableLayer, places, split_tokens
 from mxnetseg.nn.initial import XAVIER
 from mxnetseg.nn.queries import (
@@ -39,6 +39,7 @@ FORMS = {
         "backbone_options": {"skip": 0.1},
         "resolution": (384, 384),
     },
+    "mmseg": {"enlarged": True},
 }
 LEVELS = 3
 
@@ -101,8 +102,8 @@ class MaskedLayer(HybridBlock):
 
 
 class Mask2FormerHead(Head):
-    """The map of classes; then for each layer, the last first, and for the untouched queries, their classes
-    `(N, Q, nclass + 1)` and masks at the size of c1."""
+    """The map of classes, of the image's size where that comes after the maps; then for each layer, the last
+    first, and for the untouched queries, their classes `(N, Q, nclass + 1)` and masks at the size of c1."""
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class Mask2FormerHead(Head):
         self.classifier = token_dense(nclass + 1, width, weights=XAVIER)
         self.embed = MaskEmbedding(width, width)
 
-    def hybrid_forward(self, F, c1, c2, c3, c4, queries, contents, levels):
+    def hybrid_forward(self, F, c1, c2, c3, c4, *image, queries, contents, levels):
         pixels, *maps = self.pixels(c1, c2, c3, c4)
         tokens = [
             F.broadcast_add(
@@ -145,7 +146,9 @@ class Mask2FormerHead(Head):
             x = layer(x, queries, tokens[level], keys[level], hidden)
             found = self._predicted(F, x, pixels) + found
         classes, masks = found[:2]
-        if self._resolution is not None:
+        if image:
+            masks = resize_like(F, masks, image[0], align_corners=False)
+        elif self._resolution is not None:
             masks = resize_to(F, masks, self._resolution, align_corners=False)
         return (semantic_map(F, classes, masks), *found)
 
@@ -182,9 +185,17 @@ def mask2former(
     queries: int = 100,
     layers: int = 9,
     resolution: Optional[Tuple[int, int]] = None,
+    enlarged: bool = False,
 ) -> Segmentor:
     """`aux`: what training takes, classes and masks of the queries before and after every layer. `width`:
     channels of queries and pixels. `layers`: of the queries' decoder. `resolution`: size that masks are
-    brought to before they are summed up to classes; None is c1's."""
+    brought to before they are summed up to classes; None is c1's, `enlarged` the image's own."""
     head = Mask2FormerHead(backbone.channels, nclass, width, queries, layers, resolution)
-    return Segmentor(backbone, head, aux_on_queries(layers + 1) if aux else (), align_corners=False)
+    return Segmentor(
+        backbone,
+        head,
+        aux_on_queries(layers + 1) if aux else (),
+        neck=WithImage() if enlarged else None,
+        align_corners=False,
+        full_size=enlarged,
+    )

@@ -15,7 +15,7 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
-from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_queries
+from mxnetseg.models.base import MODELS, Head, Segmentor, WithImage, aux_on_queries
 from mxnetseg.nn.initial import XAVIER
 from mxnetseg.nn.queries import (
     GroupUnit,
@@ -28,12 +28,13 @@ from mxnetseg.nn.queries import (
     semantic_map,
     sine_positions,
 )
-from mxnetseg.nn.resize import nearest_like
+from mxnetseg.nn.resize import nearest_like, resize_like
 from mxnetseg.nn.tokens import to_tokens, token_dense
 
 FORMS = {
     "paper": {},
     "transformers": {"backbone": "swin_tiny", "backbone_options": {"skip": 0.3}},
+    "mmseg": {"enlarged": True},
 }
 
 
@@ -74,8 +75,8 @@ class DecoderLayer(HybridBlock):
 
 
 class MaskFormerHead(Head):
-    """The map of classes at the size of c1; then for each layer, the last first, classes of the queries
-    `(N, Q, nclass + 1)` and their masks."""
+    """The map of classes at the size of c1, or of the image where that comes after the maps; then for each
+    layer, the last first, classes of the queries `(N, Q, nclass + 1)` and their masks at the size of c1."""
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class MaskFormerHead(Head):
         self.classifier = token_dense(nclass + 1, width, weights=XAVIER)
         self.embed = MaskEmbedding(width, width)
 
-    def hybrid_forward(self, F, c1, c2, c3, c4, queries):
+    def hybrid_forward(self, F, c1, c2, c3, c4, *image, queries):
         pixels = self.pyramid(c1, c2, c3, c4)
         deep = self.reduce(c4)
         tokens = to_tokens(F, deep)
@@ -110,7 +111,10 @@ class MaskFormerHead(Head):
             x = layer(x, queries, tokens, keys)
             normed = self.norm(x)
             found = [self.classifier(normed), masks_of(F, self.embed(normed), pixels), *found]
-        return (semantic_map(F, *found[:2]), *found)
+        classes, masks = found[:2]
+        if image:
+            masks = resize_like(F, masks, image[0], align_corners=False)
+        return (semantic_map(F, classes, masks), *found)
 
 
 @MODELS.register(
@@ -135,8 +139,17 @@ def maskformer(
     queries: int = 100,
     layers: int = 6,
     dropout: float = 0.1,
+    enlarged: bool = False,
 ) -> Segmentor:
     """`aux`: what training takes, classes and masks of every layer. `width`: channels of queries and pixels.
-    `layers`: of the decoder, `dropout`: in them."""
+    `layers`: of the decoder, `dropout`: in them. `enlarged`: masks are brought to the image's size before
+    they are summed up to classes, not the sums."""
     head = MaskFormerHead(backbone.channels, nclass, width, queries, layers, dropout)
-    return Segmentor(backbone, head, aux_on_queries(layers) if aux else (), align_corners=False)
+    return Segmentor(
+        backbone,
+        head,
+        aux_on_queries(layers) if aux else (),
+        neck=WithImage() if enlarged else None,
+        align_corners=False,
+        full_size=enlarged,
+    )

@@ -1,5 +1,5 @@
 """Segmenter: Transformer for Semantic Segmentation (Strudel et al., ICCV 2021, arXiv 2105.05633),
-with its mask decoder.
+with its mask decoder, or its linear one (`decoder="linear"`), which only classifies the patches.
 
 One embedding for each class goes through two transformer layers beside the patches; the cosine between a
 patch and a class's embedding, normalized over the classes, is the class's score there. Logits come at
@@ -20,6 +20,7 @@ from mxnet.gluon import nn
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor
+from mxnetseg.nn.layers import classifier
 from mxnetseg.nn.tokens import NARROW, to_tokens, token_dense
 from mxnetseg.nn.transformer import plain_block
 
@@ -66,6 +67,17 @@ class MaskDecoder(Head):
         return F.reshape_like(masks, t4, lhs_begin=2, lhs_end=3, rhs_begin=2, rhs_end=4)
 
 
+class LinearDecoder(Head):
+    """The last map `(N, C, h, w)` to logits `(N, nclass, h, w)`, each patch by itself."""
+
+    def __init__(self, channels: int, nclass: int) -> None:
+        super().__init__()
+        self.classifier = classifier(channels, nclass)
+
+    def hybrid_forward(self, F, t1, t2, t3, t4):
+        return self.classifier(t4)
+
+
 def _unit_length(F, tokens):
     return F.broadcast_div(tokens, F.norm(tokens, axis=2, keepdims=True))
 
@@ -95,13 +107,19 @@ def segmenter(
     dropout: float = 0.1,
     skip: float = 0.0,
     variant: Variant = "authors",
+    decoder: Literal["mask", "linear"] = "mask",
 ) -> Segmentor:
     """`layers`, `dropout`: of the mask decoder. `skip`: chance that its last block's dense layers
-    are skipped. `variant`: see above. One class alone cannot be normalized over classes: at least two."""
+    are skipped. `variant`, `decoder`: see above. One class alone cannot be normalized over classes: the mask
+    decoder needs at least two."""
     if len(set(backbone.strides)) > 1:
         raise ConfigError("segmenter needs a backbone whose maps all have one stride, such as vit_tiny")
-    if nclass < 2:
+    if decoder == "mask" and nclass < 2:
         raise ConfigError("segmenter normalizes scores over the classes, so it needs at least two of them")
-    decoder = MaskDecoder(backbone.channels[-1], nclass, layers, dropout, skip, variant)
+    channels = backbone.channels[-1]
+    if decoder == "linear":
+        head: Head = LinearDecoder(channels, nclass)
+    else:
+        head = MaskDecoder(channels, nclass, layers, dropout, skip, variant)
     patch = backbone.patch if variant == "authors" else 1
-    return Segmentor(backbone, decoder, align_corners=False, patch=patch)
+    return Segmentor(backbone, head, align_corners=False, patch=patch)

@@ -60,6 +60,8 @@ def values(row: Row) -> Tuple[Values, List[str]]:
     model: Values = {**row.model, "pretrained": facts.get("pretrained", True), "norm": "syncbn"}
     if "norm_momentum" in facts:  # PyTorch's: the share of the new statistics
         model["norm_momentum"] = 1 - facts["norm_momentum"]
+    if facts.get("norm_frozen"):
+        model["norm_frozen"] = True
     made: Values = {
         "model": model,
         "data": {"name": row.data, "batch_size": facts["gpus"] * facts["images"]},

@@ -80,9 +80,12 @@ def published_evaluation(reference: str, data: str, file: str = "") -> Dict[str,
     if protocol == "mmseg":
         if reference.startswith("swiftnet"):
             return {"protocol": "mmseg", "mode": "whole"}
-        # SegNeXt pads pictures to whole cells of its coarsest map, with the mean colour.
-        padded = {"divisor": 32} if reference.startswith("mmseg_segnext") else {}
-        return {"protocol": "mmseg", **_mmseg(reference, data, _crop(file)), **padded}
+        crop = _crop(file)
+        # These pad pictures to whole cells of their coarsest map, with the mean colour.
+        pads = reference.startswith("mmseg_segnext")
+        pads = pads or (reference.startswith("mmseg_mask2former") and crop != 640)
+        padded = {"divisor": 32} if pads else {}
+        return {"protocol": "mmseg", **_mmseg(reference, data, crop), **padded}
     if protocol in ("gluoncv", "mxnetseg"):
         base, crop = _BASE_AND_CROP.get(data, (520, 480))
         several = dict(scales=list(_GLUONCV_SCALES), flip=True) if protocol == "gluoncv" else {}
@@ -104,7 +107,8 @@ def _mmseg(reference: str, data: str, crop: Optional[int]) -> Dict[str, Any]:
     if data in ("pascal_context", "pascal_context60"):  # its own pictures are small and slid over
         return {"resize": [520, 520], "mode": "slide", "crop": 480, "stride": 320}
     # Windows of 769 and 768 pixels come with pictures one pixel larger than they are.
-    long = 2560 if crop == 640 and crop in strides else 2048
+    wide = crop in strides or reference.startswith("mmseg_mask2former")
+    long = 2560 if crop == 640 and wide else 2048
     resize = [2049, 1025] if crop in (768, 769) else [long, crop if crop == 640 else usual]
     stride = 513 if crop == 769 else strides.get(crop)
     if stride is None:
@@ -113,10 +117,11 @@ def _mmseg(reference: str, data: str, crop: Optional[int]) -> Dict[str, Any]:
 
 
 def _crop(file: str) -> Optional[int]:
-    """The height in a name such as `pspnet_r50-d8_769x769_40k_cityscapes.pth`."""
+    """The height in a name such as `pspnet_r50-d8_769x769_40k_cityscapes.pth`; `384x384-pre` is the size of
+    the pictures that a backbone learnt before."""
     if file.startswith("segmenter_vit-l"):  # whose name says 512
         return 640
-    found = re.search(r"(?:^|[_-])(\d{3,4})x\d{3,4}(?:[_.-]|$)", file)
+    found = re.search(r"(?:^|[_-])(\d{3,4})x\d{3,4}(?!-pre)(?:[_.-]|$)", file)
     return int(found[1]) if found else None
 
 

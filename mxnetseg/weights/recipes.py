@@ -113,6 +113,8 @@ def _mmseg_losses(reference_id: str, model: str) -> Group:
     }
     if model in special:
         return special[model]()
+    if model in _MASK_RUNS:
+        return _of_queries(model)
     count, weight = _MMSEG_AUX.get(model, (1, 0.4))
     if model == "setr":
         count = 4 if reference_id.endswith("_mla") else 3
@@ -178,6 +180,13 @@ def _pointrend() -> Group:
     # The refined map has no loss of its own.
     points = dict(name="point_cross_entropy", label="decode_1.pointloss_ce", options=dict(over_all=True))
     return dict(outputs=[[], [_ce("decode_0.loss_ce")], [points]])
+
+
+def _of_queries(model: str) -> Group:
+    """The map is trained through the queries."""
+    layers, options, *_ = _MASK_RUNS[model]
+    each = [[], [dict(name="mask_set", options=options)]]
+    return dict(outputs=[[], *layers * each])
 
 
 def _stdcseg() -> Group:
@@ -371,13 +380,9 @@ def _swiftnet(reference_id: str, model: str) -> Group:
 def _hf(reference_id: str, model: str) -> Group:
     """transformers' copies of mmsegmentation's networks, with its loss: a mean over the valid pixels."""
     if model in _MASK_RUNS:
-        layers, options, optimizer, schedule = _MASK_RUNS[model]
-        outputs: List[Any] = [[]]  # the map is trained through the queries
-        for _ in range(layers):
-            outputs += [[], [dict(name="mask_set", options=dict(options))]]
+        _, _, optimizer, schedule = _MASK_RUNS[model]
         return dict(
             _mmseg(reference_id, model),
-            loss=dict(outputs=outputs),
             optimizer=dict(name="adamw", clip_grad_norm=0.01, **optimizer),
             schedule=schedule,
             data=dict(batch_size=16),

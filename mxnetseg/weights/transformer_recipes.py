@@ -1,6 +1,6 @@
 """How published networks on transformers and their like were trained, where it is not the usual way of their
 architecture: (optimizer, schedule, batch size, crop) by the beginning of an id. All are mmsegmentation's on
-ADE20K."""
+ADE20K, Mask2Former's on Cityscapes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ _CONVNEXT = dict(
 # Twins under Semantic FPN: mmsegmentation's 80,000 iterations with AdamW in place of SGD.
 _PLAIN = dict(name="adamw", lr=1e-4, weight_decay=1e-4)
 _SEGNEXT = dict(name="adamw", lr=6e-5, weight_decay=0.01, head_lr_mult=10.0, no_decay=["norm"])
+# Heads of queries: the rate is the backbone's where it has one of its own.
+_MASKFORMER = dict(name="adamw", lr=1e-5, weight_decay=1e-4, head_lr_mult=10.0, clip_grad_norm=0.01)
+_MASK2FORMER = dict(_MASKFORMER, weight_decay=0.05, no_decay=["norm", "embedding"])
 RUNS: Dict[str, Run] = {
     **dict.fromkeys(("upernet_deit", "upernet_vit", "dpt_vit", "dpt_dinov2"), _VIT),
     **dict.fromkeys(("upernet_beit", "beit", "data2vec"), _BEIT),
@@ -47,6 +50,12 @@ RUNS: Dict[str, Run] = {
     "upernet_convnext": (_CONVNEXT, linear_decay(), 16, 512),
     "upernet_twins_svt": (_ADAMW, linear_decay(), 16, 512),
     "upernet_twins_pcpvt": (_ADAMW, linear_decay(), 32, 512),
+    "maskformer_r50": (_MASKFORMER, dict(name="poly", power=0.9, iterations=160000, end_lr=0.0), 16, 512),
+    "maskformer_swin-t": (dict(_ADAMW, clip_grad_norm=0.01), linear_decay(), 16, 512),
+    **dict.fromkeys(
+        ("mask2former_r50", "mask2former_swin-t"),
+        (_MASK2FORMER, dict(name="poly", power=0.9, iterations=90000, end_lr=0.0), 16, [512, 1024]),
+    ),
     "segnext": (_SEGNEXT, linear_decay(), 16, 512),
     "fpn_poolformer": (dict(_PLAIN, lr=2e-4), dict(name="poly", power=0.9, iterations=40000), 32, 512),
     "fpn_twins": (_PLAIN, dict(name="poly", power=0.9, iterations=80000, end_lr=1e-4), 32, 512),

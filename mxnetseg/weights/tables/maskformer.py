@@ -1,12 +1,12 @@
-"""MaskFormer and Mask2Former as published by transformers."""
+"""MaskFormer and Mask2Former as published by transformers and by mmsegmentation."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 
 from mxnetseg.backbones.hierarchical_names import SWIN, swin_tensors
-from mxnetseg.backbones.naming import under
+from mxnetseg.backbones.naming import Rule, under
 from mxnetseg.weights.rename import reference
 from mxnetseg.weights.tables.knet import split_attention
 
@@ -106,3 +106,84 @@ reference(
     unused=UNUSED,
     prepare=_swin(lambda name: name),
 )
+
+
+# mmsegmentation, whose heads are mmdetection's.
+PIXELS = r"^decode_head\.pixel_decoder\."
+STEP = r"^decode_head\.transformer_decoder\.layers\.(\d)\."
+QUERIES = [
+    (r"^decode_head\.query_embed\.weight$", "head.queries"),
+    (STEP + r"(self|cross)_attn\.attn\.([qkv])\.", r"head.layers.\1.\2_attention.\3."),
+    (STEP + r"(self|cross)_attn\.attn\.out_proj\.", r"head.layers.\1.\2_attention.proj."),
+    (STEP + r"ffn\.layers\.0\.0\.", r"head.layers.\1.ffn.fc1."),
+    (STEP + r"ffn\.layers\.1\.", r"head.layers.\1.ffn.fc2."),
+    (STEP + r"norms\.2\.", r"head.layers.\1.ffn_norm."),
+    (r"^decode_head\.transformer_decoder\.post_norm\.", "head.norm."),
+    (r"^decode_head\.cls_embed\.", "head.classifier."),
+    (r"^decode_head\.mask_embed\.([024])\.", lambda m: f"head.embed.layers.{int(m.group(1)) // 2}."),
+]
+
+
+def _unit(theirs: str, ours: str) -> List[Rule]:
+    return [(PIXELS + theirs + r"conv\.", ours + "conv."), (PIXELS + theirs + r"gn\.", ours + "norm.")]
+
+
+MMSEG_MASKFORMER = [
+    # It counts the levels from the finest.
+    (PIXELS + r"lateral_convs\.(\d)\.", lambda m: f"laterals.{2 - int(m.group(1))}."),
+    (PIXELS + r"output_convs\.(\d)\.", lambda m: f"units.{2 - int(m.group(1))}."),
+    (r"^(laterals|units)\.(\d)\.conv\.", r"head.pyramid.\1.\2.conv."),
+    (r"^(laterals|units)\.(\d)\.gn\.", r"head.pyramid.\1.\2.norm."),
+    *_unit(r"last_feat_conv\.", "head.pyramid.stem."),
+    (PIXELS + r"mask_feature\.", "head.pyramid.project."),
+    (r"^decode_head\.decoder_input_proj\.", "head.reduce."),
+    (STEP + r"norms\.0\.", r"head.layers.\1.self_norm."),
+    (STEP + r"norms\.1\.", r"head.layers.\1.cross_norm."),
+    *QUERIES,
+]
+ENCODER_LAYER = PIXELS + r"encoder\.layers\.(\d)\."
+MMSEG_MASK2FORMER = [
+    (PIXELS + r"level_encoding\.weight$", "head.pixels.levels"),
+    *_unit(r"input_convs\.(\d)\.", r"head.pixels.reduce.\1."),
+    *_unit(r"lateral_convs\.0\.", "head.pixels.lateral."),
+    *_unit(r"output_convs\.0\.", "head.pixels.smooth."),
+    (PIXELS + r"mask_feature\.", "head.pixels.project."),
+    (ENCODER_LAYER + r"self_attn\.sampling_offsets\.", r"head.pixels.layers.\1.attention.offsets."),
+    (ENCODER_LAYER + r"self_attn\.attention_weights\.", r"head.pixels.layers.\1.attention.weights."),
+    (ENCODER_LAYER + r"self_attn\.value_proj\.", r"head.pixels.layers.\1.attention.value."),
+    (ENCODER_LAYER + r"self_attn\.output_proj\.", r"head.pixels.layers.\1.attention.proj."),
+    (ENCODER_LAYER + r"ffn\.layers\.0\.0\.", r"head.pixels.layers.\1.ffn.fc1."),
+    (ENCODER_LAYER + r"ffn\.layers\.1\.", r"head.pixels.layers.\1.ffn.fc2."),
+    (ENCODER_LAYER + r"norms\.0\.", r"head.pixels.layers.\1.attention_norm."),
+    (ENCODER_LAYER + r"norms\.1\.", r"head.pixels.layers.\1.ffn_norm."),
+    (r"^decode_head\.query_feat\.weight$", "head.contents"),
+    (r"^decode_head\.level_embed\.weight$", "head.levels"),
+    (STEP + r"norms\.0\.", r"head.layers.\1.cross_norm."),
+    (STEP + r"norms\.1\.", r"head.layers.\1.self_norm."),
+    *QUERIES,
+]
+
+
+def _swin_and_attention(tensors: Mapping[str, Any]) -> Dict[str, Any]:
+    return split_attention(swin_tensors(tensors))
+
+
+for _model, _resnet, _rules in (
+    ("maskformer", "r50-d32", MMSEG_MASKFORMER),
+    ("mask2former", "r50", MMSEG_MASK2FORMER),
+):
+    reference(
+        f"mmseg_{_model}_{_resnet}",
+        model=_model,
+        form="mmseg",
+        rules=_rules,
+        prepare=split_attention,
+    )
+    reference(
+        f"mmseg_{_model}_swin-t",
+        model=_model,
+        form="mmseg",
+        rules=[*under("backbone.", SWIN), *_rules],
+        options=dict(backbone="swin_tiny", backbone_options=dict(skip=0.3)),
+        prepare=_swin_and_attention,
+    )

@@ -37,22 +37,25 @@ reference(
     adapt=with_grid(class_token=True),
 )
 
-reference(
-    "mmseg_upernet_beit-b",
-    model="upernet",
-    form="mmseg",
-    rules=[
-        (r"^neck\.upsample_4x\.", "backbone.levels.0."),
-        (r"^neck\.upsample_2x\.", "backbone.levels.1."),
-        *MMSEG_VIT,
-        *MMSEG,
-    ],
-    options=dict(
-        backbone="beit_base", width=768, backbone_options=dict(pyramid="transposed", taps=[3, 5, 7, 11])
-    ),
-    prepare=transformer("backbone.", 12, keys_have_bias=False),
-    adapt=with_window,
-)
+for _size, _width, _taps in (("base", 768, [3, 5, 7, 11]), ("large", 1024, [7, 11, 15, 23])):
+    reference(
+        f"mmseg_upernet_beit-{_size[0]}",
+        model="upernet",
+        form="mmseg",
+        rules=[
+            (r"^neck\.upsample_4x\.", "backbone.levels.0."),
+            (r"^neck\.upsample_2x\.", "backbone.levels.1."),
+            *MMSEG_VIT,
+            *MMSEG,
+        ],
+        options=dict(
+            backbone=f"beit_{_size}",
+            width=_width,
+            backbone_options=dict(pyramid="transposed", taps=_taps),
+        ),
+        prepare=transformer("backbone.", _taps[-1] + 1, keys_have_bias=False),
+        adapt=with_window,
+    )
 
 
 def _hf(prefix: str, first: str, second: str) -> Dict[str, Any]:
