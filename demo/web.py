@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import select
 import signal
 import socket
@@ -84,6 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             with self.server.desk.place(length):
                 result = self._wait_for(self.server.desk.hand_in(self._body(), network))
+                self._send_json(200, result)  # in its place: a server that ends waits for it
         except BusyError as error:
             self._discard_body()
             self._send_json(503, {"error": str(error)}, {"Retry-After": str(error.seconds)})
@@ -94,8 +96,6 @@ class Handler(BaseHTTPRequestHandler):
         except Exception as error:
             self._send_json(500, {"error": f"The network failed: {error}"})
             raise
-        else:
-            self._send_json(200, result)
 
     def _network(self, query):
         """The place of the network that a query asks for, 0 where it asks for none; None for no such."""
@@ -277,13 +277,13 @@ def main(argv=None):
     ]
     server = make_server(segments, options.port, options.long_side, options.address)
     # Not an exception in the serving thread: raised just after a connection was handed to its thread, it
-    # would close that connection under it.
-    ended = threading.Event()
+    # would close that connection under it. Nor an Event, whose lock a second signal could meet taken.
+    endings: queue.SimpleQueue = queue.SimpleQueue()
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: ended.set())
+        signal.signal(ending, lambda signum, _: endings.put(signum))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     print(f"Open http://127.0.0.1:{server.server_port} (Ctrl-C ends)", flush=True)
-    ended.wait()
+    endings.get()
     print(flush=True)
     server.shutdown()
     server.server_close()

@@ -11,6 +11,8 @@ import contextlib
 import ctypes
 import gc
 import os
+import random
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +25,7 @@ os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 os.environ.pop("MXNETSEG_DATA", None)
 
+import numpy as np
 import pytest
 
 import mxnetseg  # noqa: F401  the repairs of compat, before anything imports mxnet
@@ -58,6 +61,33 @@ def golden_dir():
 def camvid_root():
     """Folder of the CamVid data set."""
     return _shared("camvid")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Every test, and every fixture that it is the first to need, draws the same random numbers.
+
+    Which tests ran before in this process, and so how far the streams had come, is a matter of speed where
+    several processes share the tests out.
+    """
+    random.seed(0)
+    np.random.seed(0)
+    if "mxnet" in sys.modules:  # what imports it later starts there too
+        sys.modules["mxnet"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def environment_goes_back():
+    """Commands called in this process set what MXNet reads when it is loaded: not for the next test."""
+    before = dict(os.environ)
+    yield
+    for name in {*os.environ, *before} - {"PYTEST_CURRENT_TEST"}:
+        if name not in before:
+            del os.environ[name]
+        elif os.environ.get(name) != before[name]:
+            os.environ[name] = before[name]
 
 
 @pytest.fixture(autouse=True)

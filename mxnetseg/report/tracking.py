@@ -258,6 +258,8 @@ def _start_wandb(project, run_dir, recipe, fresh):
         with open(id_path, encoding="utf-8") as handle:
             run_id = json.load(handle).get("id")
     run_id = run_id or secrets.token_hex(4)
+    # Its service is a program of its own, which takes longer than wandb's 30 s to start from a busy disk.
+    os.environ.setdefault("WANDB__SERVICE_WAIT", "300")
     settings = wandb.Settings(console="off", disable_code=True, quiet=True)
     try:
         run = wandb.init(

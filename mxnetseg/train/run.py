@@ -52,4 +52,6 @@ def train(
         with workers.one_first():
             setup = prepare(recipe, device_names, choice.engine, resume, quiet, workers)
             stack.callback(setup.loader.close)
-        return Trainer(setup, run_dir, resume, wandb, quiet).fit()
+        result = Trainer(setup, run_dir, resume, wandb, quiet).fit()
+        workers.barrier()  # the first may still send numbers to wandb, for longer than one who leaves waits
+        return result

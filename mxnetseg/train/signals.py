@@ -56,5 +56,7 @@ class StopRequest:
         if self.signum is not None or self._at_once:
             raise Interrupted(signum)
         self.signum = signum
-        if not self.quiet:
+        if self.quiet:
+            return
+        with contextlib.suppress(RuntimeError):  # the signal came while a line was being written
             log(f"{signal.Signals(signum).name}: saving, then leaving (again: leave at once)")

@@ -438,7 +438,7 @@ def test_a_label_value_out_of_range_stops_with_the_name_of_the_file(run_folder, 
 
 def test_a_mistake_through_the_real_command_ends_with_status_2_and_no_traceback(repository, tmp_path):
     command = [sys.executable, str(repository / "eval.py"), "--checkpoint", "missing.params"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.splitlines() == ["error: missing.params: checkpoint not found"]
 

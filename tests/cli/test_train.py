@@ -68,8 +68,8 @@ def process(*arguments, cwd=ROOT, **keywords):
     )
 
 
-def finished(child, timeout=240):
-    out, error = child.communicate(timeout=timeout)
+def finished(child):
+    out, error = child.communicate(timeout=600)
     assert child.returncode == 0, error
     return out, error
 
@@ -82,8 +82,8 @@ def metrics(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def wait_for(condition, child, seconds=120):
-    limit = time.monotonic() + seconds
+def wait_for(condition, child):
+    limit = time.monotonic() + 600
     while not condition():
         if child.poll() is not None:
             pytest.fail(f"the command ended early: {child.communicate()[1]}")
@@ -163,9 +163,10 @@ def test_a_signal_saves_before_it_ends_the_run(recipe, tmp_path, signum):
         "checkpoint.every_iterations=null",
         "data.val_split=null",
     )
-    wait_for(lambda: (run / "metrics.jsonl").is_file() and len(metrics(run)) >= 3, child)
+    numbers = run / files.METRICS
+    wait_for(lambda: numbers.is_file() and numbers.read_text().count("\n") >= 3, child)
     child.send_signal(signum)
-    _, error = child.communicate(timeout=60)
+    _, error = child.communicate(timeout=600)
     assert child.returncode == 128 + signum
     saved = iteration_of(run)
     assert f"saved at iteration {saved} of" in error and saved >= 3
@@ -480,7 +481,7 @@ def test_a_mistake_is_one_line_and_status_2(mistake, recipe, tmp_path, capsys, m
 
 def test_the_real_command_fails_in_one_line_from_another_folder(tmp_path):
     child = process("--model", "sfnet", "--data", "camvid", "--root", "nowhere", cwd=tmp_path)
-    _, error = child.communicate(timeout=120)
+    _, error = child.communicate(timeout=600)
     assert child.returncode == 2
     assert error.strip().startswith("error: nowhere: the root of data set 'camvid'")
     assert "Traceback" not in error

@@ -49,9 +49,9 @@ def alive(pid):
         return False
 
 
-def all_end(pids, seconds=10.0):
-    """Whether every process ends within so many seconds."""
-    deadline = time.monotonic() + seconds
+def all_end(pids):
+    """Whether every process ends in a while."""
+    deadline = time.monotonic() + 120
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not any(alive(pid) for pid in pids)
@@ -229,12 +229,12 @@ def test_a_stopped_worker_is_named_and_ends_with_the_loader():
 
 def test_a_process_with_a_thread_stuck_in_a_file_still_ends():
     program = (
-        PARENT.replace("Slow(400)", "Stuck()")
+        PARENT.replace("Slow(2000)", "Stuck()")
         .replace("workers=2)", "workers=2, mode='thread', timeout=0.5)")
         .replace("print(*[w.popen.pid for w in made._makers.workers], flush=True)", "")
     )
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], cwd=REPOSITORY, capture_output=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=REPOSITORY, capture_output=True, timeout=300
     )
     assert b"a loader thread has given no answer" in done.stderr
 
@@ -268,7 +268,7 @@ PARENT = """
     from mxnetseg.data.loading.loader import TrainLoader
     from mxnetseg.data.transforms import TrainTransform
     from tests.data import loading
-    made = TrainLoader(loading.Slow(400), TrainTransform((16, 24)), 4, workers=2)
+    made = TrainLoader(loading.Slow(2000), TrainTransform((16, 24)), 4, workers=2)
     batches = made.epoch(0)
     next(batches)
     print(*[w.popen.pid for w in made._makers.workers], flush=True)
@@ -291,7 +291,7 @@ def test_workers_die_with_their_parent_and_leave_no_shared_memory(how):
     assert len(pids) == 2
     assert all(alive(pid) for pid in pids)
     parent.send_signal(how)
-    _, errors = parent.communicate(timeout=20)
+    _, errors = parent.communicate(timeout=300)
     assert all_end(pids)
     after = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
     assert not {name for name in after - before if "mxnetseg" in name}

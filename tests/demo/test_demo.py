@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ def predict(repository, *arguments, largest_file=None):
 
     return subprocess.run(
         [sys.executable, str(repository / "demo" / "predict.py"), *map(str, arguments)],
+        # Python 3.11 would keep compiled modules that were cut at the limit, and fail to import them.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         text=True,
         capture_output=True,
         check=False,

@@ -243,7 +243,13 @@ def signal_at(number: int, signum: int) -> Callable[[Path], None]:
 
 def files_limited_to(size: int) -> Callable[[Path], None]:
     """Writes fail in the middle of any file that grows beyond `size` bytes."""
-    return lambda folder: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    def limit(folder: Path) -> None:
+        # Python 3.11 would keep compiled modules that were cut at the limit, and fail to import them.
+        sys.dont_write_bytecode = True
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
 
 
 def _at_operations(folder: Path, strike: Callable[[int, str], None]) -> None:

@@ -32,6 +32,8 @@ def command(*arguments, largest_file=None):
         [sys.executable, "-m", "mxnetseg.weights", *map(str, arguments)],
         capture_output=True,
         text=True,
+        # Python 3.11 would keep compiled modules that were cut at the limit, and fail to import them.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=limit,
     )
 

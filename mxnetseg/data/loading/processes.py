@@ -48,7 +48,7 @@ class _Process:
 
     def death(self) -> DatasetError:
         try:
-            status: Any = self.popen.wait(timeout=5)
+            status: Any = self.popen.wait(timeout=30)
         except subprocess.TimeoutExpired:
             status = None
         how = f"exit status {status}"
