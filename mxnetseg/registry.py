@@ -63,20 +63,7 @@ class Registry:
 
     def check(self, name: str, keywords: Mapping[str, Any]) -> None:
         """What `build` finds wrong with keywords, without building anything."""
-        constructor = self.get(name)
-        accepted = inspect.signature(constructor).parameters
-        hints = _hints(constructor)
-        for key, value in keywords.items():
-            if key not in accepted:
-                close = nearest(key, accepted) or list(accepted)
-                raise RegistryError(
-                    f"{self.role} {name!r} has no option {key!r}; nearest: {', '.join(close)}"
-                )
-            if key in hints and not allows(hints[key], value):
-                wanted = _described(hints[key])
-                raise RegistryError(
-                    f"{self.role} {name!r}: option {key} is {_short(value)}; expected {wanted}"
-                )
+        check_options(f"{self.role} {name!r}", self.get(name), keywords)
 
     def _fill(self) -> None:
         if self._package is None:
@@ -99,6 +86,19 @@ class Registry:
     def __contains__(self, name: str) -> bool:
         self._fill()
         return name in self._entries
+
+
+def check_options(what: str, constructor: Any, options: Mapping[str, Any], given: int = 0) -> None:
+    """RegistryError for an option that the constructor of `what` does not take, or whose annotation does not
+    allow the value. `given`: how many of its first parameters are no options."""
+    accepted = list(inspect.signature(constructor).parameters)[given:]
+    hints = _hints(constructor)
+    for key, value in options.items():
+        if key not in accepted:
+            close = nearest(key, accepted) or accepted
+            raise RegistryError(f"{what} has no option {key!r}; nearest: {', '.join(close)}")
+        if key in hints and not allows(hints[key], value):
+            raise RegistryError(f"{what}: option {key} is {_short(value)}; expected {_described(hints[key])}")
 
 
 # ----- values against annotations

@@ -172,8 +172,15 @@ def _export(options):
     from mxnetseg.weights.rename import reference_info
     from mxnetseg.weights.writing import write_tensors
 
-    net, _ = load_network(options.run)
-    found = reference_info(options.reference).turned(dump(options.reference, net))
+    net, recipe = load_network(options.run)
+    entry, model = reference_info(options.reference), recipe.model.name
+    if entry.model != model:
+        own = [name for name in references() if reference_info(name).model == model]
+        raise CheckpointError(
+            f"{options.run} is a {model}, and reference {options.reference} a {entry.model}: "
+            + (f"take one of {model}, such as {', '.join(own[:3])}" if own else f"there is none of {model}")
+        )
+    found = entry.turned(dump(options.reference, net))
     tensors = {options.prefix + name: array for name, array in found.items()}
     write_tensors(options.out, tensors)
     print(f"{options.run} as {options.reference}, {len(tensors)} tensors: {options.out}")

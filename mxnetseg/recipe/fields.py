@@ -265,8 +265,10 @@ class ScheduleGroup(Group):
     name: Literal["poly", "cosine", "linear", "step", "constant"] = Field(
         "poly", description="shape of the decay"
     )
-    epochs: Optional[int] = Field(None, ge=1, description="length of the run, passes over the training split")
-    iterations: Optional[int] = Field(None, ge=1, description="length of the run, optimizer steps")
+    epochs: Optional[int] = Field(
+        None, ge=1, le=10**6, description="length of the run, passes over the training split"
+    )
+    iterations: Optional[int] = Field(None, ge=1, le=10**9, description="length of the run, optimizer steps")
     power: float = Field(0.9, gt=0, description="exponent of poly")
     end_lr: float = Field(0.0, ge=0, description="learning rate at the end of poly, cosine and linear")
     warmup_iterations: int = Field(0, ge=0, description="optimizer steps of warm-up")

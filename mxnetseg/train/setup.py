@@ -20,6 +20,7 @@ from mxnetseg.facts import default_backbone
 from mxnetseg.losses.plan import set_class_weights, wants_class_weights
 from mxnetseg.recipe import Recipe
 from mxnetseg.recipe.fields import check_channels
+from mxnetseg.registry import check_options
 from mxnetseg.train.progress import log
 from mxnetseg.train.schedule import make_schedule, total_iterations
 from mxnetseg.weights import checkpoint
@@ -203,21 +204,18 @@ def _check_labels(*datasets: Any) -> None:
 
 def make_sampler(group: Any, dataset: Any) -> Optional[Callable]:
     """The sampler of the recipe's `data` group; None is the loader's own shuffling."""
-    if group.sampler == "shuffled":
-        if group.sampler_options:
-            raise ConfigError("data.sampler_options: the shuffled sampler has none")
-        return None
-    if group.sampler == "sequential":
-        return SequentialSampler(len(dataset))
+    options = group.sampler_options
+    if group.sampler != "class_uniform":
+        if options:
+            raise ConfigError(f"data.sampler_options: the {group.sampler} sampler has none")
+        return SequentialSampler(len(dataset)) if group.sampler == "sequential" else None
     if not hasattr(dataset, "read_label_file"):
         raise ConfigError(
             f"data.sampler class_uniform reads label files, and data set {dataset.name!r} has none: "
             "take shuffled"
         )
-    try:
-        return ClassUniformSampler(dataset, **group.sampler_options)
-    except TypeError as error:
-        raise ConfigError(f"data.sampler_options: {error}") from None
+    check_options("data.sampler class_uniform", ClassUniformSampler, options, given=1)
+    return ClassUniformSampler(dataset, **options)
 
 
 def _check_batch(recipe: Recipe, devices: int) -> None:

@@ -90,7 +90,10 @@ def _check_shape(name, shape, names):
         ours == theirs or theirs % names.nclass == 0 for ours, theirs in zip(shape, stored)
     )
     if not same:
-        raise CheckpointError(f"{name} is {tuple(shape)} in this network and {stored} in the reference's")
+        raise CheckpointError(
+            f"{name} is {tuple(shape)} in this network and {stored} in the reference's: that is of another "
+            f"backbone or other options"
+        )
 
 
 def _passed(entry: Reference, names: Layout):

@@ -19,7 +19,9 @@ from mxnetseg.data.prepare import prepare
 from mxnetseg.data.samplers.class_uniform import ClassUniformSampler, cached_centroids, centroids
 from mxnetseg.data.samplers.weighted import WeightedSampler
 from mxnetseg.data.transforms import TrainTransform
-from mxnetseg.errors import ConfigError, DatasetError
+from mxnetseg.errors import ConfigError, DatasetError, MxnetsegError
+from mxnetseg.recipe.fields import DataGroup
+from mxnetseg.train.setup import make_sampler
 from tests.data import miniatures
 
 
@@ -169,6 +171,21 @@ def test_coarse_pictures_give_only_centroids_of_the_boosted_classes(tmp_path):
 def test_sampling_options_that_make_no_sense_are_refused(keywords, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         ClassUniformSampler(Squares(), **{"tile": 8, "cache": str(tmp_path), **keywords})
+
+
+@pytest.mark.parametrize(
+    "sampler, options, message",
+    [
+        ("class_uniform", {"precent": 0.5}, r"data\.sampler class_uniform has no option 'precent'"),
+        ("class_uniform", {"dataset": 1}, "no option 'dataset'"),
+        ("class_uniform", {"tile": "large"}, "option tile is 'large'; expected a whole number"),
+        ("sequential", {"percent": 0.5}, "the sequential sampler has none"),
+    ],
+)
+def test_options_that_a_recipes_sampler_does_not_take_are_named(sampler, options, message):
+    group = DataGroup(name="squares", sampler=sampler, sampler_options=options)
+    with pytest.raises(MxnetsegError, match=message):
+        make_sampler(group, Squares())
 
 
 def test_an_unknown_class_to_boost_is_named(tmp_path):

@@ -53,6 +53,7 @@ def test_a_base_that_leads_back_to_itself_is_an_error(tmp_path):
         ("model: {name: fcn, batch_size: 2}", r"'model.batch_size'; nearest: .*data.batch_size"),
         ("optimizer: {lr: fast}", r"optimizer.lr 'fast': input should be a valid number"),
         ("optimizer: {lr: -1}", r"optimizer.lr -1: input should be greater than 0"),
+        ("schedule: {epochs: 10000000}", r"schedule.epochs 10000000: input should be less than or equal to"),
         ("augment: {crop: [1, 2, 3]}", r"augment.crop"),
         ("augment: {blur_sigma: [0, 1e9]}", r"blur_sigma .* both from 0 to 100"),
         ("augment: {scale_min: 3}", r"scale_min 3.0 is above scale_max 2.0"),

@@ -83,10 +83,14 @@ def test_a_run_of_another_network_is_refused_and_nothing_is_written(tmp_path, ca
     write_tensors(tmp_path / "a.npz", tensors)
     run, out = str(tmp_path / "run"), tmp_path / "out.pth"
     main(["import", str(tmp_path / "a.npz"), "--reference", "swiftnet_resnet18", "--out", run])
-    with pytest.raises(SystemExit) as ended:
-        main(["export", "--reference", "sfnet_resnet18", run, str(out)])
-    assert ended.value.code == 2
-    assert "in this network and" in capsys.readouterr().err and not out.exists()
+    for reference, words in (
+        ("sfnet_resnet18", "is a swiftnet, and reference sfnet_resnet18 a sfnet: take one of swiftnet"),
+        ("mxseg_swiftnet_resnet18", "in this network and (256, 256, 1, 1) in the reference's"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["export", "--reference", reference, run, str(out)])
+        error = capsys.readouterr().err
+        assert ended.value.code == 2 and error.count("\n") == 1 and words in error and not out.exists()
 
 
 def test_a_network_of_blue_green_red_reads_red_green_blue_here_and_is_written_back_as_it_was(tmp_path):
