@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from typing import Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -123,6 +123,12 @@ class Workers:
         except Exception as raised:
             error = raised
         self.agree(error)
+
+    def by_first(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Collective: rank 0 calls `work(*arguments)`; what that raises raises on every worker (`agree`)."""
+        with self.together():
+            if self.first:
+                work(*arguments)
 
     @contextlib.contextmanager
     def one_first(self) -> Iterator[None]:

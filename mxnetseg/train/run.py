@@ -43,12 +43,14 @@ def train(
         stack.callback(workers.close)
         workers.check_equal("recipe", recipe.to_yaml())
         workers.check_equal("run to resume", str(resume))
-        with workers.together():
-            if workers.first:
-                files.make_folder(run_dir)
-                stack.enter_context(files.locked(run_dir))
-                stack.callback(files.remove_empty, run_dir)  # where it does not come to training
-                files.remove_leftovers(run_dir)
+
+        def take_folder() -> None:
+            files.make_folder(run_dir)
+            stack.enter_context(files.locked(run_dir))
+            stack.callback(files.remove_empty, run_dir)  # where it does not come to training
+            files.remove_leftovers(run_dir)
+
+        workers.by_first(take_folder)
         with workers.one_first():
             setup = prepare(recipe, device_names, choice.engine, resume, quiet, workers)
             stack.callback(setup.loader.close)

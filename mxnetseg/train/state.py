@@ -69,11 +69,13 @@ def save(
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise FloatingPointError(f"{name.split(':', 2)[-1]} holds values that are not finite")
     weights = engine.network_arrays() if with_weights else None
-    with workers.together():
-        if workers.first:
-            if weights is not None:
-                files.save_params(run_dir / files.LAST, weights)
-            files.save_state(run_dir, asdict(progress), arrays)
+
+    def write() -> None:
+        if weights is not None:
+            files.save_params(run_dir / files.LAST, weights)
+        files.save_state(run_dir, asdict(progress), arrays)
+
+    workers.by_first(write)
 
 
 def load(run_dir: Path, setup: Setup) -> Progress:

@@ -74,9 +74,7 @@ class Trainer:
             self.progress = state.Progress(setup.iterations, setup.steps_per_epoch, setup.device_count)
             self._saved = {}
         self.tracker: Optional[Tracker] = None
-        with self.workers.together():
-            if self.workers.first:
-                self._start_files(resume, wandb)
+        self.workers.by_first(self._start_files, resume, wandb)
         self.stop = StopRequest(quiet)
         self.validator = Validator(setup, self.tracker, self.stop, quiet)
         self.last_loss: Optional[float] = None
@@ -273,9 +271,9 @@ class Trainer:
             values["grad_norm"] = self._gradient_norm
         progress.losses.clear()
         self._logged_at, self._logged_iteration = now, progress.iteration
-        with self.workers.together():
-            if self.workers.first:
-                self.tracker.log(progress.iteration, values, kind="train", epoch=progress.epoch)
+        self.workers.by_first(
+            lambda: self.tracker.log(progress.iteration, values, kind="train", epoch=progress.epoch)
+        )
 
     def _save(self) -> None:
         """Write the checkpoint, unless it is written already."""
@@ -291,14 +289,14 @@ class Trainer:
         self._saved, self._saved_at = now, time.monotonic()
 
     def _save_weights(self, name: str) -> None:
-        arrays = self.engine.network_arrays()
-        with self.workers.together():
-            if self.workers.first:
-                files.save_params(self.run_dir / name, arrays)
+        self.workers.by_first(files.save_params, self.run_dir / name, self.engine.network_arrays())
 
     def _write_report(self) -> None:
-        # A run shorter than its logging interval has no numbers to show, and that is no error.
         numbers = self.run_dir / files.METRICS
-        with self.workers.together():
-            if self.workers.first and numbers.exists() and numbers.stat().st_size:
+
+        def write() -> None:
+            # A run shorter than its logging interval has no numbers to show, and that is no error.
+            if numbers.exists() and numbers.stat().st_size:
                 write_report(str(self.run_dir))
+
+        self.workers.by_first(write)

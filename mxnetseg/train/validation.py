@@ -70,10 +70,12 @@ class Validator:
         if better:
             progress.best_miou, progress.best_iteration = miou, progress.iteration
         progress.validated = progress.iteration
-        with setup.workers.together():
-            if self.tracker is not None:
-                self.tracker.log_scores(progress.iteration, scores, kind="val", epoch=progress.epoch)
-                self.tracker.log_images(progress.iteration, pictures, setup.val.ignore_index)
+
+        def write() -> None:
+            self.tracker.log_scores(progress.iteration, scores, kind="val", epoch=progress.epoch)
+            self.tracker.log_images(progress.iteration, pictures, setup.val.ignore_index)
+
+        setup.workers.by_first(write)
         if not self.quiet:
             best = "best so far" if better else f"best {_percent(progress.best_miou)}"
             log(
