@@ -139,7 +139,10 @@ class Swin(Backbone):
 def _register(size):
     @BACKBONES.register(f"swin_{size}", output_strides=(32,))
     def build(window: int = 7, skip: float = 0.3) -> Swin:
-        return Swin(*SIZES[size], window, skip)
+        net = Swin(*SIZES[size], window, skip)
+        if window != 7:  # tables of places, and so the files, are of one window
+            net.imagenet_name = f"swin_{size}_window{window}"
+        return net
 
 
 for _size in SIZES:

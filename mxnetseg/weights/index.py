@@ -122,7 +122,8 @@ def matching(pattern: str, names: Iterable[str], what: str) -> List[str]:
         raise CheckpointError(
             f"no {what} are named {pattern!r}; '*{pattern}*' matches {len(inside)}, as {inside[0]}"
         )
-    close = nearest(pattern, names)
+    # What begins alike is rather meant than what is only spelt alike.
+    close = nearest(pattern, [name for name in names if name[:4] == pattern[:4]]) or nearest(pattern, names)
     hint = f"nearest: {', '.join(close)}" if close else f"there are {', '.join(names[:3])} ..."
     raise CheckpointError(f"no {what} match {pattern!r}; {hint}")
 

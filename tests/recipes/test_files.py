@@ -7,12 +7,16 @@ import functools
 import pytest
 
 from mxnetseg.errors import ConfigError
+from mxnetseg.facts import default_backbone
 from mxnetseg.places import CHECKOUT
 from mxnetseg.recipe import load, load_recipe
+from mxnetseg.recipe.fields import ModelGroup
 from mxnetseg.recipe.find import check_classes, recipe_file
 from mxnetseg.recipes import files
 from mxnetseg.recipes.differences import differences
 from mxnetseg.recipes.rows import all_rows, find_row
+from mxnetseg.recipes.translate import published
+from mxnetseg.weights.index import read_index
 
 CONFIGS = CHECKOUT / "configs"
 
@@ -82,6 +86,22 @@ def test_class_weights_for_other_classes_are_refused_with_what_trains_on_these()
         match="are of 19 classes, data set 'camvid' has 11: take the recipe that ddrnet has for camvid",
     ):
         check_classes(load_recipe(file, ["data.name=camvid"]), file)
+
+
+def test_every_recipe_that_starts_from_imagenet_has_a_known_source_of_such_weights(files_read_once):
+    known = {entry.get("backbone") for entry in read_index().values()}
+    recipes = [load_recipe(path) for path in sorted(CONFIGS.glob("[!_]*/*.yaml"))]
+    groups = [recipe.model for recipe in recipes] + [
+        ModelGroup(**published(row)[0]["model"]) for row in all_rows()
+    ]
+    lacking = set()
+    for model in (group for group in groups if group.pretrained):
+        name = model.backbone or default_backbone(model.name, model.form)
+        window = model.backbone_options.get("window", 7) if name.startswith("swin_") else 7
+        name = name if window == 7 else f"{name}_window{window}"
+        lacking |= {name} - known
+    # Its authors' are of TensorFlow.
+    assert lacking == {"xception65"}
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,17 @@ def test_backbone_files_of_other_libraries_fill_every_parameter(tmp_path, backbo
 
 @pytest.mark.parametrize(
     "reference, backbone",
-    [("mmseg_ddrnet_23-slim", "ddrnet23_slim"), ("mmseg_pidnet-s", "pidnet_s"), ("mmseg_stdc1", "stdc1")],
+    [
+        ("mmseg_ddrnet_23-slim", "ddrnet23_slim"),
+        ("mmseg_pidnet-s", "pidnet_s"),
+        ("mmseg_stdc1", "stdc1"),
+        ("mmseg_upernet_swin-t", "swin_tiny"),
+        ("mmseg_upernet_convnext-t", "convnext_tiny"),
+        ("mmseg_segnext_mscan-t", "mscan_tiny"),
+        ("mmseg_fpn_poolformer_s12", "poolformer_s12"),
+        ("mmseg_fpn_twins_pcpvt-s", "twins_pcpvt_small"),
+        ("mmseg_fpn_twins_svt-s", "twins_svt_small"),
+    ],
 )
 def test_backbone_files_in_mmsegmentations_names_fill_every_parameter(tmp_path, reference, backbone):
     before = "backbone.backbone." if backbone == "stdc1" else "backbone."
