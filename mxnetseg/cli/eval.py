@@ -102,11 +102,13 @@ def _predict(options: argparse.Namespace, engine: str, workers: Workers) -> None
     finally:
         if writer:
             writer.close()
-    if workers.first:
+
+    def report() -> None:
         print("\n".join(lines_of(result, scored)))
-        written += write_outcome(result, folder, scored, options.json)
-        for path in written:
+        for path in [*written, *write_outcome(result, folder, scored, options.json)]:
             print(f"wrote {path}")
+
+    workers.by_first(report)
 
 
 def _session(options: argparse.Namespace, engine: str, workers: Workers) -> Any:
