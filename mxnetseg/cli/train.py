@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 from mxnetseg.cli.common import (
     EXIT_USER_ERROR,
@@ -17,6 +17,7 @@ from mxnetseg.cli.common import (
     add_set_argument,
     run,
 )
+from mxnetseg.compute.choice import choose_engine
 from mxnetseg.compute.kvstore import KINDS, check_environment
 from mxnetseg.compute.workers import (
     LAUNCHER,
@@ -30,6 +31,7 @@ from mxnetseg.errors import ConfigError, MxnetsegError
 from mxnetseg.recipe import Group, Recipe, find_recipe, load_recipe, parse_settings
 from mxnetseg.recipe.find import check_classes, recipe_file
 from mxnetseg.runs import check_free, is_unfinished, resumed, run_folder
+from mxnetseg.train.progress import log
 
 # Recipe field -> the argument that is short for it.
 SHORTHANDS = {
@@ -171,7 +173,7 @@ def _train(argv: Optional[List[str]]) -> int:
         recipe, folder, resume = chosen(options)
         if options.kvstore:
             check_environment()
-        engine = "mxnet" if options.kvstore else options.engine
+        engine = "mxnet" if options.kvstore and options.engine == "auto" else options.engine
         check_engine(engine)
     except MxnetsegError:
         if int(os.environ.get("LOCAL_RANK", 0)):  # the first worker of this machine has the same to say
@@ -180,7 +182,10 @@ def _train(argv: Optional[List[str]]) -> int:
     # MXNet reads its environment when it is loaded, which the next imports do.
     joined = recipe.model.norm == "syncbn"
     prepare(options.ctx, joined=joined, deterministic=recipe.deterministic)
-    count = worker_count(engine, options.ctx, recipe.compute.asked())
+    choice = choose_engine(engine, options.ctx, asked=recipe.compute.asked())
+    if choice.note and not options.quiet:
+        log(f"note: {choice.note}")
+    count = 1 if options.kvstore else worker_count(choice.engine, options.ctx)
     if count > 1:
         from mxnetseg.compute.torch.launch import launch
 
@@ -197,7 +202,7 @@ def _train(argv: Optional[List[str]]) -> int:
             resume,
             options.wandb,
             options.quiet,
-            options.engine,
+            choice.engine,
             options.kvstore,
         )
     except Interrupted as stop:
@@ -252,11 +257,9 @@ def chosen(options: argparse.Namespace) -> Tuple[Recipe, Path, bool]:
     return recipe, folder, False
 
 
-def worker_count(engine: str, devices: Optional[List[str]], asked: Sequence[str]) -> int:
+def worker_count(engine: str, devices: Optional[List[str]]) -> int:
     """How many workers this process has to start; 1: it trains itself, alone or as one that was started."""
-    from mxnetseg.compute.choice import choose_engine
-
-    if started_by_torchrun() or choose_engine(engine, devices, asked=asked).engine != "torch":
+    if started_by_torchrun() or engine != "torch":
         return 1
     from mxnetseg.compute.torch import require_torch
 
