@@ -96,7 +96,8 @@ def check_options(what: str, constructor: Any, options: Mapping[str, Any], given
     for key, value in options.items():
         if key not in accepted:
             close = nearest(key, accepted) or accepted
-            raise RegistryError(f"{what} has no option {key!r}; nearest: {', '.join(close)}")
+            known = f"nearest: {', '.join(close)}" if close else "it takes none"
+            raise RegistryError(f"{what} has no option {key!r}; {known}")
         if key in hints and not allows(hints[key], value):
             raise RegistryError(f"{what}: option {key} is {_short(value)}; expected {_described(hints[key])}")
 

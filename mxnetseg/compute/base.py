@@ -35,9 +35,6 @@ class Engine(Protocol):
     def broadcast(self) -> None:
         """Every worker takes the parameters and the running statistics of rank 0."""
 
-    def put(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set parameters that are not trained, by structural name, on every device."""
-
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> Any:
         """One optimizer step on one global batch; returns a handle for `read`.
 

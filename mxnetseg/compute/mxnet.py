@@ -102,11 +102,6 @@ class TrainingEngine:
         if self._average:
             self._average.restart()
 
-    def put(self, values: Mapping[str, np.ndarray]) -> None:
-        named = named_parameters(self._network) if values else {}
-        for name, value in values.items():
-            named[name].set_data(mx.nd.array(value))
-
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         if self._accumulate > 1:
             for parameter in self._updater.trained.values():

@@ -30,15 +30,13 @@ def compare(net, content: bytes, form: Form, statistics: Input) -> Dict[str, flo
         allowed = max(1e-3, 10 * float(np.abs(rounded - expected).max()) / deviation)
         (found,) = session.run([form.output], {IMAGE: pictures})
         if form.argmax:
-            differs = found != best_labels(expected, form.limit)
-            margin = _margin(expected, form.limit) / deviation
+            differs = found != best_labels(expected)
+            margin = _margin(expected) / deviation
             worst = max(worst, float(margin[differs].max(initial=0)))
             apart = max(apart, float(differs.mean()))
         else:
             worst = max(worst, float(np.abs(found - expected).max()) / deviation)
-            apart = max(
-                apart, float((best_labels(found, form.limit) != best_labels(expected, form.limit)).mean())
-            )
+            apart = max(apart, float((best_labels(found) != best_labels(expected)).mean()))
         allowed = max(allowed, 1e-2) if form.half else allowed
         if not worst <= allowed:
             raise ExportError(
@@ -85,15 +83,14 @@ def _pictures(net, form: Form, statistics: Input, shape: Tuple[int, int, int]):
     return pictures, ((pictures / 255 - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
 
 
-def best_labels(logits: np.ndarray, limit: float = 0.0) -> np.ndarray:
-    """Labels (N, H, W) of logits (N, nclass, H, W): the best class, or whether the only logit is above
-    `limit`."""
-    return logits[:, 0] > limit if logits.shape[1] == 1 else logits.argmax(axis=1)
+def best_labels(logits: np.ndarray) -> np.ndarray:
+    """Labels (N, H, W) of logits (N, nclass, H, W): the best class, or whether the only logit is above 0."""
+    return logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
-def _margin(logits: np.ndarray, limit: float) -> np.ndarray:
-    """How far the best logit of each pixel is above the second, or the only one from `limit`."""
+def _margin(logits: np.ndarray) -> np.ndarray:
+    """How far the best logit of each pixel is above the second, or the only one from 0."""
     if logits.shape[1] == 1:
-        return np.abs(logits[:, 0] - limit)
+        return np.abs(logits[:, 0])
     two = np.partition(logits, -2, axis=1)[:, -2:]
     return two[:, 1] - two[:, 0]

@@ -19,9 +19,9 @@ def export_checkpoint(
 ) -> Dict[str, float]:
     """Write the network of a `.params` file or run folder as an ONNX file.
 
-    `form`: as `mxnetseg.export.to_onnx` takes it, with the threshold of the recipe. `calibrate`: a data set
-    with labels, of whose images `pictures` calibrate 8-bit integers. Returns what the comparison with MXNet
-    found, and for integers the scores. Raises CheckpointError, ExportError, DatasetError and ConfigError.
+    `form`: as `mxnetseg.export.to_onnx` takes it. `calibrate`: a data set with labels, of whose images
+    `pictures` calibrate 8-bit integers. Returns what the comparison with MXNet found, and for integers the
+    scores. Raises CheckpointError, ExportError, DatasetError and ConfigError.
     """
     from mxnetseg.export import to_onnx
     from mxnetseg.export.form import Form, Input
@@ -43,8 +43,6 @@ def export_checkpoint(
         "recipe": shared.to_yaml(),
         "form": {"argmax": form.get("argmax", False), "uint8": form.get("uint8", False)},
     }
-    if recipe.evaluation.threshold is not None:
-        form["threshold"] = recipe.evaluation.threshold
     statistics = Input(*recipe.input.of(dataset))
     if calibrate is not None:
         if len(calibrate.scored_classes) != len(dataset.scored_classes):

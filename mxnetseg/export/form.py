@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 IMAGE = "image"  # name of the input
@@ -14,7 +13,6 @@ class Form(NamedTuple):
     size, batch  fixed height and width, fixed number of images; None: free.
     argmax       label maps (N, H, W) in place of logits (N, nclass, H, W): `labels`, not `logits`.
     uint8        pictures as they are, uint8 RGB (N, H, W, 3); else normalized float32 (N, 3, H, W).
-    threshold    chance from which a pixel is of the only class, in label maps of one logit.
     half         parameters in float16: half the file; arithmetic stays in float32.
     """
 
@@ -23,12 +21,6 @@ class Form(NamedTuple):
     argmax: bool = False
     uint8: bool = False
     half: bool = False
-    threshold: float = 0.5
-
-    @property
-    def limit(self) -> float:
-        """The logit of `threshold`."""
-        return math.log(self.threshold / (1 - self.threshold))
 
     @property
     def output(self) -> str:

@@ -34,7 +34,6 @@ def to_onnx(
     argmax: bool = False,
     uint8: bool = False,
     half: bool = False,
-    threshold: float = 0.5,
     statistics: Input = Input((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     metadata: Optional[Mapping[str, Any]] = None,
     int8: Optional[Calibration] = None,
@@ -50,7 +49,7 @@ def to_onnx(
     CheckpointError where `path` cannot be written.
     """
     net = net.deploy() if hasattr(net, "deploy") else net
-    form = Form(size, batch, argmax, uint8, half, threshold)
+    form = Form(size, batch, argmax, uint8, half)
     described = {
         "mxnetseg_version": mxnetseg.__version__,
         "mean": list(statistics.mean),
@@ -84,7 +83,7 @@ def build(net, form: Form, statistics: Input, metadata: Mapping[str, Any] = {}) 
     kind = FLOAT
     if form.argmax:
         kind = UINT8 if nclass <= 256 else INT32
-        result = _labels(writer, result, nclass, kind, form.limit)
+        result = _labels(writer, result, nclass, kind)
     writer.nodes.append(helper.make_node("Identity", [result], [form.output], name=form.output))
     writer.keep_only_what_leads_to([form.output])
     batch, (height, width) = form.batch or "batch", form.size or ("height", "width")
@@ -137,11 +136,11 @@ def _from_pictures(w: Writer, statistics: Input) -> str:
     return w.emit("Sub", [scaled, w.constant(mean / std)])
 
 
-def _labels(w: Writer, logits: str, nclass: int, kind: int, limit: float) -> str:
-    """The most probable class of each pixel, the first where equal; of one logit, if it is above `limit`."""
+def _labels(w: Writer, logits: str, nclass: int, kind: int) -> str:
+    """The most probable class of each pixel, the first where equal; of one logit, whether it is above 0."""
     if nclass == 1:
         plane = w.emit("Squeeze", [logits, w.integers(1)])
-        return w.cast(w.emit("Greater", [plane, w.constant(limit)]), kind)
+        return w.cast(w.emit("Greater", [plane, w.constant(0.0)]), kind)
     return w.cast(w.emit("ArgMax", [logits], axis=1, keepdims=0), kind)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Optional
 
+from mxnetseg.errors import ConfigError
 from mxnetseg.losses.base import (
     LOSSES,
     MapLoss,
@@ -87,6 +88,10 @@ class Tversky(RegionLoss):
     ):
         super().__init__(activation, per_image)
         self._alpha, self._beta = not_negative("alpha", alpha), not_negative("beta", beta)
+        if alpha == beta == 0:
+            raise ConfigError(
+                "loss 'tversky': alpha or beta must be above 0: without errors it is a constant"
+            )
         self._smooth = not_negative("smooth", smooth)
 
     def statistics(self, F, logits, target, valid):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Literal, NamedTuple, Optional, Sequence
+from typing import Literal, NamedTuple, Optional, Sequence
 
-import numpy as np
 from mxnet import autograd
 from mxnet.gluon import HybridBlock, nn
 
@@ -27,11 +26,6 @@ class Head(HybridBlock):
 
     def __call__(self, *maps):
         return _as_tuple(super().__call__(*maps))
-
-    def scheduled(self, done: float) -> Dict[str, np.ndarray]:
-        """Values that parameters of the head take in training when the share `done` of it is over, by
-        structural name; of most there are none."""
-        return {}
 
 
 class Neck(HybridBlock):
@@ -149,11 +143,6 @@ class Segmentor(HybridBlock):
             y if kind in UNSIZED else F.slice_like(y, x, axes=(2, 3))
             for y, kind in zip(logits, self.predicts)
         )
-
-    def scheduled(self, done: float) -> Dict[str, np.ndarray]:
-        """Values that some parameters, none of them trained, take for the step before which the share `done`
-        of all steps is over."""
-        return {f"head.{name}": value for name, value in self.head.scheduled(done).items()}
 
     def deploy(self) -> Segmentor:
         """The same network over the same parameters, without auxiliary heads: a tuple of one."""

@@ -3,6 +3,8 @@
 
 All the work is in its backbone (`backbones/ddrnet.py`); heads are a normalized 3x3 convolution and a
 classifier, the auxiliary one on the detail branch after its last exchange but one with the context.
+
+Form `mmseg` differs in where training starts: convolutions of shortcuts are drawn as PyTorch creates them.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from typing import Optional
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.preact import PreActHead
+from mxnetseg.nn.residual import BasicUnit, BottleneckUnit
+from mxnetseg.nn.surgery import layers
 
-FORMS = {"paper": {}, "mmseg": {}}
+FORMS = {"paper": {}, "mmseg": {"plain_shortcuts": True}}
 
 
 class DDRNetHead(Head):
@@ -47,9 +52,13 @@ def ddrnet(
     aux: bool = True,
     width: Optional[int] = None,
     align_corners: bool = False,
+    plain_shortcuts: bool = False,
 ) -> Segmentor:
     """`width`: channels of the heads' convolutions; None is half of c4's, on ddrnet39 as many. `aux`: a head
-    on c3."""
+    on c3. `plain_shortcuts`: see above."""
+    if plain_shortcuts:
+        units = (*layers(backbone, BasicUnit), *layers(backbone, BottleneckUnit))
+        draw_as_pytorch(*(unit.down for unit in units if unit.down is not None))
     width = width or max(backbone.channels[3] // (1 if backbone.registered_name == "ddrnet39" else 2), 1)
     head = DDRNetHead(backbone.channels[3], nclass, width)
     heads = [Aux(PreActHead(backbone.channels[2], nclass, width), "backbone", 2)]

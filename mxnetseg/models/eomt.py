@@ -5,19 +5,13 @@ blocks. From what comes out, one layer says the class of each query, or that it 
 mask, the product with the patches, four times enlarged. The map of classes weighs the chances of the queries
 by those of their masks at the size of the image.
 
-The queries predict before each of the last blocks as well, and all are supervised in training. There a query
-first reads only the patches inside its mask (mask annealing): in each block, from the first to the last, the
-chance of that falls from 1 to 0 as training proceeds. Predictions read all patches at any time, as networks
-that are done do; the authors' evaluations during training are masked too.
+The queries predict before each of the last blocks as well, and all are supervised in training. There the
+authors first let a query read only patches inside its mask and give that up as training proceeds; here
+attention is whole from the start, as it is when they are done.
 """
 
 from __future__ import annotations
 
-import warnings
-from typing import Dict, Optional
-
-import numpy as np
-from mxnet import autograd
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
@@ -26,17 +20,10 @@ from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Head, Segmentor, aux_on_queries
 from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.queries import every_sample, masks_of, semantic_map
-from mxnetseg.nn.resize import resize_by, resize_like
+from mxnetseg.nn.resize import resize_by
 from mxnetseg.nn.tokens import NARROW, to_map, to_tokens, token_dense
 
-FORMS = {
-    "paper": {},
-    "hf": {"cut": False, "masked": False, "backbone_options": {"class_position": False}},
-}
-# In predictions it is not, on purpose.
-warnings.filterwarnings("ignore", "Parameter eomthead.*masked is not used by any computation", UserWarning)
-# Blocks that the queries of the larger ones run through.
-BLOCKS = {"dinov2_large": 4, "dinov2_giant": 5}
+FORMS = {"paper": {}, "hf": {"cut": False, "backbone_options": {"class_position": False}}}
 
 
 class Doubling(HybridBlock):
@@ -95,13 +82,10 @@ class MaskLayers(HybridBlock):
 
 class EoMTHead(Head):
     """The tokens `(N, L, C)` before the backbone's last blocks, and the patches that they stand for, to the
-    map of classes, then classes and masks of the queries, after the last block first. `masked`: chance, for
-    each of the blocks, that a query reads only the patches in its mask; it counts in training alone."""
+    map of classes, then classes and masks of the queries, after the last block first."""
 
-    def __init__(self, backbone: TokenBackbone, nclass: int, queries: int, blocks: int, masked: bool) -> None:
+    def __init__(self, backbone: TokenBackbone, nclass: int, queries: int, blocks: int) -> None:
         super().__init__()
-        self.differs_in_training = masked
-        self._blocks = blocks
         width = backbone.token_channels
         self._queries = queries
         self._front = queries + backbone.front
@@ -109,52 +93,22 @@ class EoMTHead(Head):
         # The blocks stay the backbone's own children.
         self._last_blocks = lambda: (list(backbone.blocks)[-blocks:], backbone.norm)
         self.queries = self.params.get("queries", shape=(queries, width), init=NARROW)
-        if masked:
-            self.masked = self.params.get("masked", shape=(blocks,), grad_req="null", init="ones")
         self.classifier = token_dense(nclass + 1, width)
         self.mask_layers = MaskLayers(width)
         self.enlarge = nn.HybridSequential()
         self.enlarge.add(Enlarging(width), Enlarging(width))
 
-    def scheduled(self, done: float) -> Dict[str, np.ndarray]:
-        """Each block gives masks up within a sixth of training, the first from 1/6 on, the last by 5/6."""
-        if not self.differs_in_training:
-            return {}
-        left = np.linspace(2 / 6, 5 / 6, self._blocks) - done if self._blocks > 1 else 2 / 6 - done
-        return {"masked": np.clip(np.reshape(left, -1) * 6, 0, 1).astype(np.float32) ** 0.9}
-
-    def hybrid_forward(self, F, tokens, patches, queries, masked=None):
+    def hybrid_forward(self, F, tokens, patches, queries):
         blocks, norm = self._last_blocks()
         tokens = F.concat(every_sample(F, queries, tokens), tokens, dim=1)
         found = []
-        for index, block in enumerate(blocks):
+        for block in blocks:
             found = self._predicted(F, norm(tokens), patches) + found
-            if masked is not None and autograd.is_training():
-                chance = F.slice_axis(masked, axis=0, begin=index, end=index + 1)
-                tokens = block(tokens, self._hidden(F, found[1], tokens, patches, chance))
-            else:
-                tokens = block(tokens)
+            tokens = block(tokens)
         found = self._predicted(F, norm(tokens), patches) + found
         classes, masks = found[:2]
         masks = resize_by(F, masks, self._factor, align_corners=False)
         return (semantic_map(F, classes, masks), *found)
-
-    def _hidden(self, F, masks, tokens, patches, chance):
-        """`(N, L, L)`: 1 where a query must not read a patch, since it is not in the query's mask and the
-        draw of `chance` says that this counts."""
-        outside = resize_like(F, F.BlockGrad(masks), patches, align_corners=False) <= 0
-        outside = F.reshape(outside, (0, 0, -1))
-        one = F.slice_axis(F.BlockGrad(tokens), axis=2, begin=0, end=1)
-        first = F.slice_axis(one, axis=1, begin=0, end=self._queries)
-        rest = F.slice_axis(one, axis=1, begin=self._queries, end=None)
-        counts = F.broadcast_lesser(F.random.uniform_like(first), F.reshape(chance, (1, 1, 1)))
-        of_queries = F.broadcast_mul(outside, counts)
-        # Nothing is hidden from other tokens, and nothing but patches from queries.
-        front = F.zeros_like(F.slice_axis(one, axis=1, begin=0, end=self._front))
-        front = F.broadcast_mul(F.transpose(front, (0, 2, 1)), F.ones_like(first))
-        of_queries = F.concat(front, of_queries, dim=2)
-        row = F.slice_axis(of_queries, axis=1, begin=0, end=1)
-        return F.BlockGrad(F.concat(of_queries, F.broadcast_mul(F.zeros_like(rest), row), dim=1))
 
     def _predicted(self, F, tokens, patches):
         queries = F.slice_axis(tokens, axis=1, begin=0, end=self._queries)
@@ -183,23 +137,19 @@ def eomt(
     backbone: Backbone,
     aux: bool = True,
     queries: int = 100,
-    blocks: Optional[int] = None,
-    masked: bool = True,
+    blocks: int = 3,
     cut: bool = True,
 ) -> Segmentor:
     """`aux`: what training takes, classes and masks of the queries. `blocks`: the backbone's last ones, which
-    the queries run through; None is what was published with it, else 3. `masked`: in training queries read
-    only the patches in their masks at first. `cut`: maps are cut to images whose sides are no multiples of a
-    patch; else the padding is squeezed into them. The backbone is a vision transformer whose places are in
-    its tokens."""
+    the queries run through. `cut`: maps are cut to images whose sides are no multiples of a patch; else the
+    padding is squeezed into them. The backbone is a vision transformer whose places are in its tokens."""
     if not isinstance(backbone, TokenBackbone) or backbone.places_for_attention or backbone.norm is None:
         raise ConfigError(
             "eomt needs a vision transformer with positions and a final norm, such as dinov2_small"
         )
-    blocks = BLOCKS.get(backbone.registered_name, 3) if blocks is None else blocks
     if not 0 < blocks < len(backbone.blocks):
         raise ConfigError(f"blocks must be from 1 to {len(backbone.blocks) - 1}, not {blocks}")
     backbone.stop_before_last(blocks)
-    head = EoMTHead(backbone, nclass, queries, blocks, masked)
+    head = EoMTHead(backbone, nclass, queries, blocks)
     supervised = aux_on_queries(blocks + 1) if aux else ()
     return Segmentor(backbone, head, supervised, align_corners=False, patch=None if cut else 1)

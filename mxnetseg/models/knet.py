@@ -8,11 +8,12 @@ supervised.
 
 from __future__ import annotations
 
+import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
 from mxnetseg.backbones.base import Backbone
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor, aux_on_c3
-from mxnetseg.nn.initial import CLASSIFIER, XAVIER, PytorchBias
+from mxnetseg.nn.initial import CLASSIFIER, PYTORCH, PytorchBias
 from mxnetseg.nn.layers import ConvUnit, Identity, dropout_layer
 from mxnetseg.nn.queries import QueryAttention, QueryFFN, every_sample, masks_of
 from mxnetseg.nn.surgery import layers
@@ -21,6 +22,8 @@ from mxnetseg.nn.tokens import token_dense
 FORMS = {"paper": {}, "mmseg": {}}
 # Channels that the gates work on; wider kernels are taken as several of these.
 GATED = 256
+# Glorot and Bengio's rule for the three parts of one matrix, as PyTorch's attention keeps them.
+THIRD = mx.init.Xavier("uniform", "avg", 1.5)
 
 
 def _norm(width: int) -> nn.LayerNorm:
@@ -53,18 +56,21 @@ class KernelUpdate(HybridBlock):
     def __init__(self, width: int) -> None:
         super().__init__()
         self._width = width
-        self.transform = nn.Conv2D(width, 1, in_channels=width, weight_initializer=XAVIER)
+        self.transform = nn.Conv2D(width, 1, in_channels=width)
         self.gate = KernelGate()
         self.attention, self.attention_norm = QueryAttention(width), _norm(width)
         self.ffn, self.ffn_norm = QueryFFN(width, 2048), _norm(width)
         self.mask, self.mask_norm = token_dense(width, width, bias=False), _norm(width)
         self.mask_kernels = token_dense(width, width)
+        # As PyTorch creates them: the published code has Glorot's rule for them, which nothing calls.
         for dense in layers(self, nn.Dense):
-            dense.weight.init = XAVIER
+            dense.weight.init = PYTORCH
             if dense.bias is not None:
                 dense.bias.init = PytorchBias(dense.weight)
         for dense in layers(self.attention, nn.Dense):
             dense.bias.init = "zeros"
+        for part in (self.attention.q, self.attention.k, self.attention.v):
+            part.weight.init = THIRD
 
     def hybrid_forward(self, F, x, kernels, masks):
         x = self.transform(x)

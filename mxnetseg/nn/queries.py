@@ -11,7 +11,10 @@ from mxnetseg.nn.grid import side, steps
 from mxnetseg.nn.initial import XAVIER, draw_as_pytorch
 from mxnetseg.nn.norm import ChannelGroupNorm
 from mxnetseg.nn.tensor import Ops, Tensor
-from mxnetseg.nn.tokens import hide, token_dense
+from mxnetseg.nn.tokens import token_dense
+
+# Added to scores of tokens that a query must not read.
+HIDDEN = -1e9
 
 
 def decoder_norm(width: int) -> nn.LayerNorm:
@@ -37,7 +40,9 @@ class QueryAttention(HybridBlock):
         key, value = self._apart(F, self.k(key)), self._apart(F, self.v(value))
         scores = F.batch_dot(query, key, transpose_b=True)
         if hidden is not None:
-            scores = hide(F, scores, hidden, self._heads)
+            of_heads = F.reshape(scores, (-4, -1, self._heads, 0, 0))
+            of_heads = F.broadcast_add(of_heads, F.expand_dims(hidden, axis=1) * HIDDEN)
+            scores = F.reshape(of_heads, (-3, 0, 0))
         read = F.batch_dot(self.drop(F.softmax(scores, axis=-1)), value)
         read = F.transpose(F.reshape(read, (-4, -1, self._heads, 0, 0)), (0, 2, 1, 3))
         return self.proj(F.reshape(read, (0, 0, -3)))

@@ -12,8 +12,6 @@ from mxnetseg.nn.tensor import Ops, Tensor
 
 # What transformers draw most of their weights by.
 NARROW = mx.init.Normal(0.02)
-# Added to scores of tokens that must not be read.
-HIDDEN = -1e9
 
 
 def token_dense(
@@ -65,9 +63,3 @@ def to_map(F: Ops, tokens: Tensor, like: Tensor) -> Tensor:
     """
     rows = F.reshape_like(tokens, like, lhs_begin=1, lhs_end=2, rhs_begin=2, rhs_end=4)
     return F.transpose(rows, (0, 3, 1, 2))
-
-
-def hide(F: Ops, scores: Tensor, hidden: Tensor, heads: int) -> Tensor:
-    """Scores `(N * heads, Q, L)` of attention, the least where `hidden` `(N, Q, L)` is 1, for every head."""
-    apart = F.reshape(scores, (-4, -1, heads, 0, 0))
-    return F.reshape(F.broadcast_add(apart, F.expand_dims(hidden, axis=1) * HIDDEN), (-3, 0, 0))

@@ -1,8 +1,8 @@
 """Pre-norm transformer blocks over tokens `(N, L, C)`, as vision transformers and mask decoders share them.
 
-Further arguments of a block's call go to its attention: `Attention` takes what is hidden from each token, the
-others what tells them places: `RotaryAttention` a cosine and a sine for every channel of a head,
-`RelativeAttention` the places of its table.
+Further arguments of a block's call go to its attention, which uses them for what it knows of places:
+`RotaryAttention` a cosine and a sine for every channel of a head, `RelativeAttention` the places of its
+table.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ from mxnetseg.nn.initial import XAVIER
 from mxnetseg.nn.layers import GELU
 from mxnetseg.nn.resize import resize_like
 from mxnetseg.nn.tensor import Ops, Tensor
-from mxnetseg.nn.tokens import NARROW, hide, token_dense
+from mxnetseg.nn.tokens import NARROW, token_dense
 
 Biases = Literal["all", "no_key"]
 
 
 class Attention(HybridBlock):
     """Multi-head self-attention of tokens. `dropout`: of its weights and of what it gives. `biases`: of
-    queries, keys and values, or of queries and values alone. `last`: draws the last projection.
-
-    Further argument, or none: `hidden` `(N, L, L)`, 1 where a token must not read another one.
-    """
+    queries, keys and values, or of queries and values alone. `last`: draws the last projection."""
 
     def __init__(
         self,
@@ -67,9 +64,8 @@ class Attention(HybridBlock):
         return query, key
 
     def scored(self, F: Ops, scores: Tensor, *places: Tensor) -> Tensor:
-        """Scores `(N * heads, L, L)` with what the further arguments make of them."""
-        (hidden,) = places or (None,)
-        return scores if hidden is None else hide(F, scores, hidden, self._heads)
+        """Scores `(N * heads, L, L)` with what the places add to them."""
+        return scores
 
 
 class RotaryAttention(Attention):
@@ -82,9 +78,6 @@ class RotaryAttention(Attention):
         self, F: Ops, query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor
     ) -> Tuple[Tensor, Tensor]:
         return _turned(F, query, cosine, sine), _turned(F, key, cosine, sine)
-
-    def scored(self, F: Ops, scores: Tensor, *places: Tensor) -> Tensor:
-        return scores
 
 
 def _turned(F, x, cosine, sine):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 from mxnetseg.compat import memory_bytes
 from mxnetseg.compute import create_engine, training_devices
@@ -39,7 +37,6 @@ class Setup:
     steps_per_epoch  optimizer steps in one pass over `train`.
     iterations       optimizer steps of the whole run.
     rate             learning rate of iteration i, from 0.
-    scheduled        values of parameters that follow training, when a share of it is over.
     notes            what the user should know about how all this came about.
     workers          the processes that train together.
     """
@@ -52,7 +49,6 @@ class Setup:
     steps_per_epoch: int
     iterations: int
     rate: Callable[[int], float]
-    scheduled: Callable[[float], Dict[str, np.ndarray]]
     notes: Tuple[str, ...]
     workers: Workers = ALONE
 
@@ -137,7 +133,6 @@ def prepare(
             steps_per_epoch=len(loader),
             iterations=total_iterations(recipe.schedule, len(loader)),
             rate=make_schedule(recipe.schedule, recipe.optimizer.lr, len(loader)),
-            scheduled=network.scheduled,
             notes=tuple(notes),
             workers=workers,
         )

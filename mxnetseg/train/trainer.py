@@ -221,7 +221,6 @@ class Trainer:
         iteration = self.progress.iteration
         # Dropout becomes a function of the iteration: nothing random needs saving.
         seed = (self.setup.recipe.seed * 1000003 + iteration) % (2**31 - 1)
-        self.engine.put(self.setup.scheduled(iteration / self.setup.iterations))
         handle = self.engine.step(images, labels, self.setup.rate(iteration), seed)
         self.progress.iteration = iteration + 1
         self._pending.append((iteration + 1, handle))

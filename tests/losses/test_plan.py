@@ -71,6 +71,8 @@ ERRORS = [
     (dict(name="focal", options=dict(gamma=-1.0)), "must not be negative"),
     (dict(name="dice", options=dict(smooth=-1.0)), "smooth must not be negative"),
     (dict(name="tversky", options=dict(alpha=-1.0)), "alpha must not be negative"),
+    (dict(name="tversky", options=dict(alpha=0.0, beta=0.0)), "alpha or beta must be above 0"),
+    (dict(name="presence", options=dict(alpha=0.5)), "has no option 'alpha'; it takes none"),
     (dict(name="mask_set", options=dict(none_weight=-1.0)), "none_weight must not be negative"),
     (dict(name="focal", label_smoothing=0.1), "no option 'label_smoothing'"),
     (dict(name="focal", ohem_threshold=0.7), "cannot choose hard examples"),

@@ -105,11 +105,6 @@ class TrainingEngine:
             if self._average:
                 self._average.restart()
 
-    @torch.no_grad()
-    def put(self, values: Mapping[str, np.ndarray]) -> None:
-        for name, value in values.items():
-            self._parameters[name].copy_(torch.from_numpy(np.asarray(value)))
-
     def step(self, images: np.ndarray, labels: np.ndarray, rate: float, seed: int) -> _Step:
         scale = self._scaler.scale if self._scaler else 1.0
         if self._buckets is None:

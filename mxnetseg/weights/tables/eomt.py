@@ -45,8 +45,8 @@ reference(
         (r"^upscale_block\.block\.(\d)\.layernorm2d\.", r"head.enlarge.\1.norm."),
     ],
     options=dict(backbone="dinov2_small"),
-    # Weights of the classes in the training loss; chances of masked attention, zero when training is over.
-    unused=(r"^criterion\.empty_weight$", r"^attn_mask_probs$"),
+    # Weights of the classes in the training loss.
+    unused=(r"^criterion\.empty_weight$",),
     prepare=prepare,
     adapt=adapt,
 )
