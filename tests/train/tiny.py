@@ -40,10 +40,6 @@ class TinyNet(HybridBlock):
         maps = [self.head(features)] + [head(features) for head in self.aux_heads]
         return tuple(resize_like(F, y, x) for y in maps)
 
-    def scheduled(self, done):
-        """No parameter follows training."""
-        return {}
-
     def deploy(self):
         """The same parameters without the auxiliary head."""
         twin = type(self)(aux=False)
