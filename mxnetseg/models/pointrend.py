@@ -16,6 +16,7 @@ from mxnetseg.errors import ConfigError
 from mxnetseg.models.base import MODELS, Aux, Head, Segmentor
 from mxnetseg.models.semanticfpn import PlainPyramid, SemanticFPNHead
 from mxnetseg.nn.grid import side, steps
+from mxnetseg.nn.initial import draw_as_pytorch
 from mxnetseg.nn.layers import Identity, classifier
 from mxnetseg.nn.norm import count_twice
 from mxnetseg.nn.points import sample_points, uncertain_points
@@ -85,6 +86,9 @@ class PointRendHead(Head):
         if cascade:
             count_twice(self.coarse)
         self.points = PointLayers(nclass, width)
+        if cascade:
+            # Its initialization does not reach heads that come as a list.
+            draw_as_pytorch(self.coarse.classifier, self.points.classifier)
 
     def hybrid_forward(self, F, c1, c2, c3, c4):
         coarse, joined = self.coarse(c1, c2, c3, c4)

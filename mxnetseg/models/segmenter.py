@@ -49,7 +49,8 @@ class MaskDecoder(Head):
         self.blocks = nn.HybridSequential()
         for index in range(layers):
             rate = skip * index / max(layers - 1, 1)
-            self.blocks.add(plain_block(channels, channels // 64, 1e-5, dropout, rate, skip_attention=False))
+            heads = channels // 64
+            self.blocks.add(plain_block(channels, heads, 1e-5, dropout, rate, False, biases="zeros"))
         self.norm = nn.LayerNorm(in_channels=channels)
         weights = mx.init.Normal(channels**-0.5) if variant == "authors" else NARROW
         self.patch_proj = token_dense(channels, channels, bias=False, weights=weights)

@@ -197,7 +197,8 @@ def plain_block(
     dropout: float = 0.0,
     skip: float = 0.0,
     skip_attention: bool = True,
+    biases: Union[str, mx.init.Initializer] = mx.init.Normal(1e-6),
 ) -> Block:
-    """A block of ViT as mmsegmentation draws it: dense layers four times as wide, biases almost zero."""
-    mlp = MLP(width, 4 * width, dropout, biases=mx.init.Normal(1e-6))
+    """A block of ViT as mmsegmentation draws it: dense layers four times as wide, `biases` almost zero."""
+    mlp = MLP(width, 4 * width, dropout, biases=biases)
     return Block(Attention(width, heads, dropout), mlp, width, epsilon, skip, skip_attention)
