@@ -1,4 +1,4 @@
-"""`python -m mxnetseg.weights list | fetch | import | export | shrink`: checkpoints in and out."""
+"""`python -m mxnetseg.weights list | fetch | import | export | shrink | average`: checkpoints in and out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parser() -> Parser:
         "AceCoooool/segmentation with the networks of this library.",
     )
     commands = p.add_subparsers(
-        dest="command", required=True, metavar="list | fetch | import | export | shrink"
+        dest="command", required=True, metavar="list | fetch | import | export | shrink | average"
     )
 
     listing = commands.add_parser("list", help="published weights that fetch knows, and reference ids")
@@ -89,9 +89,15 @@ def parser() -> Parser:
         help="16: float16; 8: integers with a scale per channel",
     )
 
+    averaging = commands.add_parser("average", help="the mean of several trainings of one network")
+    averaging.add_argument(
+        "runs", nargs="+", metavar="run", help="runs' folders or .params files with their recipes beside them"
+    )
+    averaging.add_argument("--out", required=True, help="folder to write to: weights, recipe of the last run")
+
     for command in (listing, fetching):
         command.add_argument("--index", help="index of published weights (default weights/index.yaml)")
-    for command in (fetching, importing, shrinking):
+    for command in (fetching, importing, shrinking, averaging):
         command.add_argument(
             "--force", action="store_true", help="replace what an earlier command left in the output folder"
         )
@@ -105,7 +111,14 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 def _weights(argv: Optional[List[str]]) -> int:
     options = parser().parse_args(argv)
-    commands = {"list": _list, "fetch": _fetch, "import": _import, "export": _export, "shrink": _shrink}
+    commands = {
+        "list": _list,
+        "fetch": _fetch,
+        "import": _import,
+        "export": _export,
+        "shrink": _shrink,
+        "average": _average,
+    }
     return commands[options.command](options)
 
 
@@ -195,6 +208,13 @@ def _shrink(options):
         f"{found.path}: {found.size / 1e6:.1f} MB; numbers change by at most {found.change:.1e} "
         f"of the largest of their tensor"
     )
+    return 0
+
+
+def _average(options):
+    from mxnetseg.weights.averaging import average
+
+    print(f"{average(options.runs, options.out, options.force)}: the mean of {len(options.runs)} networks")
     return 0
 
 
